@@ -1,0 +1,39 @@
+"""Durations as people write them ("5m", "30s", "7d") and as the core holds them (microseconds)."""
+
+import re
+
+SECOND_US = 1_000_000
+_UNITS = {"ms": 1_000, "s": SECOND_US, "m": 60 * SECOND_US, "h": 3_600 * SECOND_US, "d": 86_400 * SECOND_US}
+_PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: str | int | float) -> int:
+    """Microseconds of a duration; a bare number is seconds. Raises ValueError.
+
+    >>> parse_duration("5m"), parse_duration("1h30m"), parse_duration(2)
+    (300000000, 5400000000, 2000000)
+    """
+    if isinstance(text, bool):
+        raise ValueError("a duration is a number of seconds or a text like '5m'")
+    if isinstance(text, int | float):
+        return round(text * SECOND_US)
+    matches = list(_PATTERN.finditer(text.strip()))
+    if not matches or "".join(m.group(0) for m in matches) != text.strip().replace(" ", ""):
+        raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 1h30m or 7d")
+    return sum(round(float(m.group(1)) * _UNITS[m.group(2)]) for m in matches)
+
+
+def format_duration(duration_us: int) -> str:
+    """The shortest text that `parse_duration` reads back.
+
+    >>> format_duration(300_000_000), format_duration(5_400_000_000), format_duration(0)
+    ('5m', '1h30m', '0s')
+    """
+    if duration_us == 0:
+        return "0s"
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, duration_us = divmod(duration_us, _UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)

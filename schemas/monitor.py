@@ -1,0 +1,140 @@
+"""What to watch in a model, and how: the monitor definition and the fleet document.
+
+Durations are held in microseconds and read from texts like ``5m``.
+"""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from streamgauge.schemas.durations import format_duration, parse_duration
+
+Duration = Annotated[
+    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str), Field(gt=0)
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Task = Literal["binary", "multiclass", "regression"]
+Severity = Literal["info", "warning", "critical"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Labels(_Document):
+    """`ttl`: how long a prediction waits for its label; `min_coverage`: share labelled before a verdict."""
+
+    ttl: Duration = 86_400_000_000
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Baseline(_Document):
+    """What "normal" is: the model's first predictions, a stored profile, or another version."""
+
+    first: Annotated[int, Field(ge=200)] | None = None
+    profile: str | None = None
+    version: str | None = None
+
+
+class Feature(_Document):
+    """A declared feature. Undeclared features are watched with their kind inferred."""
+
+    kind: Literal["numeric", "categorical"] | None = None
+    min: float | None = None
+    max: float | None = None
+    pii: bool = False
+
+
+class Fairness(_Document):
+    """Protected attributes, by their keys in `groups`; tolerances by the metric's name."""
+
+    groups: tuple[str, ...] | None = None
+    intersections: bool = False
+    min_n: Annotated[int, Field(ge=1)] = 100
+    tolerance: dict[str, Share] = Field(default_factory=lambda: {"demographic_parity_difference": 0.1})
+
+
+class Objective(_Document):
+    """A service level: `target` of requests succeed, or answer within `objective_ms`."""
+
+    objective_ms: Annotated[float, Field(gt=0)] | None = None
+    target: Share = 0.99
+
+
+class Rule(_Document):
+    """One monitor. `min` and `max` are limits of the user's own; evidence monitors have none."""
+
+    enabled: bool = True
+    severity: Severity = "warning"
+    min: float | None = None
+    max: float | None = None
+    windows: Annotated[int, Field(ge=1)] = 2
+    raw: bool = False
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    runbook_url: str | None = None
+
+
+class Retrain(_Document):
+    """When to ask for a new model: `on` names the monitors whose alerts do."""
+
+    on: tuple[str, ...] = ("concept_drift", "accuracy")
+    min_labels: Annotated[int, Field(ge=0)] = 1_000
+    cooldown: Duration = 6 * 3_600_000_000
+    expiry: Duration = 86_400_000_000
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    dry_run: bool = False
+
+
+class MonitorDefinition(_Document):
+    """Everything about one model; all of it has a default but the model's name."""
+
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    task: Task | None = None
+    pos_label: str | None = None
+    window: Duration = 300_000_000
+    grace: Duration = 30_000_000
+    lateness: Duration = 3_600_000_000
+    labels: Labels = Labels()
+    baseline: Baseline = Baseline(first=5_000)
+    features: dict[str, Feature] = {}
+    fairness: Fairness = Fairness()
+    latency: Objective = Objective()
+    failure_rate: Objective = Objective()
+    monitors: dict[str, Rule] = {}
+    resolve_after: Annotated[int, Field(ge=1)] = 3
+    cooldown: Duration = 600_000_000
+    retrain: Retrain = Retrain()
+
+    def rule(self, monitor: str) -> Rule:
+        """The rule of a monitor by name; the default one if the definition does not mention it."""
+        return self.monitors.get(monitor, _DEFAULT_RULE)
+
+    @property
+    def definition_id(self) -> str:
+        """``sha256:`` and the hash of the canonical JSON: outputs carry it.
+
+        >>> MonitorDefinition(model="credit").definition_id == MonitorDefinition(model="credit").definition_id
+        True
+        """
+        return "sha256:" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class AlertBudget(_Document):
+    """The false alarms you accept from the whole fleet within `horizon`, on average."""
+
+    false_alarms: Annotated[float, Field(gt=0)] = 0.05
+    horizon: Duration = 30 * 86_400_000_000
+
+
+class Fleet(_Document):
+    """What belongs to no model: the alarm budget, the fleet's size, the defaults of every definition."""
+
+    alert_budget: AlertBudget = AlertBudget()
+    models: Annotated[int, Field(ge=1)] = 100
+    streams: Annotated[int, Field(ge=1)] = 1_000
+    max_models: Annotated[int, Field(ge=1)] = 10_000
+    defaults: dict[str, Any] = {}
+
+
+_DEFAULT_RULE = Rule()
