@@ -1,0 +1,67 @@
+# `make demo` and `make test` are all a fresh machine needs: Python 3.11+ and make; each prepares .venv itself.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types bench requirements wheel up down clean
+
+help: ## this list
+	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 22
+
+.venv: .venv/.ready ## the environment: hash-pinned packages, and this project editable in it
+
+.venv/.ready: requirements/dev.txt pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Streamgauge needs Python 3.11 or newer, $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv ## live models, their faults and the alerts, on an embedded broker: make demo ARGS="--seconds 90"
+	$(BIN)/streamgauge demo $(ARGS)
+
+test: .venv ## every test, those on a real Kafka broker too: make test ARGS="tests/core -k join"
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types ## what to run before a commit: lint, types, fast tests (under a minute)
+	$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" $(ARGS)
+
+lint: .venv ## style, format, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: .venv ## rewrite in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv ## mypy, strict, over the package
+	$(BIN)/mypy -p streamgauge
+
+bench: .venv ## the measured figures, as one table
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: .venv ## dist/: wheel and source distribution
+	$(BIN)/python -m build --quiet --no-isolation
+
+requirements: ## pin again, with hashes: make requirements ARGS=--upgrade
+	@test -x build/pip-tools/bin/pip-compile || { $(PYTHON) -m venv build/pip-tools && build/pip-tools/bin/pip install --quiet pip-tools; }
+	@for set in worker:worker test:dev; do \
+	  build/pip-tools/bin/pip-compile --quiet --generate-hashes --no-header --strip-extras \
+	    --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --build-deps-for editable --unsafe-package streamgauge \
+	    --extra $${set%:*} --output-file requirements/$${set#*:}.txt $(ARGS) pyproject.toml || exit 1; \
+	done
+	@# pip-compile warns, in the file, that this project itself is not pinned
+	@for file in requirements/*.txt; do sed -i.old '/^# WARNING: The following/,$$d' $$file && rm $$file.old; done
+
+up: ## Kafka, topics, two workers and Prometheus in containers
+	docker compose up --build --detach --wait
+
+down: ## stop them; the data stays (docker compose down --volumes removes it)
+	docker compose down
+
+clean: ## remove what was made, .venv too
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
