@@ -1,0 +1,67 @@
+"""Fixtures of all tests: a real broker, started once a run (once a process under xdist), and a prefix."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kafka_broker import Broker, BrokerUnavailable, JarBroker, open_broker, open_jar_broker
+
+_unavailable: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The real broker of this run. Without one the test is skipped, and the last lines say why."""
+    if _unavailable:
+        _no_broker()
+    try:
+        with open_broker(tmp_path_factory.mktemp("kafka")) as running:
+            yield running
+    except BrokerUnavailable as why:
+        _unavailable.append(str(why))
+        _no_broker()
+
+
+@pytest.fixture
+def broker(kafka: Broker) -> str:
+    """The bootstrap servers of the real broker."""
+    return kafka.bootstrap_servers
+
+
+@pytest.fixture
+def restartable_broker(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JarBroker]:
+    """A broker that the test may kill and start again."""
+    if isinstance(kafka, JarBroker):
+        yield kafka
+        return
+    try:
+        with open_jar_broker(tmp_path_factory.mktemp("kafka")) as running:
+            yield running
+    except BrokerUnavailable as why:
+        _unavailable.append(str(why))
+        _no_broker()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A topic prefix of this test's own."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+def _no_broker() -> None:
+    message = f"no real Kafka broker: {_unavailable[-1]}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [
+        r for r in terminalreporter.stats.get("skipped", []) if "no real Kafka broker" in str(r.longrepr)
+    ]
+    if skipped:
+        reason = str(skipped[0].longrepr[2])  # type: ignore[index]
+        terminalreporter.write_sep("!", f"{len(skipped)} real-broker tests DID NOT RUN", red=True, bold=True)
+        terminalreporter.write_line(reason)
