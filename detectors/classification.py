@@ -1,0 +1,183 @@
+"""`ConfusionCounts` and the accuracy family that follows from them, through River's metrics."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from river import metrics
+
+from streamgauge.detectors.class_intervals import kappa_interval, matthews_interval, mean_interval
+from streamgauge.detectors.estimate import Estimate, State
+from streamgauge.detectors.intervals import f1_interval, proportion
+from streamgauge.schemas.batch import Codes, Ints
+
+
+class ConfusionCounts:
+    """How often each true class was predicted as each class; grows with the codes it sees.
+
+    `matrix` is int64 (K, K), [true, predicted]. Negative codes mean missing and are ignored.
+
+    >>> counts = ConfusionCounts()
+    >>> counts.update_many(np.array([0, 1, 1], np.int32), np.array([0, 0, 1], np.int32))
+    >>> counts.matrix.tolist()
+    [[1, 0], [1, 1]]
+    """
+
+    __slots__ = ("matrix",)
+
+    def __init__(self) -> None:
+        self.matrix: Ints = np.zeros((0, 0), np.int64)
+
+    @property
+    def n(self) -> int:
+        """How many pairs are counted."""
+        return int(self.matrix.sum())
+
+    def update_many(self, true_codes: Codes, pred_codes: Codes) -> None:
+        """Count pairs of codes, int (n,) each."""
+        self._add(true_codes, pred_codes, 1)
+
+    def subtract_many(self, true_codes: Codes, pred_codes: Codes) -> None:
+        """Take back pairs that were counted before."""
+        self._add(true_codes, pred_codes, -1)
+
+    def merge(self, other: "ConfusionCounts") -> None:
+        """As if `other`'s pairs had been counted here too; both must use the same codes."""
+        k = len(other.matrix)
+        self.matrix = grown(self.matrix, (k, k))
+        self.matrix[:k, :k] += other.matrix
+
+    def to_state(self) -> State:
+        """The same for the same counts, however they came about."""
+        return {"matrix": trimmed(self.matrix)}
+
+    @classmethod
+    def from_state(cls, state: State) -> "ConfusionCounts":
+        """What `to_state` gave."""
+        counts = cls()
+        counts.matrix = np.array(state["matrix"], dtype=np.int64)
+        return counts
+
+    def _add(self, true_codes: Codes, pred_codes: Codes, sign: int) -> None:
+        known = (true_codes >= 0) & (pred_codes >= 0)
+        if not known.all():
+            true_codes, pred_codes = true_codes[known], pred_codes[known]
+        if len(true_codes) == 0:
+            return
+        k = max(int(true_codes.max()), int(pred_codes.max()), len(self.matrix) - 1) + 1
+        self.matrix = grown(self.matrix, (k, k))
+        cells = true_codes.astype(np.int64) * k + pred_codes
+        self.matrix += sign * np.bincount(cells, minlength=k * k).reshape(k, k)
+
+
+def grown(counts: Ints, shape: tuple[int, ...]) -> Ints:
+    """`counts` with zeros added behind on each axis up to `shape`; itself if that is large enough."""
+    missing = [(0, max(0, want - have)) for want, have in zip(shape, counts.shape, strict=True)]
+    return np.pad(counts, missing) if any(after for _, after in missing) else counts
+
+
+def trimmed(counts: Ints) -> Ints:
+    """A copy of a (K, K) matrix without the zeros behind its last used class."""
+    used = np.flatnonzero(counts.any(axis=0) | counts.any(axis=1))
+    k = int(used[-1]) + 1 if len(used) else 0
+    return counts[:k, :k].copy()
+
+
+def classification_metrics(
+    matrix: Ints, classes: Sequence[str], pos_label: str | None
+) -> dict[str, Estimate]:
+    """The accuracy family of a confusion matrix, int64 (K, K); `classes` names the codes, at least K of them.
+
+    With `pos_label`, precision, recall and f1 are those of that class against the rest (scikit-learn's
+    `average="binary"`); without, they are means over the classes that occur (`average="macro"`). What is
+    undefined is None: precision when the class was never predicted, recall when it never occurred, Matthews'
+    coefficient and Cohen's kappa when only one class was predicted or true. The order of the classes doesn't
+    matter to the bit.
+
+    >>> estimates = classification_metrics(np.array([[8, 2], [1, 9]]), ["no", "yes"], "yes")
+    >>> estimates["accuracy"].value, round(estimates["precision"].value, 3), estimates["recall"].value
+    (0.85, 0.818, 0.9)
+    """
+    order = sorted(range(len(matrix)), key=lambda code: classes[code])
+    ordered = matrix[np.ix_(order, order)]
+    used = np.flatnonzero(ordered.any(axis=0) | ordered.any(axis=1))
+    ordered = ordered[np.ix_(used, used)]
+    names = [classes[order[i]] for i in used.tolist()]
+    n = int(ordered.sum())
+    true, predicted = ordered.sum(axis=1), ordered.sum(axis=0)
+    hits = int(np.trace(ordered))
+    # Codes, not names: River goes through a set of the classes, whose order for strings changes by process.
+    confusion = metrics.ConfusionMatrix()
+    for i, j in np.argwhere(ordered).tolist():
+        confusion.update(i, j, w=int(ordered[i, j]))
+    varied = int((true > 0).sum()) > 1 and int((predicted > 0).sum()) > 1
+    estimates = {
+        "accuracy": proportion(hits, n),
+        "zero_one_loss": proportion(n - hits, n),
+        "balanced_accuracy": Estimate.undefined(n),
+        "matthews_corrcoef": Estimate.undefined(n),
+        "cohen_kappa": Estimate.undefined(n),
+    }
+    if n:
+        present = true > 0
+        recalls = mean_interval(np.diag(ordered)[present], true[present])
+        value = float(metrics.BalancedAccuracy(cm=confusion).get())
+        estimates["balanced_accuracy"] = Estimate(value, *recalls, n)
+    if varied:
+        kappa = float(metrics.CohenKappa(cm=confusion).get())
+        estimates["cohen_kappa"] = Estimate(kappa, *kappa_interval(ordered, kappa), n)
+        value = _matthews(ordered)
+        estimates["matthews_corrcoef"] = Estimate(value, *matthews_interval(ordered, value), n)
+    if pos_label is None:
+        estimates |= _macro(ordered, confusion)
+    else:
+        estimates |= _binary(ordered, confusion, names.index(pos_label) if pos_label in names else None)
+    return estimates
+
+
+def _binary(matrix: Ints, confusion: metrics.ConfusionMatrix, positive: int | None) -> dict[str, Estimate]:
+    if positive is None:
+        return dict.fromkeys(("precision", "recall", "f1"), Estimate.undefined())
+    tp = int(matrix[positive, positive])
+    predicted, true = int(matrix[:, positive].sum()), int(matrix[positive].sum())
+    f1 = float(metrics.F1(cm=confusion, pos_val=positive).get())
+    fp, fn = predicted - tp, true - tp
+    return {
+        "precision": proportion(tp, predicted),
+        "recall": proportion(tp, true),
+        "f1": Estimate(f1, *f1_interval(tp, fp, fn), tp + fp + fn),
+    }
+
+
+def _macro(matrix: Ints, confusion: metrics.ConfusionMatrix) -> dict[str, Estimate]:
+    n = int(matrix.sum())
+    true, predicted, hits = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
+    estimates = dict.fromkeys(("precision", "recall", "f1"), Estimate.undefined(n))
+    if n == 0:
+        return estimates
+    for name, metric, totals in (
+        ("precision", metrics.MacroPrecision, predicted),
+        ("recall", metrics.MacroRecall, true),
+    ):
+        if totals.all():
+            estimates[name] = Estimate(float(metric(cm=confusion).get()), *mean_interval(hits, totals), n)
+    value = float(metrics.MacroF1(cm=confusion).get())
+    low, high = mean_interval(hits, true + predicted - hits)
+    # Jaccard's interval brought over as for a single class: F1 is monotone in J.
+    low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+    estimates["f1"] = Estimate(value, min(low, value), max(high, value), n)
+    return estimates
+
+
+def _matthews(matrix: Ints) -> float:
+    """Of any number of classes (Gorodkin 2004, as scikit-learn); River's is for two."""
+    if len(matrix) == 2:
+        confusion = metrics.ConfusionMatrix()
+        for i, j in np.argwhere(matrix).tolist():
+            confusion.update(i, j, w=int(matrix[i, j]))
+        return float(metrics.MCC(cm=confusion, pos_val=1).get())
+    n = int(matrix.sum())
+    true, predicted = matrix.sum(axis=1).tolist(), matrix.sum(axis=0).tolist()
+    covariance = int(np.trace(matrix)) * n - sum(t * p for t, p in zip(true, predicted, strict=True))
+    spread_true = n * n - sum(t * t for t in true)
+    spread_predicted = n * n - sum(p * p for p in predicted)
+    return float(covariance / (spread_true**0.5 * spread_predicted**0.5))

@@ -1,0 +1,115 @@
+"""`LogHistogram`: quantiles of a positive quantity within 1 %, mergeable and retractable."""
+
+import math
+
+import numpy as np
+
+from streamgauge.detectors.estimate import Estimate, State
+from streamgauge.detectors.intervals import quantile_ranks
+from streamgauge.schemas.batch import Floats, Ints
+
+ACCURACY = 0.01
+_GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
+_LOG_GAMMA = math.log(_GAMMA)
+#: What is smaller counts as zero, what is larger as this: 1 ns to 31 million years, in ms.
+SMALLEST, LARGEST = 1e-6, 1e15
+
+
+class LogHistogram:
+    """Counts in log-spaced bins: the DDSketch mapping (Masson, Rim & Lee 2019) with 1 % relative error.
+
+    Values up to 1e-6, negative ones too, count as 0; above 1e15 as 1e15. Non-finite values are ignored.
+
+    >>> histogram = LogHistogram()
+    >>> histogram.update_many(np.arange(1.0, 1001.0))
+    >>> histogram.n, round(histogram.quantile(0.99))
+    (1000, 983)
+    """
+
+    __slots__ = ("_counts", "_start", "_zeros", "n")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._zeros = 0
+        self._start = 0
+        self._counts: Ints = np.zeros(0, np.int64)
+
+    def update_many(self, values: Floats) -> None:
+        """Count `values`, float64 (n,)."""
+        self._add(values, 1)
+
+    def subtract_many(self, values: Floats) -> None:
+        """Take back values that were counted before."""
+        self._add(values, -1)
+
+    def merge(self, other: "LogHistogram") -> None:
+        """As if `other`'s values had been counted here too."""
+        self.n += other.n
+        self._zeros += other._zeros
+        if len(other._counts):
+            self._reach(other._start, other._start + len(other._counts))
+            at = other._start - self._start
+            self._counts[at : at + len(other._counts)] += other._counts
+
+    def quantile(self, q: float) -> float | None:
+        """The q-quantile (lower order statistic) within 1 %, None when nothing was counted."""
+        return None if self.n == 0 else self._at(math.floor(q * (self.n - 1)) + 1)
+
+    def estimate(self, q: float) -> Estimate:
+        """The q-quantile, with its interval by order statistics."""
+        if self.n == 0:
+            return Estimate.undefined()
+        low, high = quantile_ranks(q, self.n)
+        return Estimate(
+            self.quantile(q),
+            self._at(low) if low >= 1 else None,
+            self._at(high) if high <= self.n else None,
+            self.n,
+        )
+
+    def to_state(self) -> State:
+        """The same for the same counts, however they came about."""
+        used = np.flatnonzero(self._counts)
+        first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+        start = self._start + first if len(used) else 0
+        return {"zeros": self._zeros, "start": start, "counts": self._counts[first:last].copy()}
+
+    @classmethod
+    def from_state(cls, state: State) -> "LogHistogram":
+        """What `to_state` gave."""
+        histogram = cls()
+        histogram._zeros = state["zeros"]
+        histogram._start = state["start"]
+        histogram._counts = np.array(state["counts"], dtype=np.int64)
+        histogram.n = histogram._zeros + int(histogram._counts.sum())
+        return histogram
+
+    def _add(self, values: Floats, sign: int) -> None:
+        values = values[np.isfinite(values)]
+        positive = values[values > SMALLEST]
+        self.n += sign * len(values)
+        self._zeros += sign * (len(values) - len(positive))
+        if len(positive) == 0:
+            return
+        bins = np.ceil(np.log(np.minimum(positive, LARGEST)) / _LOG_GAMMA).astype(np.int64)
+        start, stop = int(bins.min()), int(bins.max()) + 1
+        self._reach(start, stop)
+        at = start - self._start
+        self._counts[at : at + stop - start] += sign * np.bincount(bins - start, minlength=stop - start)
+
+    def _reach(self, start: int, stop: int) -> None:
+        if len(self._counts) == 0:
+            self._start, self._counts = start, np.zeros(stop - start, np.int64)
+            return
+        before = max(0, self._start - start)
+        after = max(0, stop - self._start - len(self._counts))
+        if before or after:
+            self._counts = np.pad(self._counts, (before, after))
+            self._start -= before
+
+    def _at(self, rank: int) -> float:
+        """The middle of the bin that holds the value of this 1-based rank."""
+        if rank <= self._zeros:
+            return 0.0
+        index = int(np.searchsorted(np.cumsum(self._counts), rank - self._zeros)) + self._start
+        return 2.0 * math.exp(index * _LOG_GAMMA) / (_GAMMA + 1)
