@@ -1,0 +1,69 @@
+"""The states of an alert, and the table of what leads from one to the next."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a fingerprint stands. The last three end an episode, and lead back to NONE."""
+
+    NONE = "none"
+    OPENED = "opened"
+    UPDATED = "updated"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+
+
+class Event(StrEnum):
+    """What can happen to a fingerprint."""
+
+    FIRES = "fires"  # a finding that opens, or whose value moved materially
+    WORSENS = "worsens"  # a finding graver than all before it in the episode
+    HELD = "held"  # a finding that is silenced, cooling down, or no news
+    QUIET = "quiet"  # a window without a finding
+    CALM = "calm"  # the last of enough quiet windows in a row
+    ACKNOWLEDGE = "acknowledge"  # somebody has seen it
+    RESOLVE = "resolve"  # somebody says it is over
+    SUPERSEDE = "supersede"  # its version gets no more traffic
+    EXPIRE = "expire"  # nothing has judged it for too long
+
+
+_COLUMNS = (State.NONE, State.OPENED, State.UPDATED, State.ACKNOWLEDGED)
+
+
+def _row(*cells: str) -> dict[State, tuple[State, bool]]:
+    return {
+        state: (State(cell.rstrip("!")), cell.endswith("!"))
+        for state, cell in zip(_COLUMNS, cells, strict=True)
+        if cell
+    }
+
+
+#: Event × state → the next state; "!" tells subscribers of it. Empty: cannot happen.
+#: An acknowledgement covers what was known: only a graver finding is told after it.
+TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
+    #                       NONE       OPENED      UPDATED     ACKNOWLEDGED
+    Event.FIRES: _row("opened!", "updated!", "updated!", "acknowledged"),
+    Event.WORSENS: _row("", "updated!", "updated!", "updated!"),
+    Event.HELD: _row("none", "opened", "updated", "acknowledged"),
+    Event.QUIET: _row("none", "opened", "updated", "acknowledged"),
+    Event.CALM: _row("", "resolved!", "resolved!", "resolved!"),
+    Event.ACKNOWLEDGE: _row("", "acknowledged!", "acknowledged!", "acknowledged"),
+    Event.RESOLVE: _row("", "resolved!", "resolved!", "resolved!"),
+    Event.SUPERSEDE: _row("", "superseded!", "superseded!", "superseded!"),
+    Event.EXPIRE: _row("", "expired!", "expired!", "expired!"),
+}
+
+
+ENDED = (State.RESOLVED, State.SUPERSEDED, State.EXPIRED)
+
+#: How the summary goes on.
+ENDINGS: Mapping[Event, str] = {
+    Event.CALM: "resolved after {lasted}",
+    Event.ACKNOWLEDGE: "acknowledged by {actor}",
+    Event.RESOLVE: "resolved by {actor} after {lasted}",
+    Event.SUPERSEDE: "superseded after {lasted}",
+    Event.EXPIRE: "expired: nothing judged it any more",
+}

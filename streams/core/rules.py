@@ -1,0 +1,214 @@
+"""Rules with a limit: a metric beyond a user's threshold, an error budget that burns too fast.
+
+They hold the few last windows they judge by. A window that is given again, because late predictions or
+labels restated it, replaces what was known of it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.intervals import proportion
+from streamgauge.schemas.monitor import Rule, Severity
+from streamgauge.streams.core.findings import Finding, Segment
+
+MINUTE_US = 60_000_000
+
+
+def crossed_limit(rule: Rule, estimate: Estimate) -> float | None:
+    """The limit of the rule's that the whole interval lies beyond; with `raw`, that the value lies beyond.
+
+    >>> crossed_limit(Rule(min=0.8), Estimate(0.75, 0.71, 0.79, 500))
+    0.8
+    >>> crossed_limit(Rule(min=0.8), Estimate(0.75, 0.66, 0.82, 60)) is None
+    True
+    """
+    lowest, highest = (estimate.value, estimate.value) if rule.raw else (estimate.low, estimate.high)
+    if estimate.value is None:
+        return None
+    if rule.min is not None and highest is not None and highest < rule.min:
+        return rule.min
+    if rule.max is not None and lowest is not None and lowest > rule.max:
+        return rule.max
+    return None
+
+
+class Threshold:
+    """Fires when `rule.windows` windows in a row cross a limit; once open, the last one is enough.
+
+    "In a row" is among windows with a value: one with too few events neither counts nor interrupts.
+
+    >>> threshold, rule = Threshold("accuracy", "accuracy"), Rule(min=0.8, windows=2)
+    >>> bad = Estimate(0.75, 0.71, 0.79, 500)
+    >>> threshold.update(0, bad, rule) is None, threshold.update(300_000_000, bad, rule).limit
+    (True, 0.8)
+    """
+
+    def __init__(self, monitor: str, metric: str, segment: Segment = ()) -> None:
+        self.monitor = monitor
+        self.metric = metric
+        self.segment = segment
+        self._windows: list[tuple[int, Estimate]] = []  # by start
+
+    def update(
+        self,
+        window_start_us: int,
+        estimate: Estimate,
+        rule: Rule,
+        *,
+        is_open: bool = False,
+        baseline: float | None = None,
+    ) -> Finding | None:
+        """The metric of a window is known, or is known better. `is_open`: an alert of this rule is open."""
+        if estimate.value is not None:
+            _place(self._windows, window_start_us, estimate)
+            del self._windows[: -rule.windows]
+        limits = [crossed_limit(rule, window) for _, window in self._windows]
+        if not limits or limits[-1] is None:
+            return None
+        if not is_open and (len(limits) < rule.windows or None in limits):
+            return None
+        run = next((i for i, limit in enumerate(reversed(limits)) if limit is None), len(limits))
+        latest = self._windows[-1][1]
+        return Finding(
+            self.monitor,
+            self.metric,
+            rule.severity,
+            value=latest.value,
+            low=latest.low,
+            high=latest.high,
+            baseline=baseline,
+            limit=limits[-1],
+            n=latest.n,
+            onset_us=self._windows[-run][0],
+            segment=self.segment,
+        )
+
+    def to_state(self) -> list[Any]:
+        """Plain structures, for the snapshot."""
+        return [[start_us, e.value, e.low, e.high, e.n] for start_us, e in self._windows]
+
+    @classmethod
+    def from_state(cls, monitor: str, metric: str, segment: Segment, state: Iterable[Any]) -> "Threshold":
+        """The threshold that `to_state` was called on."""
+        threshold = cls(monitor, metric, segment)
+        threshold._windows = [(start_us, Estimate(*numbers)) for start_us, *numbers in state]
+        return threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """Alert when both the long and the short span burn the error budget `factor` times too fast."""
+
+    factor: float
+    long_us: int
+    short_us: int
+    severity: Severity
+
+
+#: Google's Site Reliability Workbook (2018), chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": 2 % of a
+#: month's budget spent in one hour, and 5 % in six; the short span says that it is still going on.
+BURNS = (
+    Burn(14.4, 60 * MINUTE_US, 5 * MINUTE_US, "critical"),
+    Burn(6.0, 360 * MINUTE_US, 30 * MINUTE_US, "warning"),
+)
+#: A loose target times 14.4 can exceed 1; a failure of nearly everything must alert all the same.
+_HIGHEST_LIMIT = 0.8
+
+
+class BurnRate:
+    """How fast a service level objective's error budget burns; windows of `window_us` microseconds.
+
+    >>> burn = BurnRate("failure_rate", "failure_rate", window_us=300_000_000)
+    >>> burn.update(0, n=1_000, bad=250)
+    >>> finding = burn.finding(target=0.99)
+    >>> finding.severity, finding.value, round(finding.limit, 3), round(finding.evidence, 1)
+    ('critical', 0.25, 0.144, 25.0)
+    """
+
+    def __init__(self, monitor: str, metric: str, window_us: int, segment: Segment = ()) -> None:
+        self.monitor = monitor
+        self.metric = metric
+        self.window_us = window_us
+        self.segment = segment
+        self._windows: list[tuple[int, tuple[int, int]]] = []  # by start: n, bad
+
+    def update(self, window_start_us: int, n: int, bad: int) -> None:
+        """Of `n` requests in this window, `bad` failed or were too slow; replaces what it said before."""
+        _place(self._windows, window_start_us, (n, bad))
+        oldest_us = self._windows[-1][0] + self.window_us - max(burn.long_us for burn in BURNS)
+        del self._windows[: min(bisect_left(self._windows, oldest_us, key=_start), len(self._windows) - 1)]
+
+    def finding(self, target: float, min_n: int = 100) -> Finding | None:
+        """The gravest burn that goes on, if any.
+
+        `value` is the bad share of the long span with Wilson's interval, which must lie above `limit`;
+        `evidence` is the burn rate and `baseline` the share of bad requests that the objective allows.
+        Only windows that were given count; the long span must hold `min_n` requests.
+        """
+        if not self._windows:
+            return None
+        budget = 1.0 - target
+        starts_us = np.array([start_us for start_us, _ in self._windows], dtype=np.int64)
+        counts = np.array([count for _, count in self._windows], dtype=np.int64)
+        for burn in BURNS:
+            limit = min(burn.factor * budget, max(_HIGHEST_LIMIT, (1.0 + budget) / 2))
+            first = self._first_within(starts_us, burn.long_us)
+            n, bad = (int(total) for total in counts[first:].sum(axis=0))
+            recent_n, recent_bad = counts[self._first_within(starts_us, burn.short_us) :].sum(axis=0)
+            share = proportion(bad, n)
+            if n < min_n or share.value is None or share.low is None or share.low <= limit:
+                continue
+            if recent_bad <= limit * recent_n:
+                continue
+            # The onset maximises the excess of bad requests since then: Page's CUSUM (1954).
+            excess = (counts[first:, 1] - limit * counts[first:, 0])[::-1].cumsum()[::-1]
+            return Finding(
+                self.monitor,
+                self.metric,
+                burn.severity,
+                value=share.value,
+                low=share.low,
+                high=share.high,
+                baseline=budget,
+                limit=limit,
+                evidence=share.value / budget,
+                evidence_threshold=burn.factor,
+                n=n,
+                onset_us=int(starts_us[first + int(excess.argmax())]),
+                segment=self.segment,
+            )
+        return None
+
+    def to_state(self) -> list[Any]:
+        """Plain structures, for the snapshot."""
+        return [[start_us, n, bad] for start_us, (n, bad) in self._windows]
+
+    @classmethod
+    def from_state(
+        cls, monitor: str, metric: str, window_us: int, segment: Segment, state: Iterable[Any]
+    ) -> "BurnRate":
+        """The burn rate that `to_state` was called on."""
+        burn = cls(monitor, metric, window_us, segment)
+        burn._windows = [(start_us, (n, bad)) for start_us, n, bad in state]
+        return burn
+
+    def _first_within(self, starts_us: "np.typing.NDArray[np.int64]", span_us: int) -> int:
+        """The first window of the last `span_us`; the latest window at least, however long it is."""
+        first = int(starts_us.searchsorted(starts_us[-1] + self.window_us - span_us))
+        return min(first, len(starts_us) - 1)
+
+
+def _start(window: tuple[int, Any]) -> int:
+    return window[0]
+
+
+def _place(windows: list[tuple[int, Any]], start_us: int, value: Any) -> None:
+    """Into a list that is sorted by start, in place of what was there."""
+    at = bisect_left(windows, start_us, key=_start)
+    known = at < len(windows) and windows[at][0] == start_us
+    windows[at : at + known] = [(start_us, value)]

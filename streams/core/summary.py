@@ -1,0 +1,99 @@
+"""The one sentence of an alert that people read first."""
+
+from datetime import UTC, datetime, timedelta
+
+from streamgauge.streams.core.findings import Finding
+
+_WORDS = {
+    "zero_one_loss": "zero-one loss",
+    "roc_auc": "ROC AUC",
+    "psi": "PSI",
+    "ks": "KS",
+    "js_distance": "JS distance",
+    "r2": "R²",
+    "f1": "F1",
+    "latency_p50_ms": "median latency",
+    "latency_p90_ms": "p90 latency",
+    "latency_p99_ms": "p99 latency",
+    "label_lag_p50_s": "median label lag",
+    "throughput_per_s": "throughput",
+}
+_UNITS = {"_ms": " ms", "_per_s": "/s", "_s": " s"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_NAMED = 3
+
+
+def summarise(
+    model: str, version: str, finding: Finding, since_us: int, now_us: int, ending: str = ""
+) -> str:
+    """What is wrong, how wrong, against what, and since when (UTC); `ending` says what became of it.
+
+    >>> finding = Finding("concept_drift", "zero_one_loss", "critical", value=0.21, baseline=0.1)
+    >>> summarise("credit", "7", finding, since_us=34_800_000_000, now_us=35_000_000_000)
+    'credit 7: zero-one loss 0.21, was 0.10 (since 09:40)'
+    """
+    place = f"{model} {version}"
+    if finding.segment:
+        place += " [" + ", ".join(f"{key}={value}" for key, value in finding.segment) + "]"
+    sentence = f"{place}: {_measured(finding)}{_culprits(finding)} (since {_clock(since_us, now_us)})"
+    return f"{sentence}; {ending}" if ending else sentence
+
+
+def duration_in_words(duration_us: int) -> str:
+    """A rough duration for people.
+
+    >>> duration_in_words(90_000_000), duration_in_words(5_400_000_000), duration_in_words(0)
+    ('2 min', '90 min', '0 min')
+    """
+    minutes = round(duration_us / 60_000_000)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
+
+
+def _measured(finding: Finding) -> str:
+    words = _WORDS.get(finding.metric, finding.metric.replace("_", " "))
+    if finding.value is None:
+        return words
+    unit = next((text for suffix, text in _UNITS.items() if finding.metric.endswith(suffix)), "")
+    others = [number for number in (finding.baseline, finding.limit) if number is not None]
+    decimals = _decimals(finding.value, others)
+    text = f"{words} {_number(finding.value, decimals)}{unit}"
+    if finding.baseline is not None:
+        text += f", was {_number(finding.baseline, decimals)}{unit}"
+    if finding.limit is not None:
+        side = "below" if finding.value < finding.limit else "above"
+        text += f", {side} the limit {_number(finding.limit, decimals)}{unit}"
+    return text
+
+
+def _culprits(finding: Finding) -> str:
+    named = []
+    for contributor in finding.contributors[:_MOST_NAMED]:
+        name = contributor.feature if contributor.feature is not None else contributor.group
+        named.append(f"{name} {contributor.direction}" if contributor.direction else str(name))
+    if not named:
+        return ""
+    more = len(finding.contributors) - len(named)
+    return " in " + ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _decimals(value: float, others: list[float]) -> int:
+    """As many as it takes to tell the value from what it is compared with, and at least two figures."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    while decimals < 6 and (
+        (value != 0 and abs(value) < 10 ** (1 - decimals))
+        or any(o != value and _number(o, decimals) == _number(value, decimals) for o in others)
+    ):
+        decimals += 1
+    return decimals
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if abs(value) < 1e15 else f"{value:.3g}"
+
+
+def _clock(since_us: int, now_us: int) -> str:
+    since = _EPOCH + timedelta(microseconds=since_us)
+    return f"{since:%H:%M}" if abs(now_us - since_us) < 43_200_000_000 else f"{since:%Y-%m-%d %H:%M}"
