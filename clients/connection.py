@@ -1,0 +1,136 @@
+"""How every client reaches Kafka: addresses, topic prefix, SASL and TLS, read from one place.
+
+The worker builds its own clients' credentials from the same `Connection`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from streamgauge.schemas.errors import ConfigurationError
+
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+#: field of `Connection` -> environment variable, and -> librdkafka property where there is one
+_ENVIRONMENT = {
+    "bootstrap_servers": "STREAMGAUGE_BOOTSTRAP_SERVERS",
+    "prefix": "STREAMGAUGE_TOPIC_PREFIX",
+    "security_protocol": "STREAMGAUGE_SECURITY_PROTOCOL",
+    "sasl_mechanism": "STREAMGAUGE_SASL_MECHANISM",
+    "sasl_username": "STREAMGAUGE_SASL_USERNAME",
+    "sasl_password": "STREAMGAUGE_SASL_PASSWORD",
+    "ssl_ca_location": "STREAMGAUGE_SSL_CA_LOCATION",
+    "ssl_certificate_location": "STREAMGAUGE_SSL_CERTIFICATE_LOCATION",
+    "ssl_key_location": "STREAMGAUGE_SSL_KEY_LOCATION",
+    "ssl_key_password": "STREAMGAUGE_SSL_KEY_PASSWORD",
+}
+_LIBRDKAFKA = {
+    "bootstrap_servers": "bootstrap.servers",
+    "security_protocol": "security.protocol",
+    "sasl_mechanism": "sasl.mechanism",
+    "sasl_username": "sasl.username",
+    "sasl_password": "sasl.password",
+    "ssl_ca_location": "ssl.ca.location",
+    "ssl_certificate_location": "ssl.certificate.location",
+    "ssl_key_location": "ssl.key.location",
+    "ssl_key_password": "ssl.key.password",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Kafka's addresses and credentials, checked when made. Raises `ConfigurationError`.
+
+    The security protocol follows from the rest if it is not given: SASL if there is a username, TLS if
+    there is a CA or a certificate.
+
+    >>> connection = Connection("broker:9093", sasl_username="app", sasl_password="secret")
+    >>> connection.protocol, connection.topic("alerts")
+    ('SASL_PLAINTEXT', 'streamgauge.alerts')
+    >>> "secret" in repr(connection)
+    False
+    """
+
+    bootstrap_servers: str
+    prefix: str = "streamgauge."
+    security_protocol: str = ""
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: str = field(default="", repr=False)
+    ssl_ca_location: str = ""
+    ssl_certificate_location: str = ""
+    ssl_key_location: str = ""
+    ssl_key_password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.bootstrap_servers.strip():
+            raise ConfigurationError(
+                "no Kafka address: set STREAMGAUGE_BOOTSTRAP_SERVERS to host:port[,host:port…]"
+            )
+        for server in self.bootstrap_servers.split(","):
+            host, colon, port = server.strip().rpartition(":")
+            if not (host and colon and port.isdigit()):
+                raise ConfigurationError(f"{server.strip()!r} is not a Kafka address; write host:port")
+        if not all(c.isascii() and (c.isalnum() or c in "._-") for c in self.prefix):
+            raise ConfigurationError(
+                f"topic prefix {self.prefix!r}: only letters, digits, '.', '_' and '-' can be in a topic"
+            )
+        if self.security_protocol and self.security_protocol not in SECURITY_PROTOCOLS:
+            raise ConfigurationError(
+                f"security protocol {self.security_protocol!r} is none of {', '.join(SECURITY_PROTOCOLS)}"
+            )
+        if self.sasl_mechanism and self.sasl_mechanism not in SASL_MECHANISMS:
+            raise ConfigurationError(
+                f"SASL mechanism {self.sasl_mechanism!r} is none of {', '.join(SASL_MECHANISMS)}"
+            )
+        if self.protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ConfigurationError(
+                "SASL needs both STREAMGAUGE_SASL_USERNAME and STREAMGAUGE_SASL_PASSWORD"
+            )
+        if bool(self.ssl_certificate_location) != bool(self.ssl_key_location):
+            raise ConfigurationError(
+                "a TLS client certificate needs both STREAMGAUGE_SSL_CERTIFICATE_LOCATION "
+                "and STREAMGAUGE_SSL_KEY_LOCATION"
+            )
+        for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
+            location = getattr(self, name)
+            if location and not Path(location).exists():
+                raise ConfigurationError(f"{_ENVIRONMENT[name]}: there is no file {location}")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Connection":
+        """From ``STREAMGAUGE_BOOTSTRAP_SERVERS``, ``_TOPIC_PREFIX``, ``_SASL_*`` and ``_SSL_*``.
+
+        >>> Connection.from_environment({"STREAMGAUGE_BOOTSTRAP_SERVERS": "localhost:9092"}).protocol
+        'PLAINTEXT'
+        """
+        given = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if variable in environ}
+        return cls(**{"bootstrap_servers": ""} | given)
+
+    @property
+    def protocol(self) -> str:
+        """The security protocol in force."""
+        if self.security_protocol:
+            return self.security_protocol
+        tls = "SSL" if self.ssl_ca_location or self.ssl_certificate_location else "PLAINTEXT"
+        return f"SASL_{tls}" if self.sasl_username else tls
+
+    @property
+    def mechanism(self) -> str:
+        """The SASL mechanism in force, or an empty text without SASL."""
+        return (self.sasl_mechanism or "SCRAM-SHA-512") if self.protocol.startswith("SASL") else ""
+
+    def librdkafka(self) -> dict[str, str]:
+        """The properties for every confluent-kafka client.
+
+        >>> Connection("localhost:9092").librdkafka()
+        {'bootstrap.servers': 'localhost:9092', 'security.protocol': 'PLAINTEXT'}
+        """
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given |= {"security_protocol": self.protocol, "sasl_mechanism": self.mechanism}
+        return {_LIBRDKAFKA[name]: value for name, value in given.items() if value and name in _LIBRDKAFKA}
+
+    def topic(self, name: str) -> str:
+        """The full name of one of our topics."""
+        return self.prefix + name

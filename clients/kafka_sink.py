@@ -1,0 +1,146 @@
+"""The sink that sends columnar batches to Kafka with an idempotent producer, made when first needed."""
+
+import ctypes
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.sinks import Batch
+from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch, take_column
+from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
+
+LOG = logging.getLogger("streamgauge.clients.kafka")
+
+#: Brokers refuse a record batch beyond 1 MiB by default; this leaves room for keys and headers.
+MAX_MESSAGE_BYTES = 900_000
+
+
+class KafkaSink:
+    """One producer for any number of loggers. Its memory is bounded by `buffer_kbytes`.
+
+    `linger_ms` is the producer's own, on top of the logger's: how long a batch waits for others to share
+    a request with.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        linger_ms: float = 5.0,
+        buffer_kbytes: int = 65_536,
+        delivery_timeout_s: float = 120.0,
+        compression: str = "lz4",
+    ) -> None:
+        self._connection = connection
+        self._config: dict[str, Any] = connection.librdkafka() | {
+            "client.id": "streamgauge-logger",
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",  # as Java's and Faust's producers: one model, one partition
+            "linger.ms": linger_ms,
+            "compression.type": compression,
+            "queue.buffering.max.kbytes": buffer_kbytes,
+            "delivery.timeout.ms": int(delivery_timeout_s * 1_000),
+        }
+        self._producer: Producer | None = None
+        self._making = Lock()
+
+    def send(self, batch: Batch, lost: Callable[[int, int], None]) -> None:
+        """Encode and hand to the producer; a batch beyond the message size goes in halves."""
+        if isinstance(batch, PredictionBatch):
+            topic, value = PREDICTIONS, encode_prediction_batch(batch)
+        else:
+            topic, value = GROUND_TRUTH, encode_ground_truth_batch(batch)
+        if len(value) > MAX_MESSAGE_BYTES and len(batch) > 1:
+            for half in _halves(batch):
+                self.send(half, lost)
+            return
+        losing = partial(lost, len(batch), getattr(batch, "dropped", 0))
+        try:
+            self._produce(topic, batch.model.encode(), value, losing)
+        except BufferError:
+            losing()
+
+    def poll(self) -> None:
+        """Serve delivery reports."""
+        if self._producer is not None:
+            self._producer.poll(0)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait for every delivery report; False if the time was too short."""
+        return self._producer is None or self._producer.flush(timeout_s) == 0
+
+    def after_fork(self) -> None:
+        """Leave the parent's producer alone, for ever: freeing it here would wait for threads that aren't."""
+        if self._producer is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
+        self._producer = None
+        self._making = Lock()
+
+    def _produce(self, topic: str, key: bytes, value: bytes, losing: Callable[[], None]) -> None:
+        def delivered(error: KafkaError | None, message: object) -> None:
+            if error is not None:
+                LOG.debug("streamgauge: a batch was not delivered: %s", error)
+                losing()
+
+        for attempt in (1, 2):
+            producer = self._ready()
+            try:
+                producer.produce(self._connection.topic(topic), key=key, value=value, on_delivery=delivered)
+            except KafkaException as error:
+                # an idempotent producer that lost its place is finished; its successor starts afresh
+                if attempt == 2 or not error.args[0].fatal():
+                    raise
+                self._retire(producer)
+            else:
+                producer.poll(0)
+                return
+
+    def _ready(self) -> Producer:
+        with self._making:
+            if self._producer is None:
+                self._producer = Producer(self._config, logger=LOG)
+            return self._producer
+
+    def _retire(self, producer: Producer) -> None:
+        with self._making:
+            if self._producer is producer:
+                self._producer = None
+        producer.poll(0)
+
+
+def _halves(batch: Batch) -> tuple[Batch, Batch]:
+    middle = len(batch) // 2
+    first, second = _rows(batch, slice(0, middle)), _rows(batch, slice(middle, None))
+    return first, replace(second, dropped=0) if isinstance(second, PredictionBatch) else second
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    if isinstance(batch, GroundTruthBatch):
+        return replace(
+            batch,
+            ids=batch.ids[rows],
+            time_us=batch.time_us[rows],
+            label=take_column(batch.label, rows),
+            revision=batch.revision[rows],
+            retracted=batch.retracted[rows],
+        )
+    return replace(
+        batch,
+        ids=batch.ids[rows],
+        time_us=batch.time_us[rows],
+        prediction=take_column(batch.prediction, rows),
+        latency_ms=batch.latency_ms[rows],
+        score=batch.score[rows],
+        failed=batch.failed[rows],
+        features={name: take_column(column, rows) for name, column in batch.features.items()},
+        groups={name: take_column(column, rows) for name, column in batch.groups.items()},  # type: ignore[misc]
+        segments={name: take_column(column, rows) for name, column in batch.segments.items()},  # type: ignore[misc]
+        scores={name: column[rows] for name, column in batch.scores.items()},
+    )
