@@ -1,0 +1,84 @@
+"""`streamgauge monitors validate`: every mistake is named with its line, field and what would be right."""
+# ruff: noqa: E501 (a table of cases, one a line)
+
+import io
+import json
+
+import pytest
+
+from streamgauge.cli.main import main
+from streamgauge.cli.monitors import check
+
+VALID = """\
+alert_budget: {false_alarms: 0.05, horizon: 30d}
+---
+model: credit
+task: binary
+window: 5m
+monitors:
+  accuracy: {min: 0.8, severity: critical}
+---
+model: prices
+task: regression
+"""
+
+MISTAKES = {
+    "a value outside its list": ("model: a\ntask: binery\n", 2, "task", "'binary', 'multiclass' or 'regression'"),
+    "a misspelt field": ("model: a\nwindw: 5m\n", 2, "windw", "did you mean 'window'?"),
+    "a field that resembles none": ("model: a\nlabels:\n  xyz: 1\n", 3, "labels.xyz", "it can be min_coverage, ttl"),
+    "a misspelt field of a rule": ("model: a\nmonitors:\n  drift: {sevrity: info}\n", 3, "monitors.drift.sevrity", "'severity'"),
+    "a duration nobody can read": ("model: a\nlabels:\n  ttl: 7 days\n", 3, "labels.ttl", "write for example 30s, 5m"),
+    "a number out of range": ("model: a\n\n\nlabels: {min_coverage: 2}\n", 4, "labels.min_coverage", "less than or equal to 1, not 2"),
+    "a text for a number": ("model: a\nmonitors: {accuracy: {min: low}}\n", 2, "monitors.accuracy.min", "not 'low'"),
+    "an element of a list": ("model: a\nfairness:\n  groups:\n    - sex\n    - 1\n", 5, "fairness.groups.1", "string"),
+    "no name": ("model:\n", 1, "model", "string"),
+    "a model twice": ("model: a\n---\nmodel: a\n", 3, "", "a is defined before, on line 1"),
+    "two fleet documents": ("models: 3\n---\nmodels: 4\n", 3, "", "the fleet document is defined before"),
+    "a key twice": ("model: a\nwindow: 5m\nwindow: 6m\n", 3, "window", "given twice"),
+    "a misspelt field of the fleet": ("alert_budgt: {}\n", 1, "alert_budgt", "did you mean 'alert_budget'?"),
+    "a list for a document": ("- model: a\n", 1, "", "must be a mapping"),
+    "broken YAML": ("model: [a\n", 2, "", "not YAML"),
+    "a control character": ("model: a\nwindow: \x01\n", 2, "", "not YAML"),
+    "a Python object": ("model: !!python/name:os.system x\n", 1, "", "not YAML"),
+    "an empty file": ("", 1, "", "nothing is defined"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "field", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_line_and_what_would_be_right(text, line, field, message):
+    (problem,) = check("m.yaml", text).problems
+    assert (problem.line, problem.field) == (line, field)
+    assert message in problem.message
+
+
+def test_all_mistakes_are_named_at_once_in_the_order_of_lines():
+    checked = check("m.yaml", "model: a\ntask: x\n---\nmodel: b\n---\nmodel: c\nwindow: 1\ngrace: x\n")
+    assert [problem.line for problem in checked.problems] == [2, 8]
+    assert [definition.model for definition in checked.definitions] == ["b"]
+
+
+def test_valid_files_say_what_they_define(tmp_path, capsys):
+    path = tmp_path / "m.yaml"
+    path.write_text(VALID)
+    assert main(["monitors", "validate", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: valid; 2 models and the fleet document\n"
+
+
+def test_an_invalid_file_is_exit_code_1_and_points_like_a_compiler(tmp_path, capsys):
+    path = tmp_path / "m.yaml"
+    path.write_text("model: a\ntask: binery\n")
+    assert main(["monitors", "validate", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{path}:2: task: ")
+
+
+def test_programs_get_json(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(VALID))
+    assert main(["monitors", "validate", "-", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["valid"]
+    assert list(answer["models"]) == ["credit", "prices"]
+
+
+def test_a_file_that_is_not_there_is_said_without_a_traceback(capsys):
+    assert main(["monitors", "validate", "nowhere.yaml"]) == 1
+    assert "cannot read nowhere.yaml" in capsys.readouterr().err
