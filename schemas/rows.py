@@ -1,0 +1,153 @@
+"""Single events as light rows, checked while they are read: the same rules for JSON and for Avro."""
+
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.framing import Frame, check_depth, parse_json
+from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.registry import schema
+from streamgauge.schemas.times import parse_time
+
+Value = str | float | bool | None
+
+
+class PredictionRow(msgspec.Struct, gc=False):
+    """One prediction. Numbers are floats, whatever the sender wrote; once read, `time` is microseconds."""
+
+    prediction_id: str
+    model: str
+    time: str | int
+    version: str = ""
+    latency_ms: float | None = None
+    prediction: Value = None
+    score: float | None = None
+    scores: dict[str, float] | None = None
+    features: dict[str, Value] | None = None
+    groups: dict[str, str | bool | int | None] | None = None
+    segments: dict[str, str | bool | int | None] | None = None
+    error: str | None = None
+
+
+class GroundTruthRow(msgspec.Struct, gc=False):
+    """One label. Numbers are floats, whatever the sender wrote; once read, `time` is microseconds."""
+
+    prediction_id: str
+    model: str
+    time: str | int
+    label: Value = None
+    revision: int = 0
+    retracted: bool = False
+
+
+def read_prediction(frame: Frame, limits: Limits) -> PredictionRow:
+    """Raises `BadEvent` with every reason that a single event can have."""
+    row: PredictionRow = _read(frame, "prediction", limits)
+    if row.error:
+        row.prediction = None
+    elif row.prediction is None:
+        raise BadEvent(Reason.MISSING_FIELD, "neither prediction nor error is given")
+    _complete(row, row.prediction, "prediction")
+    return row
+
+
+def read_ground_truth(frame: Frame, limits: Limits) -> GroundTruthRow:
+    """Raises `BadEvent` with every reason that a single event can have."""
+    row: GroundTruthRow = _read(frame, "ground_truth", limits)
+    if row.label is None and not row.retracted:
+        raise BadEvent(Reason.MISSING_FIELD, "label is null, and retracted is not set")
+    _complete(row, row.label, "label")
+    return row
+
+
+def _complete(row: PredictionRow | GroundTruthRow, value: Value, name: str) -> None:
+    if value.__class__ is float and value - value != 0:  # type: ignore[operator]
+        raise BadEvent(Reason.OUT_OF_RANGE, f"{name} is {value}")
+    row.time = parse_time(row.time)
+
+
+def _read(frame: Frame, name: str, limits: Limits) -> Any:
+    try:
+        if frame.writer is not None:
+            datum = schema(name).read(frame.body, frame.start, frame.writer)
+            return msgspec.convert(datum, _types(limits)[name])
+        if frame.data is not None:
+            return msgspec.convert(frame.data, _types(limits)[name])
+        row = _decoders(limits)[name].decode(frame.body)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        parse_json(frame.body, limits)  # says it better: too deep, NaN, infinity
+        raise BadEvent(Reason.UNDECODABLE, f"not JSON: {error}") from error
+    check_depth(frame.body, limits.json_depth)
+    return row
+
+
+def _refusal(text: str) -> BadEvent:
+    for fragment, reason in _REASONS:
+        if fragment in text:
+            break
+    if reason is Reason.WRONG_TYPE and text.endswith(_REQUIRED) and "got `null`" in text:
+        reason = Reason.MISSING_FIELD
+    return BadEvent(reason, text)
+
+
+#: How msgspec words its errors; a test holds each to its reason. The last fits everything.
+_REASONS = (
+    ("missing required field", Reason.MISSING_FIELD),
+    ("`str` of length >=", Reason.MISSING_FIELD),
+    ("`str` of length <=", Reason.OVERSIZED),
+    ("`object` of length <=", Reason.TOO_MANY_FIELDS),
+    ("Number out of range", Reason.OUT_OF_RANGE),
+    ("Integer value out of range", Reason.OUT_OF_RANGE),
+    (">=", Reason.OUT_OF_RANGE),
+    ("<=", Reason.OUT_OF_RANGE),
+    ("", Reason.WRONG_TYPE),
+)
+_REQUIRED = ("`$.prediction_id`", "`$.model`", "`$.time`")
+
+
+@cache
+def _types(limits: Limits) -> dict[str, type]:
+    """The row types with the limits in them, so that they are checked in C."""
+    Id = Annotated[str, Meta(min_length=1, max_length=limits.id_length)]
+    Name = Annotated[str, Meta(max_length=limits.id_length)]
+    Text = Annotated[str, Meta(max_length=limits.string_length)]
+    Share = Annotated[float, Meta(ge=0, le=1)]
+    anything = Text | float | bool | None
+
+    def mapping(value: Any, count: int) -> Any:
+        return Annotated[dict[Name, value], Meta(max_length=count)] | None
+
+    identifying = [("prediction_id", Id), ("model", Id), ("time", Text | int)]
+    prediction = [
+        *identifying,
+        ("version", Name, ""),
+        ("latency_ms", Annotated[float, Meta(ge=0)] | None, None),
+        ("prediction", anything, None),
+        ("score", Share | None, None),
+        ("scores", mapping(Share, limits.classes), None),
+        ("features", mapping(anything, limits.features), None),
+        ("groups", mapping(Text | bool | int | None, limits.groups), None),
+        ("segments", mapping(Text | bool | int | None, limits.segments), None),
+        ("error", str | None, None),
+    ]
+    revision = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    ground_truth = [
+        *identifying,
+        ("label", anything, None),
+        ("revision", revision, 0),
+        ("retracted", bool, False),
+    ]
+    return {
+        "prediction": msgspec.defstruct("Prediction", prediction, bases=(PredictionRow,), gc=False),
+        "ground_truth": msgspec.defstruct("GroundTruth", ground_truth, bases=(GroundTruthRow,), gc=False),
+    }
+
+
+@cache
+def _decoders(limits: Limits) -> dict[str, msgspec.json.Decoder[Any]]:
+    return {name: msgspec.json.Decoder(row) for name, row in _types(limits).items()}
