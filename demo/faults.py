@@ -24,7 +24,7 @@ MONITORS: dict[Kind, str] = {
     "group": "fairness",
 }
 
-#: Units that an upstream team may change without a word, by model: the feature, the factor, how people say it.
+#: Units that an upstream team may change unannounced, by model: the feature, the factor, how people say it.
 UNIT_CHANGES: dict[str, tuple[tuple[str, float, str], ...]] = {
     "phishing": (
         ("long_url", 100.0, "now comes as a percentage"),

@@ -1,4 +1,4 @@
-"""The three models that the demo serves: River models, trained at start on rows that they then never serve."""
+"""The three models that the demo serves: River models, trained at start on rows they never serve."""
 
 import random
 from collections.abc import Callable, Mapping

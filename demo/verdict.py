@@ -12,6 +12,8 @@ Alert = Mapping[str, Any]
 
 #: A fault is felt this long after its end: its labels come for 20 minutes more, and burn rates look back 30.
 SLACK_US = 45 * MINUTE_US
+#: The states in which an episode is over.
+ENDED = frozenset({"resolved", "superseded", "expired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Caught:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Every fault with what came of it, alerts that nothing caused, and how many alerts ended."""
+    """Every fault with what came of it, alerts that nothing caused, and how many alerts opened and ended."""
 
     faults: tuple[Caught, ...]
     causeless: tuple[Alert, ...]
     opened: int
-    resolved: int
+    ended: int
 
     @property
     def missed(self) -> tuple[Fault, ...]:
@@ -65,7 +67,7 @@ class Verdict:
             ],
             "causeless": [dict(alert) for alert in self.causeless],
             "alerts_opened": self.opened,
-            "alerts_resolved": self.resolved,
+            "alerts_ended": self.ended,
         }
 
 
@@ -80,11 +82,11 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
     True
     """
     episodes: dict[str, Alert] = {}
-    resolved = set()
+    ended = set()
     for event in alert_events:
         episodes.setdefault(event["alert_id"], event)
-        if event["state"] == "resolved":
-            resolved.add(event["alert_id"])
+        if event["state"] in ENDED:
+            ended.add(event["alert_id"])
 
     catches: dict[Fault, Alert] = {}
     consequences: dict[Fault, list[Alert]] = {fault: [] for fault in faults}
@@ -99,7 +101,7 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
         else:
             causeless.append(alert)
     caught = tuple(Caught(f, catches.get(f), tuple(consequences[f])) for f in faults)
-    return Verdict(caught, tuple(causeless), len(episodes), len(resolved))
+    return Verdict(caught, tuple(causeless), len(episodes), len(ended))
 
 
 def _opened_us(alert: Alert) -> int:

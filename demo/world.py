@@ -26,7 +26,7 @@ from streamgauge.schemas.batch import (
 from streamgauge.schemas.durations import SECOND_US
 
 SPAN_US = 240 * MINUTE_US
-#: Nothing goes wrong before the one, so that monitors can learn, or starts after the other, so that alerts end.
+#: Nothing goes wrong before the one: monitors learn. Nothing starts after the other: alerts end.
 QUIET_US = 60 * MINUTE_US
 LATEST_US = 150 * MINUTE_US
 

@@ -77,7 +77,7 @@ def test_two_faults_of_one_model_each_take_the_alert_of_their_monitor() -> None:
 def test_updates_of_an_alert_are_not_more_alerts() -> None:
     events = [_alert("latency", "credit", 69, state) for state in ("opened", "updated", "resolved")]
     verdict = judge([_fault("latency", "credit", 60, 90)], events)
-    assert (verdict.opened, verdict.resolved) == (1, 1)
+    assert (verdict.opened, verdict.ended) == (1, 1)
 
 
 def test_without_faults_any_alert_fails() -> None:

@@ -1,0 +1,151 @@
+"""What the demo has seen on the output topics so far: one row a model, the open alerts, the news in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from streamgauge.demo.faults import Fault
+from streamgauge.demo.services import Service
+from streamgauge.demo.verdict import ENDED
+from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS
+from streamgauge.schemas.times import format_time, parse_time
+
+Tone = Literal["fault", "alert", "ended", "retrain", "quiet"]
+
+#: The one number that says how good a model is, by its task, and how people call it.
+QUALITY = {"binary": ("accuracy", "accuracy"), "regression": ("mean_absolute_error", "MAE")}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One piece of news. `mark` is a sign for its kind."""
+
+    time_us: int
+    mark: str
+    text: str
+    tone: Tone
+
+
+@dataclass(slots=True)
+class ModelRow:
+    """What is known of one model: the newest window of each metric, and its open alerts by id."""
+
+    service: Service
+    events: dict[int, int] = field(default_factory=dict)
+    metrics: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    open: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> int:
+        """Predictions in the windows that have closed."""
+        return sum(self.events.values())
+
+    @property
+    def window_end_us(self) -> int | None:
+        """The end of the last window that closed."""
+        return parse_time(self.metrics["throughput_per_s"]["window"]["end"]) if self.events else None
+
+    @property
+    def quality(self) -> str:
+        """The model's quality with its 95 % interval; empty while unknown."""
+        metric, name = QUALITY[self.service.task]
+        record = self.metrics.get(metric)
+        if record is None or record["value"] is None:
+            return ""
+        if self.service.task == "binary":
+            shown = f"{name} {record['value']:.1%}"
+            interval = f"{record['low']:.1%}–{record['high']:.1%}" if record["low"] is not None else ""
+        else:
+            shown = f"{name} {record['value']:.2f}"
+            interval = f"{record['low']:.2f}–{record['high']:.2f}" if record["low"] is not None else ""
+        return f"{shown} ({interval})" if interval else shown
+
+    @property
+    def latency(self) -> str:
+        """The 99th percentile of latency in the last window; empty while unknown."""
+        record = self.metrics.get("latency_p99_ms")
+        return "" if record is None or record["value"] is None else f"{record['value']:.0f} ms"
+
+
+class Board:
+    """Folds output records and the passing of event time into rows and news.
+
+    >>> Board((), ()).requests
+    0
+    """
+
+    def __init__(self, services: Sequence[Service], faults: Sequence[Fault]) -> None:
+        self.rows = {service.name: ModelRow(service) for service in services}
+        self.alert_events: list[Mapping[str, Any]] = []
+        self.requests = 0
+        self._starts = sorted(faults, key=lambda f: f.start_us)
+        self._ends = sorted(faults, key=lambda f: f.end_us)
+
+    def advance(self, now_us: int) -> list[Line]:
+        """What begins or ends by itself up to `now_us`, in event time."""
+        lines = []
+        while self._starts and self._starts[0].start_us <= now_us:
+            fault = self._starts.pop(0)
+            lines.append(Line(fault.start_us, "▼", f"{fault.model}: {fault.story}", "fault"))
+        while self._ends and self._ends[0].end_us <= now_us:
+            fault = self._ends.pop(0)
+            lines.append(Line(fault.end_us, "△", f"{fault.model}: {fault.story}: over", "quiet"))
+        return lines
+
+    def fold(self, topic: str, record: Mapping[str, Any]) -> list[Line]:
+        """One record of metrics, alerts or retrain-requests (`topic` without its prefix)."""
+        row = self.rows.get(record["model"])
+        if row is None:
+            return []
+        if topic == METRICS:
+            self._measure(row, record)
+            return []
+        if topic == ALERTS:
+            return self._alert(row, record)
+        if topic == RETRAIN_REQUESTS:
+            self.requests += 1
+            reasons = ", ".join(sorted({reason["monitor"] for reason in record["reasons"]}))
+            text = (
+                f"{record['request_id']}: please retrain, {record['labels']:,} labels, because of {reasons}"
+            )
+            return [Line(parse_time(record["time"]), "↻", text, "retrain")]
+        return []
+
+    def windows_end_us(self) -> int:
+        """How far every model has been judged; 0 if one has not been at all."""
+        return min((row.window_end_us or 0 for row in self.rows.values()), default=0)
+
+    def _measure(self, row: ModelRow, record: Mapping[str, Any]) -> None:
+        if record["segment"] or record["group"] or record["feature"]:
+            return
+        metric, start = record["metric"], record["window"]["start"]
+        if metric == "throughput_per_s":
+            row.events[parse_time(start)] = record["n"]
+        known = row.metrics.get(metric)
+        if known is None or known["window"]["start"] <= start:
+            row.metrics[metric] = record
+
+    def _alert(self, row: ModelRow, record: Mapping[str, Any]) -> list[Line]:
+        self.alert_events.append(record)
+        time_us = parse_time(record["time"])
+        if record["state"] in ENDED:
+            row.open.pop(record["alert_id"], None)
+            return [
+                Line(time_us, "✓", f"{record['monitor']}, {record['state']}: {record['summary']}", "ended")
+            ]
+        first = record["alert_id"] not in row.open
+        row.open[record["alert_id"]] = record
+        if not first:
+            return []
+        return [
+            Line(time_us, "●", f"{record['monitor']}, {record['severity']}: {record['summary']}", "alert")
+        ]
+
+
+def clock(time_us: int) -> str:
+    """Hours and minutes, UTC.
+
+    >>> clock(1_800_000_000_000_000)
+    '08:00'
+    """
+    return format_time(time_us)[11:16]

@@ -1,0 +1,163 @@
+"""The demo's serving apps and label sources, as one process: the world's events, logged at the clock's pace.
+
+``python -m streamgauge.demo.traffic`` is started by the demo. It knows Kafka's address and the seed, nothing
+of the worker, and prints one line of JSON a block: how far it is.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.kafka_sink import KafkaSink
+from streamgauge.clients.logger import PredictionLogger
+from streamgauge.demo.services import Pool
+from streamgauge.demo.world import SPAN_US, Block, Requests, Timeline, World
+from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, Ids
+
+#: Predictions a second of the clock, all models together; about as many labels come on top.
+PREDICTIONS_PER_S = 3_500.0
+#: A block leaves every so many seconds of the clock.
+BLOCK_S = 0.25
+#: The embedded broker's cost grows with stored batches, so requests to it wait for company.
+LINGER_MS = 100.0
+
+
+def timeline_for(start_us: int, seconds: float) -> Timeline:
+    """The whole span of event time within `seconds` of the clock.
+
+    >>> timeline_for(0, 90.0).block_us, round(timeline_for(0, 90.0).predictions_per_s)
+    (40000000, 22)
+    """
+    blocks = max(1, round(seconds / BLOCK_S))
+    block_us = SPAN_US // blocks
+    return Timeline(start_us, PREDICTIONS_PER_S * seconds * 1_000_000 / SPAN_US, block_us)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Send the whole span of event time within the given seconds, then end."""
+    parser = argparse.ArgumentParser(prog="streamgauge.demo.traffic")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--start-us", type=int, required=True, help="when event time begins")
+    parser.add_argument("--seconds", type=float, required=True, help="how long it takes on the clock")
+    parser.add_argument("--no-faults", action="store_true")
+    args = parser.parse_args(arguments)
+
+    world = World(args.seed, timeline_for(args.start_us, args.seconds), with_faults=not args.no_faults)
+    sink = KafkaSink(Connection.from_environment(os.environ), linger_ms=LINGER_MS)
+    loggers = {
+        service.name: PredictionLogger(
+            service.name, service.version, sink=sink, task=service.task, queue_events=100_000
+        )
+        for service in world.services
+    }
+    parent = os.getppid()
+    sent = 0
+    started_s = time.monotonic()
+    for number, block in enumerate(world.blocks(), start=1):
+        for requests in block.requests:
+            log_requests(loggers[requests.service.name], requests)
+        for labels in block.labels:
+            log_labels(loggers[labels.model], labels)
+        sent += sum(map(len, block.requests))
+        print(json.dumps(_progress(block, sent, time.monotonic() - started_s)), flush=True)
+        if os.getppid() != parent:
+            return 1
+        time.sleep(max(0.0, started_s + number * BLOCK_S - time.monotonic()))
+    for logger in loggers.values():
+        logger.close()
+    stats = {name: str(logger.stats()) for name, logger in loggers.items()}
+    print(json.dumps({"done": True, "sent": sent, "stats": stats}), flush=True)
+    return 0
+
+
+def log_requests(logger: PredictionLogger, requests: Requests) -> None:
+    """As a serving app would: one call a prediction."""
+    answers = _answers(requests.pool)
+    rows = zip(
+        _texts(requests.ids),
+        requests.rows.tolist(),
+        requests.time_us.tolist(),
+        requests.latency_ms.tolist(),
+        requests.failed.tolist(),
+        strict=True,
+    )
+    for prediction_id, row, time_us, latency_ms, failed in rows:
+        answer = answers[row]
+        logger.predict(
+            None if failed else answer.prediction,
+            answer.features,
+            groups=answer.groups,
+            score=None if failed else answer.score,
+            latency_ms=latency_ms,
+            prediction_id=prediction_id,
+            time=time_us,
+            error="no answer" if failed else None,
+        )
+
+
+def log_labels(logger: PredictionLogger, labels: GroundTruthBatch) -> None:
+    """As a label source would: one call a label."""
+    rows = zip(
+        _texts(labels.ids),
+        _values(labels.label),
+        labels.time_us.tolist(),
+        labels.revision.tolist(),
+        labels.retracted.tolist(),
+        strict=True,
+    )
+    for prediction_id, label, time_us, revision, retracted in rows:
+        logger.ground_truth(
+            prediction_id,
+            None if retracted else label,
+            time=time_us,
+            revision=revision,
+            retracted=retracted,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    prediction: Any
+    features: Any
+    groups: dict[str, str | None] | None
+    score: float | None
+
+
+@lru_cache(maxsize=16)
+def _answers(pool: Pool) -> tuple[_Answer, ...]:
+    scored = isinstance(pool.prediction, Categories)
+    memberships = {key: column.to_list() for key, column in pool.groups.items()}
+    return tuple(
+        _Answer(
+            prediction,
+            pool.features[row],
+            {key: values[row] for key, values in memberships.items()} or None,
+            float(pool.score[row]) if scored else None,
+        )
+        for row, prediction in enumerate(_values(pool.prediction))
+    )
+
+
+def _values(column: Column) -> list[Any]:
+    return column.to_list() if isinstance(column, Categories) else column.tolist()
+
+
+def _texts(ids: Ids) -> list[str]:
+    digits = ids.tobytes().hex()
+    return [
+        f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+        for h in (digits[at : at + 32] for at in range(0, len(digits), 32))
+    ]
+
+
+def _progress(block: Block, sent: int, elapsed_s: float) -> dict[str, Any]:
+    return {"event_us": block.end_us, "sent": sent, "elapsed_s": round(elapsed_s, 3)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,131 @@
+"""What the demo shows: rows from metrics, news from alerts, and the same news on a screen and in a pipe."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from streamgauge.demo.board import Board
+from streamgauge.demo.faults import MINUTE_US, Fault
+from streamgauge.demo.report import plain, report
+from streamgauge.demo.services import Service, train_services
+from streamgauge.demo.verdict import judge
+from streamgauge.demo.view import PlainView, Progress, ScreenView
+from streamgauge.schemas.times import format_time
+
+T0 = 1_763_712_000_000_000
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[Service, ...]:
+    return train_services(3)
+
+
+def _metric(metric: str, value: float, window: int, **fields: Any) -> dict[str, Any]:
+    start_us = T0 + window * 5 * MINUTE_US
+    return {
+        "model": "credit",
+        "version": "7",
+        "segment": {},
+        "window": {"start": format_time(start_us), "end": format_time(start_us + 5 * MINUTE_US)},
+        "metric": metric,
+        "feature": None,
+        "group": None,
+        "value": value,
+        "low": None,
+        "high": None,
+        "n": 100,
+        "coverage": None,
+        "status": "final",
+        "revision": 0,
+    } | fields
+
+
+def _alert(state: str, minute: int) -> dict[str, Any]:
+    return {
+        "alert_id": "9f-1",
+        "state": state,
+        "severity": "critical",
+        "model": "credit",
+        "monitor": "fairness",
+        "opened_at": format_time(T0 + 70 * MINUTE_US),
+        "time": format_time(T0 + minute * MINUTE_US),
+        "summary": "credit 7: demographic parity difference 0.35",
+    }
+
+
+FAULT = Fault(
+    "group", "credit", T0 + 60 * MINUTE_US, T0 + 90 * MINUTE_US, "65 and over", 0.6, "rejections rise"
+)
+
+
+def test_a_row_shows_the_newest_window_and_a_restated_one_counts_once(services: tuple[Service, ...]) -> None:
+    board = Board(services, [])
+    board.fold("metrics", _metric("throughput_per_s", 7.0, window=0))
+    board.fold("metrics", _metric("throughput_per_s", 7.0, window=1, n=120))
+    board.fold("metrics", _metric("throughput_per_s", 7.1, window=0, n=101, revision=1))
+    board.fold("metrics", _metric("accuracy", 0.912, window=1, low=0.9, high=0.93))
+    board.fold("metrics", _metric("accuracy", 0.5, window=0, revision=3))
+    board.fold("metrics", _metric("accuracy", 0.1, window=2, segment={"country": "NO"}))
+    row = board.rows["credit"]
+    assert row.judged == 221
+    assert row.window_end_us == T0 + 10 * MINUTE_US
+    assert row.quality == "accuracy 91.2% (90.0%–93.0%)"
+
+
+def test_an_alert_is_news_when_it_opens_and_when_it_ends(services: tuple[Service, ...]) -> None:
+    board = Board(services, [])
+    news = [
+        board.fold("alerts", _alert(s, m)) for s, m in (("opened", 70), ("updated", 75), ("resolved", 99))
+    ]
+    assert [len(lines) for lines in news] == [1, 0, 1]
+    assert plain(news[0][0]) == "09:10 ● fairness, critical: credit 7: demographic parity difference 0.35"
+    assert board.rows["credit"].open == {}
+
+
+def test_faults_begin_and_end_with_event_time(services: tuple[Service, ...]) -> None:
+    board = Board(services, [FAULT])
+    assert board.advance(FAULT.start_us - 1) == []
+    assert [line.text for line in board.advance(FAULT.start_us)] == ["credit: rejections rise"]
+    assert [line.text for line in board.advance(FAULT.end_us)] == ["credit: rejections rise: over"]
+    assert board.advance(FAULT.end_us) == []
+
+
+def test_judging_has_come_as_far_as_the_slowest_model(services: tuple[Service, ...]) -> None:
+    board = Board(services, [])
+    for name, window in (("phishing", 4), ("credit", 2)):
+        board.fold("metrics", _metric("throughput_per_s", 7.0, window=window, model=name))
+    assert board.windows_end_us() == 0
+    board.fold("metrics", _metric("throughput_per_s", 7.0, window=3, model="approval"))
+    assert board.windows_end_us() == T0 + 15 * MINUTE_US
+
+
+def test_the_report_names_what_caught_each_fault_and_what_did_not() -> None:
+    caught = judge([FAULT], [_alert("opened", 70), _alert("resolved", 99)])
+    assert [line.text for line in report(caught, requests=1)] == [
+        "credit: rejections rise → fairness alert after 10 min",
+        "1 of 1 faults caught, 0 alerts without a cause; 1 alerts opened, 1 ended, 1 retrain requests",
+    ]
+    missed = judge([FAULT], [])
+    assert report(missed, requests=0)[0].text == "credit: rejections rise → missed: no fairness alert"
+
+
+def test_the_same_news_on_a_screen_and_in_a_pipe(services: tuple[Service, ...]) -> None:
+    board = Board(services, [FAULT])
+    news = board.advance(FAULT.start_us) + board.fold("alerts", _alert("opened", 70))
+    console = Console(file=io.StringIO(), width=100, height=30, force_terminal=True, legacy_windows=False)
+    pipe = io.StringIO()
+    screen = ScreenView("demo, seed 3", 90.0, board, console)
+    lines = PlainView("demo, seed 3", 90.0, board, pipe)
+    for view in (screen, lines):
+        with view:
+            view.show(news)
+            view.refresh(Progress("traffic", T0 + 80 * MINUTE_US, 30.0, 105_000))
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    for shown in (drawn, pipe.getvalue()):
+        assert "embedded broker: not durable" in shown
+        assert "rejections rise" in shown
+        assert "demographic parity difference 0.35" in shown
+        assert "105,000 predictions" in shown
+        assert "fairness" in shown
