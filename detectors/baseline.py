@@ -1,0 +1,153 @@
+"""Builds a `BaselineProfile` from reference rows in the order of their time."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.schemas.batch import Categories, Column, Floats
+from streamgauge.schemas.profile import BaselineProfile, CategoricalProfile, NumericProfile, RateProfile
+
+#: Bins of a number, at reference quantiles.
+NUMERIC_BINS = 20
+#: Categories that a profile names; with more, "unseen" has no meaning.
+MAX_CATEGORIES = 1_000
+#: Categories that are bet on each by itself.
+COMMON, COMMON_LEAST = 10, 5
+
+Range = tuple[float | None, float | None]
+
+
+def build_profile(
+    features: Mapping[str, Column],
+    prediction: Column | None = None,
+    score: Floats | None = None,
+    errors: Floats | None = None,
+    ranges: Mapping[str, Range] | None = None,
+) -> BaselineProfile:
+    """The profile of reference rows; every column has shape (n,) but `errors`, one per labelled event.
+
+    `errors` are 0 or 1 (wrong) where predictions are classes, absolute errors where they are numbers.
+    `ranges` are declared (min, max) by feature. Columns without a single value are left out.
+
+    >>> rng = np.random.default_rng(0)
+    >>> profile = build_profile({"age": rng.normal(40, 10, 1000)}, ranges={"age": (0, None)})
+    >>> profile.rows, len(profile.features["age"].counts), profile.features["age"].low
+    (1000, 20, 0.0)
+    """
+    columns: list[Column] = [*features.values(), *(c for c in (prediction, score) if c is not None)]
+    built = {name: column_profile(c, (ranges or {}).get(name)) for name, c in features.items()}
+    scores = None if score is None else numeric_profile(score)
+    return BaselineProfile(
+        rows=len(columns[0]) if columns else 0,
+        features={name: profile for name, profile in built.items() if profile is not None},
+        prediction=None if prediction is None else column_profile(prediction),
+        score=scores,
+        errors=None if errors is None else errors_profile(errors, isinstance(prediction, Categories)),
+    )
+
+
+def errors_profile(errors: Floats, classes: bool) -> RateProfile | NumericProfile | None:
+    """Of 0 / 1 errors if the model predicts `classes`, else of absolute errors; None if there are none."""
+    return rate_profile(errors) if classes and len(errors) else numeric_profile(errors)
+
+
+def column_profile(
+    column: Column, declared: Range | None = None
+) -> NumericProfile | CategoricalProfile | None:
+    """Numeric or categorical, as the column is; None if it holds no value."""
+    return (
+        categorical_profile(column) if isinstance(column, Categories) else numeric_profile(column, declared)
+    )
+
+
+def rate_profile(outcomes: Floats) -> RateProfile:
+    """Of 0 / 1 outcomes, float64 (n,), in order."""
+    effect = design_effect(outcomes)
+    return RateProfile(int(outcomes.sum()), len(outcomes), effect, halves_agree(outcomes, effect))
+
+
+def numeric_profile(values: Floats, declared: Range | None = None) -> NumericProfile | None:
+    """Of float64 (n,) with NaN for missing, in order; None if nothing is finite."""
+    finite = np.isfinite(values)
+    present = values[finite]
+    if len(present) == 0:
+        return None
+    # Lower order statistics: every edge is a value that occurred, so a spike fills a bin of its own.
+    quantiles = np.arange(1, NUMERIC_BINS) / NUMERIC_BINS
+    edges = np.unique(np.quantile(present, quantiles, method="inverted_cdf"))
+    edges = edges[edges < present.max()]
+    bins = np.searchsorted(edges, present, side="left")
+    counts = np.bincount(bins, minlength=len(edges) + 1)
+    location, spread = rank_scores(counts)
+    series = location[bins], spread[bins]
+    effects = design_effect(series[0]), design_effect(series[1])
+    low, high = declared or (None, None)
+    half = present[: (len(present) + 1) // 2]
+    # The whole reference covers more than its first half, so what fell outside the half bounds what falls
+    # outside the whole.
+    outside = (present < (half.min() if low is None else low)) | (
+        present > (half.max() if high is None else high)
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        centres = np.bincount(bins, present) / counts
+        mean, sd = float(present.mean()), float(present.std())
+    return NumericProfile(
+        n=len(present),
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        centres=tuple(np.clip(np.nan_to_num(centres), present.min(), present.max()).tolist()),
+        mean=mean if np.isfinite(mean) else float(np.median(present)),
+        sd=sd if np.isfinite(sd) else 0.0,
+        low=float(present.min() if low is None else low),
+        high=float(present.max() if high is None else high),
+        design_effects=effects,
+        stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
+        missing=rate_profile((~finite).astype(np.float64)),
+        out_of_range=rate_profile(outside.astype(np.float64)),
+    )
+
+
+def rank_scores(counts: "np.typing.NDArray[np.int64]") -> tuple[Floats, Floats]:
+    """Location 2u − 1 and spread 3(2u − 1)² − 1 of each bin, u its mid-rank; both have mean 0 under `counts`.
+
+    >>> [s.round(3).tolist() for s in rank_scores(np.array([1, 2, 1]))]
+    [[-0.75, 0.0, 0.75], [0.844, -0.844, 0.844]]
+    """
+    masses = counts / counts.sum()
+    location = 2 * (np.cumsum(masses) - masses / 2) - 1
+    spread = 3 * location**2 - 1
+    return location, spread - float(masses @ spread)
+
+
+def categorical_profile(column: Categories) -> CategoricalProfile | None:
+    """Of a column of strings, in order; None if all are missing."""
+    codes = column.codes[column.codes >= 0].astype(np.int64)
+    n = len(codes)
+    if n == 0:
+        return None
+    totals = np.bincount(codes, minlength=len(column.values)).tolist()
+    ranked = sorted((-total, column.values[code], code) for code, total in enumerate(totals) if total)
+    complete = len(ranked) <= MAX_CATEGORIES
+    ranked = ranked[:MAX_CATEGORIES]
+    common = [code for total, _, code in ranked[:COMMON] if -total >= COMMON_LEAST]
+    series = [(codes == code).astype(np.float64) for code in common]
+    effects = [design_effect(indicator) for indicator in series]
+    _, first = np.unique(codes, return_index=True)
+    novelty = []
+    for share in (0.2, 0.5, 0.8):
+        cut = round(share * n)
+        late = first[first >= cut].tolist()
+        new = set(codes[late].tolist())
+        seen_late = np.isin(codes[cut:], list(new)).astype(np.float64)
+        novelty.append(RateProfile(int(seen_late.sum()), n - cut, design_effect(seen_late)))
+    return CategoricalProfile(
+        n=n,
+        categories=tuple(name for _, name, _ in ranked),
+        counts=tuple(-total for total, _, _ in ranked),
+        design_effects=tuple(effects),
+        novelty=tuple(novelty),
+        complete=complete,
+        stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
+        missing=rate_profile((column.codes < 0).astype(np.float64)),
+    )

@@ -1,0 +1,115 @@
+"""`FeatureBinner`: puts the features of a batch into the bins of a baseline profile, all at once.
+
+Window counts and sequential evidence read the same bins, so a batch is digitised once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
+from streamgauge.schemas.profile import FeatureProfile, NumericProfile
+
+#: Categories with a bin of their own; the other known ones share one.
+CATEGORY_BINS = 50
+#: Standardised values are held as whole multiples of this, so that their sums are exact in any order.
+Z_UNIT = 2.0**-16
+_Z_LIMIT = 2.0**15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureBins:
+    """Bins of a batch, F features × n events.
+
+    `codes` int64 (F, n): a numeric bin; or a category's, then one for other known categories; `width − 2` is
+    an unseen category and `width − 1` a missing value. `outside` bool (F, n): out of the profile's range.
+    `z` float64 (F, n): multiples of 2⁻¹⁶ reference standard deviations from the reference mean, as whole
+    numbers, cut at ± 2¹⁵ deviations; 0 for categories and where missing.
+    """
+
+    codes: Ints
+    outside: Bools
+    z: Floats
+
+    def take(self, rows: "NDArray[np.intp] | Bools | slice") -> "FeatureBins":
+        """The bins of some of the events."""
+        return FeatureBins(self.codes[:, rows], self.outside[:, rows], self.z[:, rows])
+
+
+class FeatureBinner:
+    """Digitises batches against the profiles of `names`, in that order.
+
+    A feature that a batch lacks, and a value of another type than the profile's, is missing.
+
+    >>> from streamgauge.detectors.baseline import build_profile
+    >>> profile = build_profile({"age": np.arange(100.0), "job": Categories.of(["a", "b"] * 50)})
+    >>> binner = FeatureBinner(profile.features)
+    >>> bins = binner.bins({"age": np.array([0.0, 99.0, 200.0]), "job": Categories.of(["b", "z", None])})
+    >>> bins.codes.tolist(), binner.width
+    ([[0, 19, 19], [1, 20, 21]], 22)
+    """
+
+    def __init__(self, profiles: Mapping[str, FeatureProfile]) -> None:
+        self.names = tuple(profiles)
+        self.profiles = tuple(profiles.values())
+        #: Number of codes: the most bins of a feature, unseen, missing.
+        self.width = 2 + max(map(bin_count, self.profiles), default=0)
+        self._edges: list[Floats] = []
+        self._bin_of: list[dict[str, int]] = []
+        numeric = [p if isinstance(p, NumericProfile) else None for p in self.profiles]
+        for profile in self.profiles:
+            if isinstance(profile, NumericProfile):
+                self._edges.append(np.array(profile.edges))
+                self._bin_of.append({})
+            else:
+                self._edges.append(np.zeros(0))
+                self._bin_of.append({c: min(i, CATEGORY_BINS) for i, c in enumerate(profile.categories)})
+        self._mean = np.array([[p.mean if p else 0.0] for p in numeric])
+        self._scale = np.array([[1 / p.sd / Z_UNIT if p and p.sd > 1e-300 else 0.0] for p in numeric])
+        self._low = np.array([[p.low if p else -np.inf] for p in numeric])
+        self._high = np.array([[p.high if p else np.inf] for p in numeric])
+
+    def bins(self, features: Mapping[str, Column], n: int | None = None) -> FeatureBins:
+        """The bins of a batch of `n` events; without `n`, as many as the first feature has."""
+        if n is None:
+            n = len(next(iter(features.values()))) if features else 0
+        values = np.full((len(self.names), n), np.nan)
+        codes = np.full((len(self.names), n), self.width - 1, np.int64)
+        for row, (name, profile) in enumerate(zip(self.names, self.profiles, strict=True)):
+            column = features.get(name)
+            if column is None:
+                continue
+            if isinstance(column, Categories):
+                if not isinstance(profile, NumericProfile):
+                    bin_of, unseen = self._bin_of[row], self.width - 2
+                    table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
+                    codes[row] = np.array(table, np.int64)[column.codes]
+            elif isinstance(profile, NumericProfile):
+                values[row] = column
+                codes[row] = np.searchsorted(self._edges[row], column, side="left")
+        finite = np.isfinite(values)
+        lost = ~finite
+        lost[[not isinstance(p, NumericProfile) for p in self.profiles]] = False
+        if lost.any():
+            codes[lost] = self.width - 1
+        with np.errstate(invalid="ignore", over="ignore"):
+            outside = ((values < self._low) | (values > self._high)) & finite
+            z = np.rint(np.clip((values - self._mean) * self._scale, -_Z_LIMIT / Z_UNIT, _Z_LIMIT / Z_UNIT))
+        return FeatureBins(codes, outside, np.where(finite & np.isfinite(z), z, 0.0))
+
+
+def bin_count(profile: FeatureProfile) -> int:
+    """Bins of the known values of a feature."""
+    if isinstance(profile, NumericProfile):
+        return len(profile.counts)
+    return min(len(profile.categories), CATEGORY_BINS) + (len(profile.categories) > CATEGORY_BINS)
+
+
+def bin_masses(profile: FeatureProfile) -> Ints:
+    """Reference counts of the known bins, int64 (bins,)."""
+    counts = np.array(profile.counts, np.int64)
+    if isinstance(profile, NumericProfile) or len(counts) <= CATEGORY_BINS:
+        return counts
+    return np.append(counts[:CATEGORY_BINS], counts[CATEGORY_BINS:].sum())

