@@ -43,5 +43,6 @@ def test_a_child_is_gone_after_its_context_even_if_something_went_wrong(tmp_path
             assert child.stdout.readline() == "up\n"
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert child.exit_code() == -signal.SIGTERM
