@@ -15,6 +15,6 @@ USER 10001
 WORKDIR /tmp
 # ready = every assigned partition is restored; a restore may take long, hence the start period
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9100/readyz', timeout=2)"]
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9464/readyz', timeout=2)"]
 ENTRYPOINT ["streamgauge"]
 CMD ["worker"]
