@@ -1,0 +1,107 @@
+"""What can be checked of the container files without a container engine: their structure and their promises.
+
+The compose specification's JSON schema is not part of this repository (the file was valid against it when it
+was written), so this checks by itself what matters: that keys, services, volumes and settings that are named
+exist, and that what is said about privileges is so.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from streamgauge.cli.main import build_parser
+from streamgauge.streams.settings import WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {"topics", "worker"}
+SERVICE_KEYS = {
+    "build", "cap_drop", "command", "depends_on", "deploy", "environment", "expose", "healthcheck", "image",
+    "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERVICES)
+class TestService:
+    def test_it_uses_keys_of_the_compose_specification(self, name):
+        assert set(SERVICES[name]) <= SERVICE_KEYS
+
+    def test_its_image_has_a_fixed_version(self, name):
+        image, _, tag = SERVICES[name]["image"].rpartition(":")
+        assert image
+        assert tag != "latest"
+
+    def test_it_has_no_privileges_to_lose(self, name):
+        service = SERVICES[name]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        # Kafka's own start script writes its configuration into the image's folders
+        assert service.get("read_only", False) or name == "kafka"
+
+    def test_its_memory_and_processors_are_limited(self, name):
+        limits = SERVICES[name]["deploy"]["resources"]["limits"]
+        assert re.fullmatch(r"\d+M", limits["memory"])
+        assert float(limits["cpus"]) > 0
+
+    def test_its_health_is_watched(self, name):
+        if name == "worker":  # the image's own check
+            assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+        else:
+            assert SERVICES[name]["healthcheck"].get("test") or name == "topics"
+
+    def test_what_it_waits_for_exists_and_can_come_true(self, name):
+        for other, wanted in SERVICES[name].get("depends_on", {}).items():
+            condition = wanted["condition"]
+            assert condition in {"service_healthy", "service_completed_successfully"}
+            assert condition != "service_healthy" or SERVICES[other]["healthcheck"]["test"]
+
+    def test_its_ports_are_open_to_this_machine_only(self, name):
+        for port in SERVICES[name].get("ports", []):
+            assert port.startswith("127.0.0.1:")
+
+    def test_what_it_mounts_exists(self, name):
+        for volume in SERVICES[name].get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in COMPOSE["volumes"] or (source.startswith("./") and (ROOT / source).exists())
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_settings_of_our_services_are_ones_that_the_worker_knows(name):
+    known = {f"STREAMGAUGE_{field.upper()}" for field in WorkerSettings.model_fields}
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_commands_of_our_services_are_right():
+    command = SERVICES["topics"]["command"]
+    assert build_parser(command[0]).parse_args(command).command == "topics"
+    assert "command" not in SERVICES["worker"]
+    assert '\nCMD ["worker"]' in (ROOT / "Dockerfile").read_text()
+
+
+def test_clients_reach_kafka_where_it_listens():
+    kafka = SERVICES["kafka"]["environment"]
+    listeners = dict(entry.split("://") for entry in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
+    for name in OURS:
+        assert SERVICES[name]["environment"]["STREAMGAUGE_BOOTSTRAP_SERVERS"] == listeners["INTERNAL"]
+    assert listeners["HOST"] == WorkerSettings.model_fields["bootstrap_servers"].default
+    assert SERVICES["kafka"]["ports"] == ["127.0.0.1:9092:9092"]
+
+
+def test_the_port_of_health_and_metrics_is_the_same_everywhere():
+    worker = SERVICES["worker"]
+    port = worker["environment"]["STREAMGAUGE_HEALTH_PORT"]
+    (scrape,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    (found,) = scrape["dns_sd_configs"]
+    assert worker["expose"] == [port]
+    assert found["names"] == ["worker"]
+    assert str(found["port"]) == port == str(WorkerSettings.model_fields["health_port"].default)
+    assert f"http://127.0.0.1:{port}/readyz" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_image_runs_as_nobody_in_particular():
+    _, build, final = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    assert "--require-hashes" in build
+    assert re.search(r"(?m)^USER 10001$", final)
