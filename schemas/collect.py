@@ -32,7 +32,7 @@ def collect_ground_truth(rows: Sequence[GroundTruthRow]) -> list[tuple[GroundTru
     return _collect(rows, lambda row: row.model, _ground_truth, lambda row: {"label": row.label})
 
 
-class _Unlike(Exception):
+class _UnlikeError(Exception):
     """These rows cannot share one batch."""
 
 
@@ -49,9 +49,9 @@ def _collect(
     for lane in lanes.values():
         try:
             batches.append((build([rows[i] for i in lane]), lane))
-        except _Unlike:
-            for run in _like_runs(rows, lane, columns_of):
-                batches.append((build([rows[i] for i in run]), run))
+        except _UnlikeError:
+            runs = _like_runs(rows, lane, columns_of)
+            batches.extend((build([rows[i] for i in run]), run) for run in runs)
     return batches
 
 
@@ -98,7 +98,7 @@ def _predictions(rows: list[PredictionRow]) -> PredictionBatch:
         list(dict.fromkeys(chain.from_iterable(family))) for family in (features, groups, segments, scores)
     ]
     if len(rows) > 1 and sum(map(len, names)) > MAX_COLUMNS:
-        raise _Unlike
+        raise _UnlikeError
     return PredictionBatch(
         model=rows[0].model,
         version=rows[0].version,
@@ -131,7 +131,7 @@ def _column(values: Sequence[Value]) -> Column:
     if types <= _NUMBERS:
         return _floats(values)
     if float in types:
-        raise _Unlike
+        raise _UnlikeError
     return _categories(values)
 
 

@@ -91,7 +91,7 @@ def _predictions(datum: dict[str, Any], limits: Limits) -> tuple[PredictionBatch
     ]
     if batch.scores:
         scores = np.array(list(batch.scores.values()))
-        outside = ((scores < 0) | (scores > 1)).any(axis=0)
+        outside: Bools = np.any((scores < 0) | (scores > 1), axis=0)
         checks.append(_Check(Reason.OUT_OF_RANGE, "one of scores lies outside 0 to 1", outside))
     keep, refusals = _judge(checks)
     to_blank = batch.failed & ~missing

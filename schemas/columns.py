@@ -56,7 +56,8 @@ class ColumnReader:
         values = self._fixed(field, content, _U1)
         if values.max() > 1:
             raise BadEvent(Reason.INCONSISTENT, f"{field} holds more than 0 and 1")
-        return values.view(np.bool_)
+        flags: Bools = values.view(np.bool_)
+        return flags
 
     def column(self, field: str) -> Column:
         """float64 or strings, as it was sent."""

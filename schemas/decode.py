@@ -1,4 +1,4 @@
-"""Messages of predictions and ground-truth become column batches; what cannot be used comes back with its reason."""
+"""Messages of predictions and ground-truth become column batches; refused ones come back with why."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -46,6 +46,8 @@ class GroundTruthRow(msgspec.Struct, gc=False):
 def read_prediction(frame: Frame, limits: Limits) -> PredictionRow:
     """Raises `BadEvent` with every reason that a single event can have."""
     row: PredictionRow = _read(frame, "prediction", limits)
+    if frame.writer is not None and row.features:  # JSON cannot hold what is not finite; Avro can
+        row.features = {name: _finite(value) for name, value in row.features.items()}
     if row.error:
         row.prediction = None
     elif row.prediction is None:
@@ -63,8 +65,12 @@ def read_ground_truth(frame: Frame, limits: Limits) -> GroundTruthRow:
     return row
 
 
+def _finite(value: Value) -> Value:
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
 def _complete(row: PredictionRow | GroundTruthRow, value: Value, name: str) -> None:
-    if value.__class__ is float and value - value != 0:  # type: ignore[operator]
+    if isinstance(value, float) and value - value != 0:
         raise BadEvent(Reason.OUT_OF_RANGE, f"{name} is {value}")
     row.time = parse_time(row.time)
 
@@ -87,9 +93,7 @@ def _read(frame: Frame, name: str, limits: Limits) -> Any:
 
 
 def _refusal(text: str) -> BadEvent:
-    for fragment, reason in _REASONS:
-        if fragment in text:
-            break
+    reason = next(reason for fragment, reason in _REASONS if fragment in text)
     if reason is Reason.WRONG_TYPE and text.endswith(_REQUIRED) and "got `null`" in text:
         reason = Reason.MISSING_FIELD
     return BadEvent(reason, text)
@@ -122,8 +126,8 @@ def _types(limits: Limits) -> dict[str, type]:
     def mapping(value: Any, count: int) -> Any:
         return Annotated[dict[Name, value], Meta(max_length=count)] | None
 
-    identifying = [("prediction_id", Id), ("model", Id), ("time", Text | int)]
-    prediction = [
+    identifying: list[Any] = [("prediction_id", Id), ("model", Id), ("time", Text | int)]
+    prediction: list[Any] = [
         *identifying,
         ("version", Name, ""),
         ("latency_ms", Annotated[float, Meta(ge=0)] | None, None),
@@ -136,7 +140,7 @@ def _types(limits: Limits) -> dict[str, type]:
         ("error", str | None, None),
     ]
     revision = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    ground_truth = [
+    ground_truth: list[Any] = [
         *identifying,
         ("label", anything, None),
         ("revision", revision, 0),

@@ -28,15 +28,15 @@ def parse_time(value: str | int) -> int:
     streamgauge.schemas.errors.BadEvent: time is 1795255200 us; it must lie in the years 2000 to 2099
     """
     if value.__class__ is str:
-        if _RFC3339(value) is None:  # type: ignore[arg-type]
+        if _RFC3339(value) is None:
             raise BadEvent(Reason.WRONG_TYPE, "time is neither RFC 3339 with a zone nor integer microseconds")
         try:
-            elapsed = datetime.fromisoformat(value) - _EPOCH  # type: ignore[arg-type]
+            elapsed = datetime.fromisoformat(value) - _EPOCH
         except ValueError as error:
             raise BadEvent(Reason.OUT_OF_RANGE, f"time does not exist: {error}") from None
         time_us = (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
     elif value.__class__ is int:
-        time_us = value  # type: ignore[assignment]
+        time_us = value
     else:
         raise BadEvent(Reason.WRONG_TYPE, "time is neither RFC 3339 with a zone nor integer microseconds")
     if not EARLIEST_US <= time_us < LATEST_US:
