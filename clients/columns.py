@@ -33,6 +33,7 @@ _NOTHING: Values = {}
 _NUMBERS = frozenset([float, int, np.float64, np.float32, np.int64, np.int32, type(None)])
 _STRINGS = frozenset([str, type(None)])
 _FLOATS = (float, np.floating, Decimal)
+_TEXTS = (str, bool, np.bool_)
 _REALS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)
 
 
@@ -61,6 +62,10 @@ class LoggedLabel(NamedTuple):
     retracted: bool
 
 
+class MixedColumnError(Exception):
+    """A feature, named by the argument, has numbers and strings: they cannot share a batch."""
+
+
 @dataclass(slots=True)
 class ColumnBuilder:
     """Builds batches of one model's version.
@@ -78,7 +83,7 @@ class ColumnBuilder:
     numeric: bool | None = None
 
     def predictions(self, events: Sequence[LoggedPrediction], sample_rate: float = 1.0) -> PredictionBatch:
-        """The batch; raises `BadEvent` if any event holds what no column can."""
+        """The batch; raises `BadEvent` if any event holds what no column can, and `MixedColumnError`."""
         ids, times, predictions, features, groups, segments, score, scores, latency, failed = zip(
             *events, strict=True
         )
@@ -178,16 +183,34 @@ def classes(values: Sequence[Any]) -> Categories:
     if not set(map(type, values)) <= _STRINGS:
         values = [None if value is None or value != value else _text(value) for value in values]
     column = Categories.of(list(values))
-    if any(len(value) > LIMITS.string_length for value in column.values):
-        raise BadEvent(Reason.OVERSIZED, f"a text is longer than {LIMITS.string_length} characters")
+    for value in column.values:
+        _check_text(value, LIMITS.string_length)
     return column
 
 
+def _check_text(text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise BadEvent(Reason.OVERSIZED, f"a text has {len(text)} characters, of at most {limit}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadEvent(Reason.WRONG_TYPE, "a text has half a surrogate pair") from error
+
+
 def _feature(values: Sequence[Any]) -> Column:
-    """Strings if any value is one, else numbers; booleans are numbers."""
-    if any(issubclass(kind, str) for kind in set(map(type, values))):
-        return classes(values)
-    return numbers(values)
+    """Numbers, or strings and booleans as strings: as the worker reads the same values from JSON."""
+    texts = [kind for kind in set(map(type, values)) if issubclass(kind, _TEXTS)]
+    if not texts:
+        return numbers(values)
+    if any(isinstance(value, _REALS) and not isinstance(value, _TEXTS) for value in values):
+        raise MixedColumnError
+    return classes(values)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a feature's value belongs into a column of strings."""
+    return isinstance(value, _TEXTS)
 
 
 def _by_name(rows: Sequence[Values | None], build: Callable[[list[Any]], C], limit: int) -> dict[str, C]:
@@ -200,9 +223,13 @@ def _by_name(rows: Sequence[Values | None], build: Callable[[list[Any]], C], lim
     for name in names:
         if not isinstance(name, str):
             raise BadEvent(Reason.WRONG_TYPE, f"a {type(name).__name__} is not a name")
-        if len(name) > LIMITS.id_length:
-            raise BadEvent(Reason.OVERSIZED, f"a name has {len(name)} characters")
-        columns[str(name)] = build([mapping.get(name) for mapping in mappings])
+        try:
+            _check_text(name, LIMITS.id_length)
+            columns[str(name)] = build([mapping.get(name) for mapping in mappings])
+        except MixedColumnError:
+            raise MixedColumnError(name) from None
+        except BadEvent as error:
+            raise BadEvent(error.reason, f"{name}: {error.detail}") from error
     return columns
 
 

@@ -11,7 +11,9 @@ from streamgauge.clients.columns import (
     ColumnBuilder,
     LoggedLabel,
     LoggedPrediction,
+    MixedColumnError,
     identity_of,
+    is_text,
 )
 from streamgauge.clients.event_queue import EventQueue
 from streamgauge.clients.privacy import Privacy
@@ -131,22 +133,40 @@ class Sender:
             self._send([e for e in events if isinstance(e, LoggedLabel)])
 
     def _send(self, events: list[Any]) -> None:
-        """Events of one kind; if they do not make a batch, halve them until those to blame are alone."""
+        """Events of one kind, as few batches."""
         if not events:
             return
         try:
             batch = self._build(events)
+        except MixedColumnError as mixed:
+            for part in _by_kind(events, *mixed.args):
+                self._send(part)
+            return
         except Exception as error:  # noqa: BLE001  the values are the caller's objects and can raise anything
             if len(events) == 1:
                 self.refuse(error)
                 return
-            middle = len(events) // 2
-            self._send(events[:middle])
-            self._send(events[middle:])
+            usable = self._usable(events)
+            # each is usable alone, but not all together: they have too many names
+            for part in _halves(events) if len(usable) == len(events) else [usable]:
+                self._send(part)
             return
         self._count(sampled_out=len(events) - (len(batch) if batch else 0))
         if batch:
             self._hand_over(batch)
+
+    def _usable(self, events: list[Any]) -> list[Any]:
+        """Halves until those to blame are alone, and refuses them."""
+        try:
+            self._build(events)
+        except MixedColumnError:
+            return events
+        except Exception as error:  # noqa: BLE001  as above
+            if len(events) == 1:
+                self.refuse(error)
+                return []
+            return [event for half in _halves(events) for event in self._usable(half)]
+        return events
 
     def _build(self, events: list[Any]) -> Batch | None:
         rate = self._settings.sample_rate
@@ -211,3 +231,14 @@ class Sender:
         if what not in self._warned:
             self._warned.add(what)
             LOG.warning("streamgauge: model %s: %s (told once; see stats())", self._builder.model, message)
+
+
+def _by_kind(events: list[Any], name: str) -> tuple[list[Any], list[Any]]:
+    """Those whose feature of this name is a text, and the rest."""
+    texts = [event for event in events if is_text((event.features or {}).get(name))]
+    return texts, [event for event in events if not is_text((event.features or {}).get(name))]
+
+
+def _halves(events: list[Any]) -> tuple[list[Any], list[Any]]:
+    middle = len(events) // 2
+    return events[:middle], events[middle:]

@@ -109,7 +109,7 @@ def test_numpy_scalars_are_accepted_everywhere() -> None:
     assert {name: as_list(column) for name, column in batch.features.items()} == {
         "a": [0.5],
         "b": [3.0],
-        "c": [1.0],
+        "c": ["true"],
         "d": ["x"],
     }
     assert batch.groups["band"].to_list() == ["2"]
@@ -196,6 +196,16 @@ def test_an_event_that_cannot_be_used_leaves_the_rest_of_its_batch_alone(
     assert sum(map(len, sink.predictions)) == 45
     assert logger.stats().invalid == 5
     assert len([r for r in caplog.records if "cannot be used" in r.getMessage()]) == 1
+
+
+def test_numbers_and_texts_of_one_feature_go_in_batches_of_their_own() -> None:
+    sink = MemorySink()
+    with make(sink, linger_ms=60_000) as logger:
+        for value in (1, "n/a", 2.5, None, True, "n/a"):
+            logger.predict("yes", {"x": value, "y": 0})
+    assert [len(batch) for batch in sink.predictions] == [3, 3]
+    assert as_list(sink.predictions[0].features["x"]) == ["n/a", "true", "n/a"]
+    assert as_list(sink.predictions[1].features["x"])[:2] == [1.0, 2.5]
 
 
 def test_what_was_left_out_is_reported_with_a_later_batch() -> None:
