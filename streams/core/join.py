@@ -1,0 +1,312 @@
+"""`LabelJoin`: predictions that wait for labels, and labels that wait for predictions, of one model.
+
+A prediction is (version, identity); a label reaches every version that predicted its identity. The highest
+revision wins, a retraction is a label with a higher revision, and both sides are forgotten once the
+watermark has passed their time by more than `ttl`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
+from streamgauge.streams.core.table import IdTable
+
+UNLABELLED = -1
+_PREDICTIONS: dict[str, tuple[str, Any]] = {
+    "time": ("<i8", 0),
+    "version": ("<i2", 0),
+    "prediction": ("<f8", np.nan),
+    "score": ("<f8", np.nan),
+    "label": ("<f8", np.nan),
+    "revision": ("<i4", UNLABELLED),
+    "retracted": ("|b1", False),
+}
+_WAITING: dict[str, tuple[str, Any]] = {
+    "time": ("<i8", 0),
+    "label": ("<f8", np.nan),
+    "revision": ("<i4", 0),
+    "retracted": ("|b1", False),
+    "offset": ("<i8", 0),
+    "live": ("|b1", True),
+}
+_COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
+           "superseded", "retracted")  # fmt: skip
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Rows of `LabelJoin.predictions` whose label came or went, in order; all arrays have shape (k,).
+
+    `sign` is +1 where `label` now counts for `rows` and -1 where it no longer does; `fresh` marks the first
+    label that a prediction ever got, and `lag_us` how long after the prediction that label's time is.
+    """
+
+    rows: Ints
+    label: Floats
+    sign: NDArray[np.int8]
+    fresh: Bools
+    lag_us: Ints
+
+    def take(self, mask: Bools) -> "Pairs":
+        return Pairs(*(getattr(self, name)[mask] for name in self.__slots__))
+
+    @classmethod
+    def concatenate(cls, parts: "list[Pairs]") -> "Pairs":
+        if not parts:
+            return _NO_PAIRS
+        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in cls.__slots__))
+
+
+_NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), np.empty(0, np.bool_),
+                  np.empty(0, np.int64))  # fmt: skip
+
+
+@dataclass(slots=True)
+class Orphans:
+    """Labels whose prediction never came; all arrays have shape (k,)."""
+
+    ids: Ids
+    time_us: Ints
+    label: Floats
+    revision: NDArray[np.int32]
+    offset: Ints
+
+
+class LabelJoin:
+    """The join of one model; `counts` is its ledger and always balances.
+
+    predictions = pending + labelled + expired; labels = joined + waiting + orphaned + superseded + retracted.
+    """
+
+    def __init__(self, ttl_us: int) -> None:
+        self.ttl_us = ttl_us
+        self.predictions = IdTable(_PREDICTIONS)
+        self.waiting = IdTable(_WAITING)
+        self.counts = dict.fromkeys(_COUNTS, 0)
+
+    def add_predictions(
+        self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: int
+    ) -> tuple[Bools, Ints, Pairs]:
+        """Predictions of one version: (mask of the new ones, their rows, what joined at once).
+
+        The rest of the mask are duplicates: same version, same identity.
+        """
+        new = np.zeros(len(ids), np.bool_)
+        new[np.unique(ids, return_index=True)[1]] = True
+        table, found = self.predictions, self.predictions.find(ids)
+        sibling = np.full(len(ids), -1, np.int64)
+        while (found >= 0).any():
+            live = (found >= 0) & (table.column("time")[found] + self.ttl_us >= watermark_us)
+            new &= ~(live & (table.column("version")[found] == version))
+            labelled = live & (table.column("revision")[found] > UNLABELLED)
+            sibling = np.where((sibling < 0) & labelled, found, sibling)
+            found = table.older(found)
+        rows = table.append(
+            ids[new],
+            {"time": time_us[new], "version": np.int16(version)} | {k: v[new] for k, v in values.items()},
+        )
+        self.counts["predictions"] += len(rows)
+        self.counts["pending"] += len(rows)
+        return new, rows, self._join_early(ids[new], rows, sibling[new])
+
+    def _join_early(self, ids: Ids, rows: Ints, sibling: Ints) -> Pairs:
+        """A new prediction takes the label that waited for it, or that another version already has."""
+        table, waiting = self.predictions, self.waiting
+        parts = []
+        has = sibling >= 0
+        if has.any():
+            source = sibling[has]
+            # the label's own time is not kept with the row; the sibling met it within ttl
+            parts.append(
+                self._assign(
+                    rows[has], *(table.column(c)[source] for c in ("label", "revision", "retracted"))
+                )
+            )
+        if len(waiting) and self.counts["waiting"]:
+            found = waiting.find(ids)
+            ok = (found >= 0) & ~has
+            ok[ok] &= waiting.column("live")[found[ok]]
+            ok[ok] &= (
+                np.abs(waiting.column("time")[found[ok]] - table.column("time")[rows[ok]]) <= self.ttl_us
+            )
+            if ok.any():
+                source = found[ok]
+                lag = waiting.column("time")[source] - table.column("time")[rows[ok]]
+                columns = (waiting.column(c)[source] for c in ("label", "revision", "retracted"))
+                parts.append(self._assign(rows[ok], *columns, lag))
+                waiting.column("live")[source] = False
+                waiting.touch(source)
+                retracted = int(waiting.column("retracted")[source].sum())
+                self._move("waiting", "joined", len(source) - retracted)
+                self._move("waiting", "retracted", retracted)
+        return Pairs.concatenate(parts)
+
+    def add_labels(
+        self,
+        ids: Ids,
+        time_us: Ints,
+        label: Floats,
+        revision: NDArray[np.int32],
+        retracted: Bools,
+        offset: int,
+        watermark_us: int,
+    ) -> tuple[Pairs, int]:
+        """Labels in order: what joined or was restated, and how many were stale (same or lower revision)."""
+        parts: list[Pairs] = []
+        stale = 0
+        remaining = np.arange(len(ids))
+        while remaining.size:
+            # a repeated identity must see the effect of the one before it
+            first = np.sort(np.unique(ids[remaining], return_index=True)[1])
+            now = remaining[first]
+            pairs, n = self._add_distinct(
+                ids[now], time_us[now], label[now], revision[now], retracted[now], offset, watermark_us
+            )
+            parts += pairs
+            stale += n
+            remaining = np.delete(remaining, first)
+        return Pairs.concatenate(parts), stale
+
+    def _add_distinct(
+        self,
+        ids: Ids,
+        time_us: Ints,
+        label: Floats,
+        revision: NDArray[np.int32],
+        retracted: Bools,
+        offset: int,
+        watermark_us: int,
+    ) -> tuple[list[Pairs], int]:
+        table = self.predictions
+        chains: list[tuple[NDArray[np.intp], Ints]] = []
+        known = np.full(len(ids), UNLABELLED, np.int64)
+        was_retracted = np.zeros(len(ids), np.bool_)
+        matched = np.zeros(len(ids), np.bool_)
+        found = table.find(ids)
+        while (found >= 0).any():
+            at = np.flatnonzero(found >= 0)
+            rows = found[at]
+            times = table.column("time")[rows]
+            near = (times + self.ttl_us >= watermark_us) & (np.abs(time_us[at] - times) <= self.ttl_us)
+            at, rows = at[near], rows[near]
+            matched[at] = True
+            higher = table.column("revision")[rows] > known[at]
+            known[at] = np.maximum(known[at], table.column("revision")[rows])
+            was_retracted[at[higher]] = table.column("retracted")[rows[higher]]
+            chains.append((at, rows))
+            found = table.older(found)
+        fresh_label = revision > known
+        stale = int((matched & ~fresh_label).sum())
+        accept = matched & fresh_label
+        parts = []
+        for at, rows in chains:
+            use = accept[at]
+            at, rows = at[use], rows[use]
+            lag = time_us[at] - table.column("time")[rows]
+            parts.append(self._assign(rows, label[at], revision[at], retracted[at], lag))
+        had = accept & (known > UNLABELLED)
+        self.counts["labels"] += int(accept.sum())
+        self.counts["retracted"] += int((accept & retracted).sum()) - int((had & was_retracted).sum())
+        self.counts["joined"] += int((accept & ~retracted).sum()) - int((had & ~was_retracted).sum())
+        self.counts["superseded"] += int(had.sum())
+        if not matched.all():
+            early = ~matched
+            stale += self._wait(
+                ids[early], time_us[early], label[early], revision[early], retracted[early], offset
+            )
+        return parts, stale
+
+    def _wait(
+        self,
+        ids: Ids,
+        time_us: Ints,
+        label: Floats,
+        revision: NDArray[np.int32],
+        retracted: Bools,
+        offset: int,
+    ) -> int:
+        waiting = self.waiting
+        found = waiting.find(ids)
+        known = found >= 0
+        known[known] &= waiting.column("live")[found[known]]
+        stale = known.copy()
+        stale[known] = revision[known] <= waiting.column("revision")[found[known]]
+        replaced = found[known & ~stale]
+        waiting.column("live")[replaced] = False
+        waiting.touch(replaced)
+        self._move("waiting", "superseded", len(replaced))
+        keep = ~stale
+        waiting.append(
+            ids[keep],
+            {"time": time_us[keep], "label": label[keep], "revision": revision[keep],
+             "retracted": retracted[keep], "offset": np.int64(offset)},
+        )  # fmt: skip
+        self.counts["labels"] += int(keep.sum())
+        self.counts["waiting"] += int(keep.sum())
+        return int(stale.sum())
+
+    def _assign(
+        self,
+        rows: Ints,
+        label: Floats,
+        revision: NDArray[np.int32],
+        retracted: Bools,
+        lag_us: Ints | None = None,
+    ) -> Pairs:
+        """Writes labels into rows; says what stops counting and what starts."""
+        table = self.predictions
+        old_label, old_revision = table.column("label")[rows], table.column("revision")[rows]
+        counted = (old_revision > UNLABELLED) & ~table.column("retracted")[rows]
+        table.column("label")[rows] = label
+        table.column("revision")[rows] = revision
+        table.column("retracted")[rows] = retracted
+        table.touch(rows)
+        counts = ~retracted
+        self._move("pending", "labelled", int(counts.sum()) - int(counted.sum()))
+        lag = np.zeros(len(rows), np.int64) if lag_us is None else lag_us
+        signs = np.concatenate(
+            [np.full(int(counted.sum()), -1, np.int8), np.ones(int(counts.sum()), np.int8)]
+        )
+        return Pairs(
+            np.concatenate([rows[counted], rows[counts]]),
+            np.concatenate([old_label[counted], label[counts]]),
+            signs,
+            np.concatenate([np.zeros(int(counted.sum()), np.bool_), (old_revision == UNLABELLED)[counts]]),
+            np.concatenate([lag[counted], lag[counts]]),
+        )
+
+    def expire(self, before_us: int, now_us: int) -> Orphans:
+        """Forgets what lies more than `ttl` behind the watermark `now_us`; `before_us` is the one before."""
+        table, waiting = self.predictions, self.waiting
+        if len(table):
+            time = table.column("time")
+            gone = (time + self.ttl_us < now_us) & (time + self.ttl_us >= before_us)
+            lost = gone & ((table.column("revision") == UNLABELLED) | table.column("retracted"))
+            self._move("pending", "expired", int(lost.sum()))
+            kept = time + self.ttl_us >= now_us
+            table.drop_before(int(kept.argmax()) if kept.any() else len(table))
+        orphaned = np.empty(0, np.int64)
+        if len(waiting):
+            dead = waiting.column("time") + self.ttl_us < now_us
+            orphaned = np.flatnonzero(dead & waiting.column("live"))
+        result = Orphans(
+            waiting.ids[orphaned].copy(),
+            waiting.column("time")[orphaned],
+            waiting.column("label")[orphaned],
+            waiting.column("revision")[orphaned],
+            waiting.column("offset")[orphaned],
+        )
+        if len(waiting):
+            waiting.column("live")[orphaned] = False
+            waiting.touch(orphaned)
+            self._move("waiting", "orphaned", len(orphaned))
+            live = waiting.column("live")
+            waiting.drop_before(int(live.argmax()) if live.any() else len(waiting))
+        return result
+
+    def _move(self, source: str, target: str, n: int) -> None:
+        self.counts[source] -= n
+        self.counts[target] += n
