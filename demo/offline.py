@@ -45,7 +45,9 @@ def rehearse(world: World) -> list[Output]:
     feed = Feed()
     partition = Partition(0, CoreSettings(clock="events"))
     start_us = world.timeline.start_us
-    partition.apply([feed.message(CONTROL, model, value, start_us) for model, value in definition_events(start_us)])
+    partition.apply(
+        [feed.message(CONTROL, model, value, start_us) for model, value in definition_events(start_us)]
+    )
     outputs: list[Output] = []
     for block in world.blocks():
         partition.apply(list(feed.block(block)))

@@ -1,40 +1,32 @@
-"""A demo from its first process to its verdict: embedded broker, worker, traffic, and this process to watch."""
+"""A demo from its first process to its verdict."""
 
 import json
-import os
 import signal
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from types import FrameType
-from typing import IO, Any
 
-from streamgauge.clients.connection import Connection
 from streamgauge.demo.board import Board
-from streamgauge.demo.children import Child
 from streamgauge.demo.definitions import send_definitions
 from streamgauge.demo.faults import MINUTE_US
 from streamgauge.demo.outputs import OutputReader
-from streamgauge.demo.ports import free_port
 from streamgauge.demo.report import plain, report
+from streamgauge.demo.stage import Stage
 from streamgauge.demo.traffic import timeline_for
 from streamgauge.demo.verdict import judge
 from streamgauge.demo.view import Progress, View, make_view
 from streamgauge.demo.world import SPAN_US, World
 from streamgauge.schemas.errors import StreamgaugeError
-from streamgauge.streams.embedded import EmbeddedBroker
 
 WINDOW_US = 5 * MINUTE_US
-#: The worker must be ready so soon after its start, and judge what was sent so soon after the last event.
-READY_WITHIN_S = 60.0
+#: After the last event the worker may take so long to judge what is left; it is done when nothing has come
+#: for a moment.
 DRAIN_WITHIN_S = 45.0
+QUIET_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,58 +40,79 @@ class Options:
 
 
 def run_demo(options: Options) -> int:
-    """Run it and print the verdict. 0 if every fault was noticed (without faults: if nothing was), else 1."""
-    # In the past by all of its length, so that no event is ever ahead of the clock.
+    """Run it and print the verdict: 0 if every fault was noticed (without faults: if nothing was), else 1.
+
+    Raises `StreamgaugeError` if a process ends before its time or the worker stays behind.
+    """
+    # Event time lies in the past by all of its length, so that no event is ever ahead of the clock.
     start_us = (time.time_ns() // 1_000 - SPAN_US) // WINDOW_US * WINDOW_US - WINDOW_US
     world = World(options.seed, timeline_for(start_us, options.seconds), with_faults=options.with_faults)
     board = Board(world.services, world.faults)
     folder = Path(tempfile.mkdtemp(prefix="streamgauge-demo-"))
     view = make_view(f"streamgauge demo, seed {options.seed}", options.seconds, board, quiet=options.as_json)
-    with _stopping_signals(), ExitStack() as stack:
-        stack.enter_context(view)
-        _perform(options, start_us, board, view, folder, stack)
-        view.show(board.advance(world.timeline.end_us))
+    with _signals_that_stop(), view:
+        view.refresh(Progress(f"starting the embedded broker and a worker, logs in {folder}"))
+        with Stage(folder) as stage, OutputReader(stage.connection) as outputs:
+            send_definitions(stage.connection, start_us)
+            stage.start_traffic(_traffic_arguments(options, start_us))
+            _watch(stage, outputs, board, view, start_us + SPAN_US)
     verdict = judge(world.faults, board.alert_events)
     if options.as_json:
-        summary = {"seed": options.seed, "seconds": options.seconds, "retrain_requests": board.requests}
-        print(json.dumps(summary | verdict.to_json() | {"logs": str(folder)}, indent=2))
+        told = {"seed": options.seed, "seconds": options.seconds, "retrain_requests": board.requests}
+        print(json.dumps(told | verdict.to_json() | {"logs": str(folder)}, indent=2))
     else:
         print()
         for line in report(verdict, board.requests):
             print(plain(line))
-        print(f"      logs: {folder}")
     return 0 if verdict.passed() else 1
 
 
-def _perform(
-    options: Options, start_us: int, board: Board, view: View, folder: Path, stack: ExitStack
-) -> None:
-    view.refresh(Progress("starting the embedded broker and the worker"))
-    broker = stack.enter_context(EmbeddedBroker())
-    connection = Connection(broker.bootstrap_servers)
-    port = free_port()
-    environ = _environ(connection, port)
-    worker = stack.enter_context(
-        Child("worker", "streamgauge", ["worker"], folder / "worker.log", environ)
-    )
-    _await_ready(worker, port)
-    send_definitions(connection, start_us)
-    view.refresh(Progress("training the three models"))
-    traffic = stack.enter_context(
-        Child("traffic", "streamgauge.demo.traffic", _traffic_arguments(options, start_us), folder / "traffic.log", environ, piped=True)
-    )
-    reader = stack.enter_context(OutputReader(connection))
-    reports = _lines_of(traffic.stdout)
-    progress = Progress("training the three models")
-    while not progress.phase.startswith("judging"):
-        worker.check()
-        traffic.check()
-        if worker.exit_code() is not None:
-            raise worker.death()
-        progress = _latest(reports, progress)
-        for topic, record in reader.poll(0.2):
-            view.show(board.fold(topic, record))
-        if progress.event_us is not None:
-            view.show(board.advance(progress.event_us))
+def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us: int) -> None:
+    """Show everything until the traffic is done and the worker has judged it."""
+    progress = Progress("training three River models")
+    done_s = last_news_s = None
+    while True:
+        stage.check()
+        for told in stage.reports():
+            if "event_us" in told:
+                progress = Progress("traffic", told["event_us"], told["elapsed_s"], told["sent"])
+            else:
+                done_s = time.monotonic()
+                progress = replace(progress, phase="judging what is left")
+        news = board.advance(progress.event_us or 0)
+        for topic, record in outputs.poll(0.2):
+            news += board.fold(topic, record)
+            last_news_s = time.monotonic()
+        view.show(news)
         view.refresh(progress)
-    _drain(worker, reader, board, view, progress, start_us + SPAN_US)
+        if done_s is None:
+            continue
+        # Windows close once an event lies `grace` beyond their end: the last one stays open.
+        judged = board.windows_end_us() >= end_us - WINDOW_US
+        if judged and last_news_s is not None and time.monotonic() - last_news_s > QUIET_S:
+            return
+        if time.monotonic() - done_s > DRAIN_WITHIN_S:
+            raise StreamgaugeError(
+                f"the worker has not judged all traffic {DRAIN_WITHIN_S:.0f} s after its end: this machine "
+                "is too busy for it; give it more time with --seconds"
+            )
+
+
+def _traffic_arguments(options: Options, start_us: int) -> list[str]:
+    arguments = [f"--seed={options.seed}", f"--start-us={start_us}", f"--seconds={options.seconds}"]
+    return arguments if options.with_faults else [*arguments, "--no-faults"]
+
+
+@contextmanager
+def _signals_that_stop() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, with its processes stopped."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,122 @@
+"""The demo's cast, each a process of its own: the embedded broker, one worker, the traffic."""
+
+import json
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import IO, Any, Self
+
+from streamgauge.clients.connection import Connection
+from streamgauge.demo.children import Child
+from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.streams.embedded import EmbeddedBroker
+
+#: How soon after its start the worker must be ready.
+READY_WITHIN_S = 60.0
+
+
+class Stage:
+    """Broker, worker and traffic, with their logs in `folder`; all are gone when the context ends.
+
+    The traffic shares nothing with the worker but the broker's address.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._traffic: Child | None = None
+        self._reports: SimpleQueue[dict[str, Any]] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            broker = stack.enter_context(EmbeddedBroker())
+            self.connection = Connection(broker.bootstrap_servers)
+            self._health = f"http://127.0.0.1:{_free_port()}"
+            self._environ = _environ(self.connection, self._health)
+            self._worker = stack.enter_context(
+                Child("worker", "streamgauge", ["worker"], self._folder / "worker.log", self._environ)
+            )
+            self._await_worker()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def start_traffic(self, arguments: Sequence[str]) -> None:
+        """Let the apps and the label sources begin."""
+        self._traffic = self._stack.enter_context(
+            Child(
+                "traffic",
+                "streamgauge.demo.traffic",
+                arguments,
+                self._folder / "traffic.log",
+                self._environ,
+                piped=True,
+            )
+        )
+        Thread(target=_read, args=(self._traffic.stdout, self._reports), daemon=True).start()
+
+    def check(self) -> None:
+        """Raise `ChildDiedError` if the worker has ended, or the traffic has failed."""
+        if self._worker.exit_code() is not None:
+            raise self._worker.death()
+        if self._traffic is not None:
+            self._traffic.check()
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What the traffic has told of itself since the last call."""
+        told = []
+        while True:
+            try:
+                told.append(self._reports.get_nowait())
+            except Empty:
+                return told
+
+    def _await_worker(self) -> None:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline_s:
+            self.check()
+            try:
+                with urllib.request.urlopen(f"{self._health}/readyz", timeout=2.0):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise StreamgaugeError(
+            f"the worker is not ready after {READY_WITHIN_S:.0f} s; its log ends:\n{self._worker.tail()}"
+        )
+
+
+def _environ(connection: Connection, health: str) -> Mapping[str, str]:
+    """This process's environment, without settings meant for a real cluster."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMGAUGE_")}
+    return inherited | {
+        "STREAMGAUGE_BOOTSTRAP_SERVERS": connection.bootstrap_servers,
+        "STREAMGAUGE_CLOCK": "events",
+        "STREAMGAUGE_HEALTH_PORT": health.rsplit(":", 1)[1],
+        "STREAMGAUGE_LOG_FORMAT": "text",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _read(stream: IO[str], reports: "SimpleQueue[dict[str, Any]]") -> None:
+    try:
+        for line in stream:
+            reports.put(json.loads(line))
+    except ValueError:
+        return  # the demo was stopped: the stream is closed, or ends within a line
