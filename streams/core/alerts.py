@@ -8,7 +8,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
-from streamgauge.streams.core.episode import Episode, fingerprint, severest
+from streamgauge.streams.core.episode import Episode, fingerprint
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.silences import Silences, alert_fields, matcher_of, matches
 from streamgauge.streams.core.summary import duration_in_words
@@ -84,7 +84,8 @@ class AlertBook:
         else:
             episode.quiet = 0
             episode.finding = finding
-            episode.severity = severest(episode.severity, finding.severity)
+            if event is Event.WORSENS:
+                episode.severity = finding.severity
         episode.seen_us = max(episode.seen_us, now_us)
         episode.definition_id = context.definition_id
         episode.baseline_id = context.baseline_id

@@ -27,18 +27,12 @@ def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str
     return hashlib.sha256(identity.encode()).digest()[:16].hex()
 
 
-def severest(a: Severity, b: Severity) -> Severity:
-    """The graver of two.
-
-    >>> severest("warning", "critical")
-    'critical'
-    """
-    return a if _RANK[a] >= _RANK[b] else b
-
-
 @dataclass(slots=True)
 class Episode:
-    """From opened to resolved. `finding` is the latest one; `told_*` is what the last record said."""
+    """From opened to resolved. `finding` is the latest one, `severity` the gravest told.
+
+    `told_*` is what the last record said of the value.
+    """
 
     fingerprint: str
     version: str

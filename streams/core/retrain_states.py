@@ -32,7 +32,7 @@ class RequestEvent(StrEnum):
 
 
 IN_FLIGHT = (RequestState.REQUESTED, RequestState.ACCEPTED, RequestState.STARTED)
-REPORTS = tuple(event.value for event in list(RequestEvent)[:5])
+REPORTS = ("accepted", "started", "succeeded", "failed", "declined")
 
 _COLUMNS = tuple(RequestState)
 

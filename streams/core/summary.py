@@ -35,8 +35,8 @@ def summarise(
     place = f"{model} {version}"
     if finding.segment:
         place += " [" + ", ".join(f"{key}={value}" for key, value in finding.segment) + "]"
-    sentence = f"{place}: {_measured(finding)}{_culprits(finding)} (since {_clock(since_us, now_us)})"
-    return f"{sentence}; {ending}" if ending else sentence
+    sentence = f"{place}: {_measured(finding)} (since {_clock(since_us, now_us)})"
+    return "; ".join(part for part in (sentence, _culprits(finding), ending) if part)
 
 
 def duration_in_words(duration_us: int) -> str:
@@ -76,7 +76,7 @@ def _culprits(finding: Finding) -> str:
     if not named:
         return ""
     more = len(finding.contributors) - len(named)
-    return " in " + ", ".join(named) + (f" and {more} more" if more else "")
+    return "mostly " + ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _decimals(value: float, others: list[float]) -> int:

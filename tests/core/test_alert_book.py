@@ -1,0 +1,318 @@
+"""The life of an alert, case by case; the table itself is tested as a table."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.monitor import MonitorDefinition, Rule
+from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
+from streamgauge.streams.core.alerts import MAX_CLOSED, AlertBook, AlertContext
+from streamgauge.streams.core.episode import fingerprint
+from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
+
+MINUTE = 60_000_000
+NOW = 1_795_255_200_000_000  # 2026-11-21T10:00Z
+CONTEXT = AlertContext(
+    resolve_after=3, cooldown_us=10 * MINUTE, definition_id="sha256:d", baseline_id="sha256:b"
+)
+DRIFT = Finding(
+    "concept_drift",
+    "zero_one_loss",
+    "warning",
+    value=0.21,
+    low=0.18,
+    high=0.24,
+    baseline=0.1,
+    evidence=1.6,
+    evidence_threshold=1.0,
+    n=3200,
+    onset_us=NOW - 20 * MINUTE,
+    contributors=(Contributor("age", 0.7, "up", 0.4),),
+    offsets=(OffsetRange("streamgauge.predictions", 5, 1200, 4400),),
+)
+
+
+class Windows:
+    """A book that is given one window after another, five minutes apart."""
+
+    def __init__(self, book: AlertBook | None = None, context: AlertContext = CONTEXT) -> None:
+        self.book = book or AlertBook("credit")
+        self.context = context
+        self.now_us = NOW
+
+    def see(self, finding: Finding | None, minutes: int = 5, rule: Rule | None = None) -> list[str]:
+        outputs = self.book.observe("7", "concept_drift", (), finding, self.now_us, rule, self.context)
+        self.now_us += minutes * MINUTE
+        self.records = [output.record for output in outputs]
+        return [record["state"] for record in self.records]
+
+
+def test_the_table_gives_every_event_in_every_open_state_a_next_state():
+    for event in Event:
+        for state in (State.OPENED, State.UPDATED, State.ACKNOWLEDGED):
+            following, told = TRANSITIONS[event][state]
+            assert told or following is state, "a change that nobody is told of"
+
+
+def test_every_open_state_can_end():
+    for state in (State.OPENED, State.UPDATED, State.ACKNOWLEDGED):
+        assert {TRANSITIONS[event][state][0] for event in Event} >= set(ENDED)
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "following", "told"),
+    [
+        (Event.FIRES, State.NONE, State.OPENED, True),
+        (Event.FIRES, State.OPENED, State.UPDATED, True),
+        (Event.FIRES, State.UPDATED, State.UPDATED, True),
+        (Event.FIRES, State.ACKNOWLEDGED, State.ACKNOWLEDGED, False),
+        (Event.WORSENS, State.ACKNOWLEDGED, State.UPDATED, True),
+        (Event.HELD, State.NONE, State.NONE, False),
+        (Event.QUIET, State.NONE, State.NONE, False),
+        (Event.ACKNOWLEDGE, State.UPDATED, State.ACKNOWLEDGED, True),
+        (Event.ACKNOWLEDGE, State.ACKNOWLEDGED, State.ACKNOWLEDGED, False),
+        (Event.CALM, State.ACKNOWLEDGED, State.RESOLVED, True),
+        (Event.SUPERSEDE, State.OPENED, State.SUPERSEDED, True),
+        (Event.EXPIRE, State.OPENED, State.EXPIRED, True),
+    ],
+)
+def test_the_table_says(event, state, following, told):
+    assert TRANSITIONS[event][state] == (following, told)
+
+
+def test_every_ending_that_is_told_has_words():
+    assert {e for e, row in TRANSITIONS.items() if any(s in ENDED for s, _ in row.values())} <= set(ENDINGS)
+
+
+def test_an_opened_alert_says_everything_the_contract_asks_for():
+    windows = Windows()
+    windows.see(DRIFT, rule=Rule(runbook_url="https://runbooks.example/drift"))
+    known = fingerprint("credit", "7", "concept_drift", ())
+    assert windows.records == [
+        {
+            "alert_id": f"{known}-1",
+            "fingerprint": known,
+            "episode": 1,
+            "sequence": 1,
+            "state": "opened",
+            "severity": "warning",
+            "model": "credit",
+            "version": "7",
+            "monitor": "concept_drift",
+            "metric": "zero_one_loss",
+            "segment": {},
+            "value": 0.21,
+            "low": 0.18,
+            "high": 0.24,
+            "baseline": 0.1,
+            "limit": None,
+            "evidence": 1.6,
+            "evidence_threshold": 1.0,
+            "n": 3200,
+            "onset": "2026-11-21T09:40:00.000000Z",
+            "opened_at": "2026-11-21T10:00:00.000000Z",
+            "time": "2026-11-21T10:00:00.000000Z",
+            "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
+            "offsets": [{"topic": "streamgauge.predictions", "partition": 5, "start": 1200, "end": 4400}],
+            "definition_id": "sha256:d",
+            "baseline_id": "sha256:b",
+            "software": None,
+            "actor": None,
+            "note": None,
+            "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40); mostly age up",
+            "runbook_url": "https://runbooks.example/drift",
+        }
+    ]
+
+
+def test_a_number_that_is_not_finite_is_told_as_unknown():
+    windows = Windows()
+    windows.see(dataclasses.replace(DRIFT, evidence=float("inf"), low=float("nan")))
+    assert windows.records[0]["evidence"] is None
+    assert windows.records[0]["low"] is None
+
+
+def test_the_same_trouble_is_told_once():
+    windows = Windows()
+    assert [windows.see(DRIFT) for _ in range(5)] == [["opened"], [], [], [], []]
+
+
+def test_a_value_that_leaves_its_interval_by_a_quarter_of_its_distance_from_normal_is_an_update():
+    windows = Windows()
+    windows.see(DRIFT)
+    assert windows.see(dataclasses.replace(DRIFT, value=0.235, low=0.2, high=0.27)) == []
+    assert windows.see(dataclasses.replace(DRIFT, value=0.25, low=0.22, high=0.28)) == ["updated"]
+    assert windows.see(dataclasses.replace(DRIFT, value=0.26, low=0.23, high=0.29)) == []
+    assert windows.see(dataclasses.replace(DRIFT, value=0.15, low=0.12, high=0.18)) == ["updated"]
+
+
+def test_severity_only_rises():
+    windows = Windows()
+    windows.see(DRIFT)
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
+    assert windows.see(DRIFT) == []
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == []
+    assert windows.book.open_episodes()[0].severity == "critical"
+
+
+def test_an_alert_resolves_after_enough_quiet_windows_in_a_row():
+    windows = Windows()
+    windows.see(DRIFT)
+    seen = [windows.see(f) for f in (None, None, DRIFT, None, None, None, None)]
+    assert seen == [[], [], [], [], [], ["resolved"], []]
+    assert windows.book.open_episodes() == ()
+
+
+def test_a_resolved_alert_says_how_long_it_lasted():
+    windows = Windows()
+    for finding in (DRIFT, None, None, None):
+        windows.see(finding)
+    assert windows.records[0]["summary"].endswith("(since 09:40); mostly age up; resolved after 15 min")
+    assert windows.records[0]["sequence"] == 2
+    assert windows.records[0]["opened_at"] == "2026-11-21T10:00:00.000000Z"
+
+
+def test_nothing_reopens_within_the_cooldown_and_then_a_new_episode_begins():
+    windows = Windows()
+    for finding in (DRIFT, None, None, None):
+        windows.see(finding)
+    assert windows.see(DRIFT) == []
+    assert windows.see(DRIFT) == ["opened"]
+    assert windows.records[0]["episode"] == 2
+    assert windows.records[0]["sequence"] == 1
+    assert windows.records[0]["alert_id"].endswith("-2")
+
+
+def test_versions_monitors_and_segments_have_episodes_of_their_own():
+    book = AlertBook("credit")
+    keys = [
+        ("7", "drift", ()),
+        ("8", "drift", ()),
+        ("7", "accuracy", ()),
+        ("7", "drift", (("country", "NO"),)),
+    ]
+    opened = [book.observe(*key, DRIFT, NOW)[0].record for key in keys]
+    assert len({record["fingerprint"] for record in opened}) == len(keys)
+    assert opened[-1]["segment"] == {"country": "NO"}
+
+
+def test_an_acknowledged_alert_is_only_told_again_when_it_worsens():
+    windows = Windows()
+    windows.see(DRIFT)
+    wanted = {"fingerprint": windows.records[0]["fingerprint"]}
+    [acknowledged] = windows.book.acknowledge(wanted, "kari", windows.now_us, note="on it")
+    assert acknowledged.record["state"] == "acknowledged"
+    assert (acknowledged.record["actor"], acknowledged.record["note"]) == ("kari", "on it")
+    assert windows.book.acknowledge(wanted, "ola", windows.now_us) == []
+    assert windows.see(dataclasses.replace(DRIFT, value=0.4, low=0.35, high=0.45)) == []
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
+    assert [windows.see(None) for _ in range(3)] == [[], [], ["resolved"]]
+
+
+def test_an_operator_resolves_an_alert_and_it_cools_down_like_any_other():
+    windows = Windows()
+    windows.see(DRIFT)
+    [resolved] = windows.book.resolve({"monitor": "concept_drift"}, "kari", windows.now_us)
+    assert resolved.record["state"] == "resolved"
+    assert resolved.record["summary"].endswith("; resolved by kari after 5 min")
+    assert windows.see(DRIFT) == []
+    windows.now_us += 10 * MINUTE
+    assert windows.see(DRIFT) == ["opened"]
+
+
+@pytest.mark.parametrize("operate", ["acknowledge", "resolve"])
+def test_a_fingerprint_that_is_not_open_is_refused(operate):
+    with pytest.raises(BadEvent, match="fingerprint 9f2c is open") as refused:
+        getattr(AlertBook("credit"), operate)({"fingerprint": "9f2c"}, "kari", NOW)
+    assert refused.value.reason is Reason.REFUSED
+
+
+def test_a_matcher_for_a_field_that_no_alert_has_is_refused():
+    with pytest.raises(BadEvent, match="no field 'moniter'"):
+        AlertBook("credit").silence({"moniter": "drift"}, NOW + MINUTE, NOW)
+
+
+def test_a_matcher_that_matches_nothing_does_nothing():
+    assert AlertBook("credit").acknowledge({"monitor": "drift"}, "kari", NOW) == []
+
+
+def test_a_silenced_alert_neither_opens_nor_updates_until_the_silence_ends():
+    windows = Windows()
+    windows.book.silence({"monitor": "concept_drift"}, until_us=NOW + 10 * MINUTE, now_us=NOW)
+    assert [windows.see(DRIFT) for _ in range(3)] == [[], [], ["opened"]]
+    windows.book.silence({"segment.country": "NO"}, until_us=NOW + 90 * MINUTE, now_us=NOW)
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
+    windows.book.silence({}, until_us=NOW + 90 * MINUTE, now_us=NOW)
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical", value=0.9)) == []
+    assert [windows.see(None) for _ in range(3)] == [[], [], ["resolved"]]
+
+
+def test_a_silence_by_fingerprint_knows_an_alert_that_never_opened():
+    windows = Windows()
+    windows.book.silence({"fingerprint": fingerprint("credit", "7", "concept_drift", ())}, NOW + MINUTE, NOW)
+    assert windows.see(DRIFT) == []
+
+
+def test_alerts_of_a_version_without_traffic_are_superseded():
+    book = AlertBook("credit")
+    book.observe("7", "drift", (), DRIFT, NOW)
+    book.observe("8", "drift", (), DRIFT, NOW)
+    [ended] = book.superseded("7", NOW + MINUTE)
+    assert (ended.record["version"], ended.record["state"]) == ("7", "superseded")
+    assert [episode.version for episode in book.open_episodes()] == ["8"]
+
+
+def test_what_nothing_judges_any_more_expires():
+    windows = Windows()
+    windows.see(DRIFT)
+    assert windows.book.expire(NOW + 60 * MINUTE, after_us=60 * MINUTE) == []
+    [ended] = windows.book.expire(NOW + 61 * MINUTE, after_us=60 * MINUTE)
+    assert ended.record["state"] == "expired"
+
+
+def test_memory_is_bounded_and_an_alert_id_never_comes_twice():
+    book, context = AlertBook("credit"), AlertContext(resolve_after=1, cooldown_us=0)
+    seen = set()
+    for episode in range(2):
+        for monitor in range(MAX_CLOSED + 50):
+            for finding in (DRIFT, None):
+                for output in book.observe("7", f"m{monitor}", (), finding, NOW + episode, None, context):
+                    seen.add((output.record["alert_id"], output.record["state"]))
+    assert len(seen) == 2 * 2 * (MAX_CLOSED + 50)
+    assert len(book.to_state()["closed"]) == MAX_CLOSED
+
+
+def test_the_context_comes_from_the_definition():
+    definition = MonitorDefinition(model="credit", resolve_after=5, cooldown="1h")
+    context = AlertContext.of(definition, "sha256:b", "streamgauge 0.1.0")
+    assert (context.resolve_after, context.cooldown_us) == (5, 60 * MINUTE)
+    assert context.definition_id == definition.definition_id
+
+
+@given(
+    st.lists(st.sampled_from([DRIFT, dataclasses.replace(DRIFT, value=0.5), None]), max_size=20), st.data()
+)
+def test_a_book_restored_anywhere_goes_on_as_if_nothing_had_happened(findings, data):
+    cut = data.draw(st.integers(0, len(findings)))
+    whole, cut_short = Windows(), Windows()
+    for i, finding in enumerate(findings):
+        if i == cut:
+            cut_short.book.silence({"version": "6"}, NOW + 1, NOW)
+            state = json.loads(json.dumps(cut_short.book.to_state()))
+            cut_short.book = AlertBook.from_state("credit", state)
+            assert cut_short.book.to_state() == state
+        whole.see(finding)
+        cut_short.see(finding)
+        assert cut_short.records == whole.records
+
+
+def test_what_a_silence_kept_back_is_told_when_it_ends():
+    windows = Windows()
+    windows.see(DRIFT)
+    windows.book.silence({}, until_us=windows.now_us + MINUTE, now_us=windows.now_us)
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == []
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]

@@ -1,0 +1,135 @@
+"""Whatever happens to an alert book, in whatever order, its records tell one consistent story."""
+
+import json
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from streamgauge.schemas.errors import BadEvent
+from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.findings import Finding
+
+CONTEXT = AlertContext(resolve_after=2, cooldown_us=3)
+OPEN = {"opened", "updated", "acknowledged"}
+versions = st.sampled_from(["7", "8"])
+monitors = st.sampled_from(["drift", "accuracy"])
+segments = st.sampled_from([(), (("country", "NO"),)])
+
+
+class Alerts(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = AlertBook("credit")
+        self.now_us = 1_795_255_200_000_000
+        self.subscriber: dict[str, dict] = {}  # what replaying the records gives: alert_id → last record
+        self.quiet_since: dict[str, int] = {}  # fingerprint → when it last ended
+        self.silent_until_us = 0
+
+    def told(self, outputs) -> None:
+        for output in outputs:
+            record = output.record
+            before = self.subscriber.get(record["alert_id"])
+            if record["state"] == "opened":
+                assert before is None, "opened twice"
+                assert record["sequence"] == 1
+                running = [
+                    r
+                    for r in self.subscriber.values()
+                    if r["fingerprint"] == record["fingerprint"] and r["state"] in OPEN
+                ]
+                assert not running, "two episodes of one fingerprint at once"
+                ended_us = self.quiet_since.get(record["fingerprint"])
+                assert ended_us is None or self.now_us >= ended_us + CONTEXT.cooldown_us
+                assert self.now_us >= self.silent_until_us
+            else:
+                assert before is not None, "a step of an alert that never opened"
+                assert before["state"] in OPEN, "a step after the end"
+                assert record["sequence"] == before["sequence"] + 1
+                assert record["opened_at"] == before["opened_at"]
+            if record["state"] not in OPEN:
+                self.quiet_since[record["fingerprint"]] = self.now_us
+            self.subscriber[record["alert_id"]] = json.loads(json.dumps(record))
+
+    @rule(
+        version=versions,
+        monitor=monitors,
+        segment=segments,
+        value=st.floats(0, 1),
+        severity=st.sampled_from(["info", "warning", "critical"]),
+    )
+    def fires(self, version, monitor, segment, value, severity) -> None:
+        finding = Finding(
+            monitor, "zero_one_loss", severity, value, value / 2, value * 1.1, 0.1, segment=segment
+        )
+        self.told(self.book.observe(version, monitor, segment, finding, self.now_us, None, CONTEXT))
+
+    @rule(version=versions, monitor=monitors, segment=segments)
+    def is_quiet(self, version, monitor, segment) -> None:
+        self.told(self.book.observe(version, monitor, segment, None, self.now_us, None, CONTEXT))
+
+    @rule(step_us=st.integers(1, 4))
+    def time_passes(self, step_us) -> None:
+        self.now_us += step_us
+
+    @rule(version=versions)
+    def traffic_ends(self, version) -> None:
+        self.told(self.book.superseded(version, self.now_us))
+        assert all(episode.version != version for episode in self.book.open_episodes())
+
+    @rule(after_us=st.integers(1, 5))
+    def expires(self, after_us) -> None:
+        self.told(self.book.expire(self.now_us, after_us))
+
+    @rule(monitor=monitors)
+    def acknowledged(self, monitor) -> None:
+        self.told(self.book.acknowledge({"monitor": monitor}, "kari", self.now_us))
+
+    @rule(data=st.data())
+    def resolved_by_hand(self, data) -> None:
+        known = data.draw(
+            st.sampled_from(sorted({r["fingerprint"] for r in self.subscriber.values()}) or ["?"])
+        )
+        is_open = any(episode.fingerprint == known for episode in self.book.open_episodes())
+        try:
+            outputs = self.book.resolve({"fingerprint": known}, "kari", self.now_us)
+        except BadEvent:
+            assert not is_open
+        else:
+            assert is_open
+            self.told(outputs)
+
+    @rule(length_us=st.integers(0, 3))
+    def silenced(self, length_us) -> None:
+        self.book.silence({"model": "credit"}, self.now_us + length_us, self.now_us)
+        self.silent_until_us = self.now_us + length_us
+
+    @rule()
+    def restarts(self) -> None:
+        state = json.loads(json.dumps(self.book.to_state()))
+        self.book = AlertBook.from_state("credit", state)
+
+    @rule(copies=st.just(CONTEXT.resolve_after))
+    def everything_calms_down(self, copies) -> None:
+        """No state without exit: enough quiet windows end every episode."""
+        for episode in self.book.open_episodes():
+            for _ in range(copies):
+                key = (episode.version, episode.monitor, episode.segment)
+                self.told(self.book.observe(*key, None, self.now_us, None, CONTEXT))
+        assert self.book.open_episodes() == ()
+
+    @invariant()
+    def replaying_the_records_gives_what_is_open(self) -> None:
+        replayed = {
+            alert_id: (record["sequence"], record["state"], record["severity"])
+            for alert_id, record in self.subscriber.items()
+            if record["state"] in OPEN
+        }
+        assert replayed == {
+            f"{e.fingerprint}-{e.number}": (e.sequence, e.state, e.severity)
+            for e in self.book.open_episodes()
+        }
+
+
+Alerts.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_every_story_of_alerts_is_consistent = Alerts.TestCase
