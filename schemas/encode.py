@@ -1,11 +1,41 @@
 """What senders write, with nothing but fastavro and numpy: columnar batches, single events, outputs."""
 
-from typing import Any
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 
 from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.framing import unwrap
+from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.message import (
+    ALERTS,
+    CONTROL,
+    DEAD_LETTERS,
+    METRICS,
+    RETRAIN_REQUESTS,
+    RETRAIN_STATUS,
+    Output,
+)
+from streamgauge.schemas.records import read_record, to_avro, to_json
 from streamgauge.schemas.registry import schema
+
+Format = Literal["json", "avro"]
+Headers = tuple[tuple[str, bytes], ...]
+
+#: The schema of each topic whose records are not batches.
+SCHEMA_OF_TOPIC = {
+    METRICS: "metric",
+    ALERTS: "alert",
+    RETRAIN_REQUESTS: "retrain_request",
+    DEAD_LETTERS: "dead_letter",
+    CONTROL: "control",
+    RETRAIN_STATUS: "retrain_status",
+}
+_OUTPUT_LIMITS = Limits(message_bytes=16 << 20, json_depth=32)
+_CONTENT_TYPES = {"json": b"application/json", "avro": b"application/avro"}
 
 
 def encode_prediction_batch(batch: PredictionBatch) -> bytes:
@@ -42,6 +72,64 @@ def encode_ground_truth_batch(batch: GroundTruthBatch) -> bytes:
             "retracted": batch.retracted.tobytes() if batch.retracted.any() else None,
         }
     )
+
+
+def encode_prediction(record: Mapping[str, Any], format: Format = "json") -> bytes:
+    """One prediction in the contract's JSON form, as a message.
+
+    >>> encode_prediction({"prediction_id": "a", "model": "m", "time": 1795255200000000, "prediction": 3})
+    b'{"prediction_id":"a","model":"m","time":1795255200000000,"prediction":3}'
+    """
+    return _encode("prediction", record, format)
+
+
+def encode_ground_truth(record: Mapping[str, Any], format: Format = "json") -> bytes:
+    """One label in the contract's JSON form, as a message.
+
+    >>> encode_ground_truth({"prediction_id": "a", "model": "m", "time": 0, "label": "yes"})
+    b'{"prediction_id":"a","model":"m","time":0,"label":"yes"}'
+    """
+    return _encode("ground_truth", record, format)
+
+
+def encode_output(output: Output, format: Format = "json") -> tuple[bytes, Headers]:
+    """Value and headers of an output: its own headers, and the attributes of a CloudEvent.
+
+    The CloudEvent's id is a hash of the value: what is sent twice has one id.
+
+    >>> value, headers = encode_output(Output("control", b"m", {"kind": "retire", "model": "m"}))
+    >>> value, dict(headers)["ce_type"], dict(headers)["ce_source"]
+    (b'{"kind":"retire","model":"m"}', b'io.streamgauge.control.v1', b'/models/m')
+    """
+    name = SCHEMA_OF_TOPIC[output.topic]
+    record = output.record
+    value = _encode(name, record, format)
+    attributes = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", hashlib.sha256(value).hexdigest()[:32].encode()),
+        ("ce_type", f"io.streamgauge.{name}.v1".encode()),
+        ("ce_source", _source(record).encode()),
+        ("content-type", _CONTENT_TYPES[format]),
+    ]
+    time = record.get("time") or record.get("window", {}).get("end")
+    if time is not None:
+        attributes.append(("ce_time", time.encode()))
+    return value, (*output.headers, *attributes)
+
+
+def decode_output(value: bytes | None, headers: Headers = ()) -> dict[str, Any]:
+    """A record that `encode_output` wrote, in JSON form. Raises `BadEvent`."""
+    return read_record(unwrap(value, headers, _OUTPUT_LIMITS), _OUTPUT_LIMITS)
+
+
+def _encode(name: str, record: Mapping[str, Any], format: Format) -> bytes:
+    return to_json(record) if format == "json" else schema(name).write(to_avro(name, record))
+
+
+def _source(record: Mapping[str, Any]) -> str:
+    if record.get("model") is not None:
+        return "/models/" + quote(record["model"], safe="")
+    return "/topics/" + quote(record["topic"], safe="") if "topic" in record else "/fleet"
 
 
 def _column(column: Column) -> bytes | dict[str, Any]:

@@ -57,8 +57,11 @@ def parse_json(text: bytes, limits: Limits) -> Any:
     """JSON by the letter: no NaN, no infinity, no nesting beyond `limits.json_depth`. Raises `BadEvent`."""
     check_depth(text, limits.json_depth)
     try:
-        return json.loads(text.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
-    except ValueError as error:  # also UnicodeDecodeError, and integers of thousands of digits
+        parsed = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\u" in text:
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # half a surrogate pair raises
+        return parsed
+    except ValueError as error:  # also of the encoding, and of integers with thousands of digits
         raise BadEvent(Reason.UNDECODABLE, f"not JSON: {error}") from error
 
 
