@@ -9,11 +9,12 @@ from pathlib import Path
 from setuptools import setup
 
 _PACKAGE = Path(__file__).parent / "streamgauge"
-_BROKEN = [name for name in ("cli", "clients", "demo", "detectors", "schemas", "streams") if not (_PACKAGE / name).is_dir()]
-if _BROKEN:
+_LOST = [entry.name for entry in sorted(_PACKAGE.iterdir()) if not entry.suffix and not entry.is_dir()]
+if _LOST or not (_PACKAGE / "schemas").is_dir():
+    name = _LOST[0] if _LOST else "schemas"
     raise SystemExit(
-        f"streamgauge/{_BROKEN[0]} is not a folder but should be a link to ../{_BROKEN[0]}: this checkout has lost "
-        "its symbolic links. Clone again with `git clone -c core.symlinks=true …`."
+        f"streamgauge/{name} is not a folder, but should be a link to ../{name}: this checkout has lost its "
+        "symbolic links. Clone again with `git clone -c core.symlinks=true`."
     )
 
 setup()
