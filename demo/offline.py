@@ -12,6 +12,7 @@ from streamgauge.demo.report import plain, report
 from streamgauge.demo.traffic import timeline_for
 from streamgauge.demo.verdict import Verdict, judge
 from streamgauge.demo.world import Block, World
+from streamgauge.schemas.control import encode_control
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Message, Output
 from streamgauge.streams.core.partition import CoreSettings, Partition
@@ -46,7 +47,10 @@ def rehearse(world: World) -> list[Output]:
     partition = Partition(0, CoreSettings(clock="events"))
     start_us = world.timeline.start_us
     partition.apply(
-        [feed.message(CONTROL, model, value, start_us) for model, value in definition_events(start_us)]
+        [
+            feed.message(CONTROL, event.model or "", encode_control(event)[0], start_us)
+            for event in definition_events(start_us)
+        ]
     )
     outputs: list[Output] = []
     for block in world.blocks():

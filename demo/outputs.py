@@ -40,7 +40,7 @@ class OutputReader:
             value, name = message.value(), message.topic()
             assert value is not None
             assert name is not None
-            yield self._names[name], decode_output(value, message.headers() or [])
+            yield self._names[name], decode_output(value, tuple(message.headers() or ()))
 
     def _partitions(self, name: str) -> list[int]:
         return sorted(self._consumer.list_topics(name, timeout=10.0).topics[name].partitions)
