@@ -11,7 +11,7 @@ from streamgauge.schemas.encode import Format, Headers, encode_output
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.framing import Resolver, unwrap
 from streamgauge.schemas.limits import DEFAULT, Limits
-from streamgauge.schemas.message import CONTROL, RETRAIN_STATUS, Output
+from streamgauge.schemas.message import CONTROL, RETRAIN_STATUS, Message, Output
 from streamgauge.schemas.records import read_record
 from streamgauge.schemas.times import format_time, parse_time
 
@@ -112,7 +112,7 @@ def encode_control(event: ControlEvent, format: Format = "json") -> tuple[bytes,
     >>> value, headers = encode_control(event)
     >>> value
     b'{"kind":"retire","actor":"ann","time":"2026-11-21T10:00:00.000000Z","model":"credit"}'
-    >>> decode_control(value, headers) == event
+    >>> decode_control(Message("control", 0, 0, b"credit", value, headers)) == event
     True
     """
     record = {"kind": _KIND_OF[type(event)], **_to_record(event)}
@@ -120,10 +120,10 @@ def encode_control(event: ControlEvent, format: Format = "json") -> tuple[bytes,
 
 
 def decode_control(
-    value: bytes | None, headers: Headers = (), limits: Limits = DEFAULT, resolve: Resolver | None = None
+    message: Message, limits: Limits = DEFAULT, resolve: Resolver | None = None
 ) -> ControlEvent:
     """What an operator said. Raises `BadEvent`; whether it applies is for the core to say."""
-    record = read_record(unwrap(value, headers, limits, resolve), limits, "control")
+    record = read_record(unwrap(message.value, message.headers, limits, resolve), limits, "control")
     kind = record.get("kind")
     if kind is None:
         raise BadEvent(Reason.MISSING_FIELD, "kind is not given")
@@ -139,10 +139,10 @@ def encode_retrain_status(status: RetrainStatus, format: Format = "json") -> tup
 
 
 def decode_retrain_status(
-    value: bytes | None, headers: Headers = (), limits: Limits = DEFAULT, resolve: Resolver | None = None
+    message: Message, limits: Limits = DEFAULT, resolve: Resolver | None = None
 ) -> RetrainStatus:
     """What a training job answered. Raises `BadEvent`."""
-    record = read_record(unwrap(value, headers, limits, resolve), limits, "retrain_status")
+    record = read_record(unwrap(message.value, message.headers, limits, resolve), limits, "retrain_status")
     status: RetrainStatus = _from_record(RetrainStatus, record, limits)
     if status.state == "succeeded" and status.new_version is None:
         raise BadEvent(Reason.MISSING_FIELD, "succeeded needs new_version")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +16,6 @@ from streamgauge.schemas.errors import BadEvent, Reason
 #: First two bytes of Avro's single-object encoding; 8 bytes of fingerprint follow.
 SINGLE_OBJECT = b"\xc3\x01"
 
-_WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 _AVRO_ERRORS = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
@@ -39,21 +37,6 @@ class Schema:
         parsed = fastavro.parse_schema(_without_logical_types(document))
         canonical = to_parsing_canonical_form(parsed)
         return cls(name, document, parsed, bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")))
-
-    @classmethod
-    def of_registry(cls, document: dict[str, Any]) -> "Schema":
-        """A schema that a schema registry holds, named by its record: ``PredictionBatch`` is prediction_batch.
-
-        Raises `BadEvent` (unknown_schema) unless it is a record whose data bounds its own memory: it must
-        not recurse, and items of arrays must take bytes, or 20 bytes could claim 10^18 items.
-        """
-        try:
-            found = cls.of(_WORD.sub("_", document["name"].rpartition(".")[2]).lower(), document)
-        except (fastavro.schema.SchemaParseException, KeyError, TypeError, AttributeError) as error:
-            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"not an Avro record schema: {error}") from error
-        if not _takes_bytes(found.document, {}):
-            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"{found.name} has no fields")
-        return found
 
     def write(self, datum: dict[str, Any]) -> bytes:
         """A datum in single-object encoding."""
@@ -123,33 +106,6 @@ def writers() -> dict[bytes, Schema]:
 
 def _load(name: str, source: Traversable) -> Schema:
     return Schema.of(name, json.loads(source.read_text("utf-8")))
-
-
-def _takes_bytes(node: Any, named: dict[str, bool | None]) -> bool:
-    """Whether every datum of a schema takes at least a byte. Refuses recursion and items that take none."""
-    if isinstance(node, list):
-        for branch in node:
-            _takes_bytes(branch, named)
-        return True
-    if isinstance(node, str):
-        name = node.rpartition(".")[2]
-        if named.get(name, True) is None:
-            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"{name} contains itself")
-        return named.get(name, node != "null") is True
-    kind = node["type"]
-    if kind in ("array", "map"):
-        if not _takes_bytes(node["items" if kind == "array" else "values"], named) and kind == "array":
-            raise BadEvent(Reason.UNKNOWN_SCHEMA, "an array has items that take no bytes")
-        return True
-    if kind in ("enum", "fixed"):
-        named[node["name"].rpartition(".")[2]] = kind == "enum" or node["size"] > 0
-        return kind == "enum" or node["size"] > 0
-    if kind in ("record", "error"):
-        name = node["name"].rpartition(".")[2]
-        named[name] = None  # open: to meet it again inside is recursion
-        named[name] = any([_takes_bytes(field["type"], named) for field in node["fields"]])
-        return named[name] is True
-    return _takes_bytes(kind, named)
 
 
 def _without_logical_types(node: Any) -> Any:
