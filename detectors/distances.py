@@ -1,7 +1,7 @@
 """`FeatureCounts`: how the features of a window differ from their baseline, for people to read.
 
 Distances never alert by default: with frozen reference bins and no drift, PSI > 0.1 still comes up in 41 % of
-windows of 100 events. So PSI has its noise level beside it.
+windows of 100 events. So `psi_noise_level` stands beside `psi`.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class FeatureCounts:
     >>> profile = build_profile({"age": np.arange(1000.0)})
     >>> counts = FeatureCounts(profile)
     >>> counts.update_many({"age": np.arange(500.0, 1500.0)})
-    >>> metrics = counts.metrics()["age"]
-    >>> round(metrics["wasserstein"].value, 2), round(metrics["ks"].value, 2), metrics["out_of_range_rate"].value
-    (1.73, 0.5, 0.5)
+    >>> age = counts.metrics()["age"]
+    >>> [round(age[name].value, 2) for name in ("wasserstein", "ks", "out_of_range_rate")]
+    [1.73, 0.5, 0.5]
     """
 
     __slots__ = ("binner", "counts", "n", "outside", "z_sums")
@@ -70,8 +70,7 @@ class FeatureCounts:
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Feature → metric → estimate.
 
-        For all: psi (its `high` is the level that noise alone stays below in 95 %), js_distance (base 2),
-        missing_rate. For numbers ks, wasserstein (in reference standard deviations), out_of_range_rate; for
+        For all: psi, psi_noise_level, js_distance (base 2), missing_rate. For numbers ks, wasserstein (in reference standard deviations), out_of_range_rate; for
         categories chi2 (the statistic per degree of freedom) and unseen_category_rate. Rates have intervals.
         """
         return {
@@ -110,7 +109,7 @@ class FeatureCounts:
             if present == 0:
                 return rates
             return rates | {
-                "psi": psi(*_tenths(reference, seen)),
+                **_psi(*_tenths(reference, seen)),
                 "js_distance": js_distance(reference, seen),
                 "ks": ks(reference, seen),
                 "wasserstein": self._wasserstein(row, profile),
@@ -121,7 +120,7 @@ class FeatureCounts:
             return rates
         reference, seen = np.append(reference, 0), np.append(seen, unseen)
         return rates | {
-            "psi": psi(reference, seen),
+            **_psi(reference, seen),
             "js_distance": js_distance(reference, seen),
             "chi2": chi2(reference, seen),
         }
@@ -143,8 +142,6 @@ class FeatureCounts:
 def psi(reference: Ints, counts: Ints) -> Estimate:
     """Population stability index Σ (q − p) ln(q / p), shares at least 1e-4.
 
-    `high` is its 95 % noise level without drift, (1/n + 1/m) χ²₀.₉₅(B − 1) (Yurdakul 2018); `low` is 0.
-
     >>> round(psi(np.array([50, 50]), np.array([70, 30])).value, 4)
     0.1695
     """
@@ -152,8 +149,16 @@ def psi(reference: Ints, counts: Ints) -> Estimate:
     if m == 0 or n == 0:
         return Estimate.undefined(n)
     p, q = np.maximum(reference / m, PSI_EPSILON), np.maximum(counts / n, PSI_EPSILON)
-    noise = (1 / n + 1 / m) * float(special.chdtri(max(len(counts) - 1, 1), 0.05))
-    return Estimate(float(((q - p) * np.log(q / p)).sum()), 0.0, noise, n)
+    return Estimate(float(((q - p) * np.log(q / p)).sum()), None, None, n)
+
+
+def psi_noise_level(bins: int, m: int, n: int) -> float:
+    """What PSI stays below in 95 % of windows without drift: (1/n + 1/m) χ²₀.₉₅(B − 1) (Yurdakul 2018).
+
+    >>> round(psi_noise_level(10, 5000, 100), 3)
+    0.173
+    """
+    return (1 / n + 1 / m) * float(special.chdtri(max(bins - 1, 1), 0.05))
 
 
 def js_distance(reference: Ints, counts: Ints) -> Estimate:
@@ -203,6 +208,12 @@ def wasserstein(x: Floats, x_counts: Ints, y: Floats, y_counts: Ints) -> float:
     with np.errstate(over="ignore"):
         widths = np.diff(values[order])
     return float((np.abs(np.cumsum(steps)[:-1]) * widths).sum())
+
+
+def _psi(reference: Ints, counts: Ints) -> dict[str, Estimate]:
+    value = psi(reference, counts)
+    noise = psi_noise_level(len(reference), int(reference.sum()), value.n) if value.n else None
+    return {"psi": value, "psi_noise_level": Estimate(noise, None, None, value.n)}
 
 
 def _tenths(reference: Ints, counts: Ints) -> tuple[Ints, Ints]:

@@ -1,0 +1,230 @@
+"""`EDetector`: mixture Shiryaev–Roberts over many streams at once (Shin, Ramdas & Rinaldo 2022).
+
+Each stream is a sequence of bins, each bet of a stream a factor by bin whose mean is at most 1 while nothing
+changed. At every look (50 events of that stream, however messages were cut) R ← E·(R + a), E the product of
+the factors and a what the budget paid in since the stream's last look; the mean of R over the bets reaching 1
+is an alarm. The evidence of all bets at all looks of a batch is one matrix product of bin counts and log
+factors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.estimate import State
+from streamgauge.schemas.batch import Floats, Ints
+
+LOOK = 50
+#: Log factors are whole multiples of this, rounded down: then float64 adds them exactly in any order, and
+#: where a batch is cut changes no bit.
+_GRID = 2.0**-36
+#: Of one look, at least: ln of the least float64 that is not subnormal.
+_LOG_LIMIT = 650.0
+#: Events that are taken at a time, so that sums of log factors stay exact.
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A stream's evidence reached 1: at the end of a look, through this bet more than any other.
+
+    `onset_us` is the start of that bet's best suffix, `n` the stream's events since, and `statistic` the
+    mean of the bet's statistic over them.
+    """
+
+    stream: int
+    bet: int
+    evidence: float
+    onset_us: int
+    n: int
+    statistic: float
+
+
+class EDetector:
+    """S streams of K bins with J bets each.
+
+    `log_factors` float64 (S, K, J) per event; `weights` (S, J), rows sum to 1, or to 0 for a stream that is
+    not watched; `statistics` (S, K, M) by bin, of which bet j follows number `follows[j]`. `paid` is the
+    account's balance when the streams join.
+
+    >>> factors = np.log([[[0.5], [1.5]]])
+    >>> detector = EDetector(factors, np.ones((1, 1)), np.array([[[0.0], [1.0]]]), np.zeros(1, int), 0.0)
+    >>> detector.update_many(np.ones((1, 100), int), np.arange(100), 1e-6)
+    >>> [(c.stream, c.onset_us, c.n, c.statistic) for c in detector.take_crossings()]
+    [(0, 0, 50, 1.0)]
+    """
+
+    __slots__ = (
+        "_base", "_bets", "_crossings", "_cusum", "_follows", "_grown", "_held", "_last_paid", "_look_start",
+        "_looks", "_partial", "_since", "_since_looks", "_table", "_totals", "weights",
+    )  # fmt: skip
+
+    def __init__(
+        self, log_factors: Floats, weights: Floats, statistics: Floats, follows: NDArray[np.intp], paid: float
+    ) -> None:
+        streams, bins, self._bets = log_factors.shape
+        gridded = np.floor(np.clip(log_factors, -12.0, 12.0) / _GRID) * _GRID
+        self._table = np.concatenate([gridded, np.rint(statistics / _GRID) * _GRID], axis=2)
+        self.weights = weights
+        self._follows = follows
+        shape = (streams, self._bets)
+        #: R is _held · exp(_grown): what was paid in, apart from what it has grown by since.
+        self._held: Floats = np.zeros(shape)
+        self._grown: Floats = np.zeros(shape)
+        #: Best suffix of each bet: log evidence, start, and the totals before it.
+        self._cusum: Floats = np.zeros(shape)
+        self._since: Ints = np.zeros(shape, np.int64)
+        self._base: Floats = np.zeros(shape)
+        self._since_looks: Ints = np.zeros(shape, np.int64)
+        self._totals: Floats = np.zeros((streams, statistics.shape[2]))
+        self._looks: Ints = np.zeros(streams, np.int64)
+        #: The look that is under way.
+        self._partial: Ints = np.zeros((streams, bins), np.int64)
+        self._look_start: Ints = np.zeros(streams, np.int64)
+        self._last_paid: Floats = np.full(streams, paid)
+        self._crossings: list[Crossing] = []
+
+    @property
+    def evidence(self) -> Floats:
+        """Float64 (S,): the mean of R over the bets; 1 is an alarm. Streams are ranked by it."""
+        return self._mixture(self._held * np.exp(self._grown))
+
+    def update_many(self, codes: Ints, time_us: Ints, paid: float) -> None:
+        """Take int64 (S, n) bins in order (negative or ≥ K: missing), at `time_us` int64 (n,).
+
+        `paid` is the account's balance now; the first look of each stream is paid what came in since its last.
+        """
+        for start in range(0, codes.shape[1], _CHUNK):
+            self._take(codes[:, start : start + _CHUNK], time_us[start : start + _CHUNK], paid)
+
+    def take_crossings(self) -> list[Crossing]:
+        """Streams that reached 1 since the last call; each has started over."""
+        crossings, self._crossings = self._crossings, []
+        return crossings
+
+    def to_state(self) -> State:
+        """All but the tables, which follow from the baseline."""
+        state: dict[str, State] = {name: getattr(self, "_" + name).copy() for name in _ARRAYS}
+        state["crossings"] = [
+            [c.stream, c.bet, c.evidence, c.onset_us, c.n, c.statistic] for c in self._crossings
+        ]
+        return state
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave; the tables must be those of then. Raises ValueError."""
+        for name in _ARRAYS:
+            mine = getattr(self, "_" + name)
+            theirs = np.array(state[name], dtype=mine.dtype)
+            if theirs.shape != mine.shape:
+                raise ValueError(f"evidence of another baseline: {name} is {theirs.shape}, not {mine.shape}")
+            setattr(self, "_" + name, theirs)
+        self._crossings = [Crossing(*fields) for fields in state["crossings"]]
+
+    def _take(self, codes: Ints, time_us: Ints, paid: float) -> None:
+        streams, bins = self._partial.shape
+        n = codes.shape[1]
+        present = (codes >= 0) & (codes < bins)
+        filled = self._partial.sum(axis=1)
+        complete = present.all()
+        if complete and (filled == filled[:1]).all():
+            place = np.broadcast_to(filled[:1, None] + np.arange(n), (1, n))
+        else:
+            place = np.cumsum(present, axis=1) - 1 + filled[:, None]
+        look = place // LOOK
+        done = (filled + present.sum(axis=1)) // LOOK
+        most = int(done.max(initial=0))
+        cells = (look + np.arange(streams)[:, None] * (most + 1)) * bins + codes
+        if not complete:
+            cells = cells[present]
+        counts = np.bincount(cells.ravel(), minlength=streams * (most + 1) * bins)
+        counts = counts.reshape(streams, most + 1, bins)
+        counts[:, 0] += self._partial
+        starts = np.zeros((streams, most + 1), np.int64)
+        starts[:, 0] = self._look_start
+        rows, columns = np.nonzero((place % LOOK == 0) & present)
+        starts[rows, np.broadcast_to(look, codes.shape)[rows, columns]] = time_us[columns]
+        everyone = np.arange(streams)
+        self._partial, self._look_start = counts[everyone, done], starts[everyone, done]
+        if most == 0:
+            return
+        sums = counts[:, :most].astype(np.float64) @ self._table
+        looked = done > 0
+        due = np.where(looked, paid - self._last_paid, 0.0)
+        if due.any():
+            self._held = np.where(
+                looked[:, None], self._held * np.exp(self._grown) + due[:, None], self._held
+            )
+            self._grown = np.where(looked[:, None], 0.0, self._grown)
+            self._last_paid = np.where(looked, paid, self._last_paid)
+        self._advance(everyone, sums, starts, done)
+
+    def _advance(self, rows: NDArray[np.intp], sums: Floats, starts: Ints, done: Ints) -> None:
+        """`done` (r,) looks of the streams `rows`, of `sums` (r, L, J + M) and start times (r, L)."""
+        logs, steps = sums[..., : self._bets], sums[..., self._bets :]
+        grown = self._grown[rows][:, None] + np.cumsum(logs, axis=1)
+        reached = self._held[rows][:, None] * np.exp(np.clip(grown, -_LOG_LIMIT, _LOG_LIMIT))
+        alarmed = (reached * self.weights[rows][:, None]).sum(axis=2) >= 1.0
+        alarmed &= np.arange(logs.shape[1]) < done[:, None]
+        crossed = alarmed.any(axis=1)
+        stop = np.where(crossed, np.argmax(alarmed, axis=1) + 1, done)
+        self._keep(rows, logs, steps, grown, starts, stop)
+        for i in np.flatnonzero(crossed).tolist():
+            row = int(rows[i])
+            self._cross(row, reached[i, stop[i] - 1])
+            self._held[row] = self._grown[row] = self._cusum[row] = 0.0
+            if stop[i] < done[i]:
+                rest = slice(int(stop[i]), None)
+                self._advance(
+                    rows[i : i + 1], sums[i : i + 1, rest], starts[i : i + 1, rest], (done - stop)[i : i + 1]
+                )
+
+    def _keep(
+        self, rows: NDArray[np.intp], logs: Floats, steps: Floats, grown: Floats, starts: Ints, stop: Ints
+    ) -> None:
+        """State after `stop` (r,) looks: growth, totals, and the best suffix of each bet."""
+        r, looks, bets = logs.shape
+        at, moved = np.arange(r), stop > 0
+        last = np.maximum(stop, 1) - 1
+        before = np.concatenate([np.zeros((r, 1, steps.shape[2])), np.cumsum(steps, axis=1)], axis=1)
+        # A suffix starts anew where the evidence before it is no longer positive: at each new minimum of the
+        # sums so far.
+        sums = np.concatenate([np.zeros((r, 1, bets)), np.cumsum(logs, axis=1)], axis=1)
+        held = np.where(self._cusum[rows] > 0, -self._cusum[rows], np.inf)
+        lowest = np.minimum.accumulate(np.concatenate([held[:, None], sums[:, :-1]], axis=1), axis=1)
+        anew = (sums[:, :-1] <= lowest[:, :-1]) & (np.arange(looks)[:, None] < stop[:, None, None])
+        latest = np.max(np.where(anew, np.arange(looks)[:, None], -1), axis=1)
+        restarted = latest >= 0
+        start = np.maximum(latest, 0)
+        line = at[:, None]
+        totals = self._totals[rows][:, None] + before
+        self._since[rows] = np.where(restarted, starts[line, start], self._since[rows])
+        self._base[rows] = np.where(restarted, totals[line, start, self._follows], self._base[rows])
+        self._since_looks[rows] = np.where(
+            restarted, self._looks[rows][:, None] + start, self._since_looks[rows]
+        )
+        cusum = sums[at, stop] - lowest[at, stop]
+        self._cusum[rows] = np.where(moved[:, None], cusum, self._cusum[rows])
+        self._grown[rows] = np.where(
+            moved[:, None], np.clip(grown[at, last], -_LOG_LIMIT, _LOG_LIMIT), self._grown[rows]
+        )
+        self._totals[rows] = totals[at, stop]
+        self._looks[rows] += stop
+
+    def _cross(self, row: int, reached: Floats) -> None:
+        bet = int(np.argmax(reached * self.weights[row]))
+        n = int(self._looks[row] - self._since_looks[row, bet]) * LOOK
+        total = float(self._totals[row, self._follows[bet]] - self._base[row, bet])
+        onset_us = int(self._since[row, bet])
+        evidence = float((reached * self.weights[row]).sum())
+        self._crossings.append(Crossing(row, bet, evidence, onset_us, n, total / n))
+
+    def _mixture(self, r: Floats) -> Floats:
+        mixture: Floats = (r * self.weights).sum(axis=1)
+        return mixture
+
+
+_ARRAYS = (
+    "held", "grown", "cusum", "since", "base", "since_looks", "totals", "looks", "partial", "look_start",
+    "last_paid",
+)  # fmt: skip
