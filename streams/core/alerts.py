@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
 from streamgauge.streams.core.episode import Episode, fingerprint
 from streamgauge.streams.core.findings import Finding, Segment
-from streamgauge.streams.core.silences import Silences, alert_fields, matcher_of, matches
+from streamgauge.streams.core.silences import Silences, alert_fields, matcher_of
 from streamgauge.streams.core.summary import duration_in_words
 
 #: Fingerprints whose last episode number is remembered; beyond it the one closed longest ago goes.
@@ -26,6 +27,7 @@ class AlertContext:
     definition_id: str | None = None
     baseline_id: str | None = None
     software: str | None = None
+    window_us: int = 1
 
     @classmethod
     def of(
@@ -33,7 +35,12 @@ class AlertContext:
     ) -> "AlertContext":
         """Make it once per definition: its hash takes longer than everything else here."""
         return cls(
-            definition.resolve_after, definition.cooldown, definition.definition_id, baseline_id, software
+            definition.resolve_after,
+            definition.cooldown,
+            definition.definition_id,
+            baseline_id,
+            software,
+            definition.window,
         )
 
 
@@ -69,7 +76,8 @@ class AlertBook:
     ) -> list[Output]:
         """A window was judged: `finding` if the monitor fires, else None. Gives at most one alert record.
 
-        `segment` must be sorted. Call it only with a verdict: a window with too few events has none.
+        `segment` must be sorted. Call it only with a verdict: a window with too few events has none. Verdicts
+        on several windows at once, for instance restated ones, count as one towards `resolve_after`.
         """
         context = context or AlertContext()
         key = (version, monitor, segment)
@@ -80,7 +88,7 @@ class AlertBook:
                 return []
             episode = self._begin(key, finding, now_us)
         if finding is None:
-            episode.quiet += 1
+            episode.quiet = episode.quiet_at(now_us, context.window_us)
         else:
             episode.quiet = 0
             episode.finding = finding
@@ -91,7 +99,7 @@ class AlertBook:
         episode.baseline_id = context.baseline_id
         episode.software = context.software
         episode.runbook_url = rule.runbook_url if rule else episode.runbook_url
-        return self._step(key, episode, event, now_us)
+        return self._step(key, event, now_us)
 
     def is_open(self, version: str, monitor: str, segment: Segment) -> bool:
         """Whether an episode is open, so that a rule may ask for less to go on than to begin."""
@@ -101,25 +109,22 @@ class AlertBook:
         """Open episodes in the order in which they opened; not to be changed."""
         return tuple(self._open.values())
 
-    def acknowledge(
-        self, wanted: Mapping[str, str], actor: str, now_us: int, note: str | None = None
-    ) -> list[Output]:
-        """An operator has seen the alerts whose fields are as wanted, for instance ``fingerprint``.
+    def control(self, event: Acknowledge | Resolve | Silence, now_us: int) -> list[Output]:
+        """An operator's word. Raises `BadEvent` (refused) if the alert is not open, or cannot be matched.
 
-        Raises `BadEvent` (refused) if a fingerprint names no open alert, or a field does not exist.
+        Silenced alerts neither open nor update; those that are open may still resolve.
         """
-        return self._operate(wanted, Event.ACKNOWLEDGE, now_us, actor, note)
-
-    def resolve(
-        self, wanted: Mapping[str, str], actor: str, now_us: int, note: str | None = None
-    ) -> list[Output]:
-        """An operator closes these alerts. Raises `BadEvent` as `acknowledge` does."""
-        return self._operate(wanted, Event.RESOLVE, now_us, actor, note)
-
-    def silence(self, wanted: Mapping[str, str], until_us: int, now_us: int) -> None:
-        """Until then, these alerts neither open nor update; those that are open may still resolve."""
-        self._silences.drop_ended(now_us)
-        self._silences.add(matcher_of(wanted), until_us)
+        if isinstance(event, Silence):
+            self._silences.drop_ended(now_us)
+            self._silences.add(matcher_of(event.matcher), event.until_us)
+            return []
+        key = next((k for k, e in self._open.items() if e.fingerprint == event.fingerprint), None)
+        if key is None:
+            raise BadEvent(
+                Reason.REFUSED, f"no alert of {self.model} with fingerprint {event.fingerprint} is open"
+            )
+        step = Event.ACKNOWLEDGE if isinstance(event, Acknowledge) else Event.RESOLVE
+        return self._step(key, step, now_us, event.actor, event.note)
 
     def superseded(self, version: str, now_us: int) -> list[Output]:
         """The version gets no more traffic: its alerts resolve."""
@@ -160,9 +165,9 @@ class AlertBook:
         self, key: _Key, episode: Episode | None, finding: Finding | None, now_us: int, context: AlertContext
     ) -> Event:
         if finding is None:
-            calm = episode is not None and episode.quiet + 1 >= context.resolve_after
-            return Event.CALM if calm else Event.QUIET
-        if len(self._silences) and self._silences.cover(self._fields(key, finding), now_us):
+            quiet = 0 if episode is None else episode.quiet_at(now_us, context.window_us)
+            return Event.CALM if quiet >= context.resolve_after else Event.QUIET
+        if self._silenced(key, finding, now_us):
             return Event.HELD
         if episode is None:
             ended = self._closed.get(key)
@@ -190,14 +195,9 @@ class AlertBook:
         return episode
 
     def _step(
-        self,
-        key: _Key,
-        episode: Episode,
-        event: Event,
-        now_us: int,
-        actor: str | None = None,
-        note: str | None = None,
+        self, key: _Key, event: Event, now_us: int, actor: str | None = None, note: str | None = None
     ) -> list[Output]:
+        episode = self._open[key]
         state, told = TRANSITIONS[event][State(episode.state)]
         episode.state = state.value
         if state in ENDED:
@@ -205,38 +205,21 @@ class AlertBook:
             self._close(key, episode.number, now_us)
         if not told:
             return []
-        ending = ENDINGS.get(event, "").format(
-            actor=actor, lasted=duration_in_words(now_us - episode.opened_us)
-        )
+        lasted = duration_in_words(now_us - episode.opened_us)
+        ending = ENDINGS.get(event, "").format(actor=actor, lasted=lasted)
         record = episode.tell(self.model, now_us, actor=actor, note=note, ending=ending)
         return [Output(ALERTS, self.model.encode(), record)]
 
-    def _operate(
-        self, wanted: Mapping[str, str], event: Event, now_us: int, actor: str, note: str | None
-    ) -> list[Output]:
-        matcher = matcher_of(wanted)
-        meant = [key for key, e in self._open.items() if matches(matcher, self._fields(key, e.finding))]
-        if not meant and "fingerprint" in wanted:
-            raise BadEvent(
-                Reason.REFUSED, f"no alert of {self.model} with fingerprint {wanted['fingerprint']} is open"
-            )
-        return self._all(meant, event, now_us, actor, note)
+    def _all(self, keys: Iterable[_Key], event: Event, now_us: int) -> list[Output]:
+        return [output for key in keys for output in self._step(key, event, now_us)]
 
-    def _all(
-        self,
-        keys: Iterable[_Key],
-        event: Event,
-        now_us: int,
-        actor: str | None = None,
-        note: str | None = None,
-    ) -> list[Output]:
-        steps = (self._step(key, self._open[key], event, now_us, actor, note) for key in keys)
-        return [output for outputs in steps for output in outputs]
-
-    def _fields(self, key: _Key, finding: Finding) -> dict[str, str]:
+    def _silenced(self, key: _Key, finding: Finding, now_us: int) -> bool:
+        if not self._silences:
+            return False
         version, monitor, segment = key
         known = fingerprint(self.model, *key)
-        return alert_fields(known, self.model, version, monitor, finding.metric, finding.severity, segment)
+        fields = alert_fields(known, self.model, version, monitor, finding.metric, finding.severity, segment)
+        return self._silences.cover(fields, now_us)
 
     def _close(self, key: _Key, number: int, now_us: int) -> None:
         self._closed[key] = (number, now_us)

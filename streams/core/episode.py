@@ -71,6 +71,10 @@ class Episode:
             return True
         return not self.told_low <= finding.value <= self.told_high
 
+    def quiet_at(self, now_us: int, window_us: int) -> int:
+        """Quiet windows in a row with this one, which counts if it is later than the last one judged."""
+        return self.quiet + (now_us // window_us > self.seen_us // window_us)
+
     def tell(
         self, model: str, now_us: int, *, actor: str | None = None, note: str | None = None, ending: str = ""
     ) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -20,17 +21,6 @@ from streamgauge.streams.core.retrain_states import (
 
 #: The monitor under which an alert says that nobody answered.
 UNANSWERED = "retrain_unanswered"
-
-
-class Status(Protocol):
-    """What a training job reports; `state` is one of accepted, started, succeeded, failed, declined."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def state(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +54,7 @@ class RetrainPolicy:
         self.state = RequestState.NONE
         self._sequence = 0
         self._request: dict[str, Any] = {}  # the latest record, unless it was a dry run
+        self._terms: dict[str, int] = {}  # of the definition when it was made
         self._requested_us = 0
         self._deadline_us = 0
         self._rest_until_us: int | None = None
@@ -127,11 +118,16 @@ class RetrainPolicy:
         else:
             self._step(RequestEvent.ASK)
             self._request = record
+            self._terms = {
+                "expiry_us": settings.expiry,
+                "cooldown_us": settings.cooldown,
+                "max_attempts": settings.max_attempts,
+            }
             self._requested_us = now_us
             self._deadline_us = now_us + settings.expiry
         return [self._output(record)]
 
-    def status(self, status: Status, now_us: int, definition: MonitorDefinition) -> None:
+    def status(self, status: RetrainStatus, now_us: int) -> None:
         """A training job reports. Raises `BadEvent` (refused), and changes nothing, if it cannot be so.
 
         Each report moves the deadline; the same one again is a sign of life. Of an attempt that was given up
@@ -152,20 +148,20 @@ class RetrainPolicy:
             self._reasons.ask(self._request["version"])
         self._step(RequestEvent(status.state))
         if self.state in IN_FLIGHT:
-            self._deadline_us = now_us + definition.retrain.expiry
+            self._deadline_us = now_us + self._terms["expiry_us"]
         elif self.state is not before:
-            self._end(now_us, definition)
+            self._end(now_us)
 
-    def tick(self, now_us: int, definition: MonitorDefinition) -> list[Output]:
+    def tick(self, now_us: int) -> list[Output]:
         """After silence beyond the deadline asks again, `max_attempts` times in all; then gives up."""
         if self.state not in IN_FLIGHT or now_us < self._deadline_us:
             return []
-        if self._request["attempt"] >= definition.retrain.max_attempts:
+        if self._request["attempt"] >= self._terms["max_attempts"]:
             self._step(RequestEvent.GIVE_UP)
-            self._end(now_us, definition)
+            self._end(now_us)
             return []
         self._step(RequestEvent.OVERDUE)
-        self._deadline_us = now_us + definition.retrain.expiry
+        self._deadline_us = now_us + self._terms["expiry_us"]
         self._request = self._request | {
             "attempt": self._request["attempt"] + 1,
             "time": format_time(now_us),
@@ -193,6 +189,7 @@ class RetrainPolicy:
             "state": self.state.value,
             "sequence": self._sequence,
             "request": self._request,
+            "terms": self._terms,
             "requested_us": self._requested_us,
             "deadline_us": self._deadline_us,
             "rest_until_us": self._rest_until_us,
@@ -206,6 +203,7 @@ class RetrainPolicy:
         policy.state = RequestState(state["state"])
         policy._sequence = state["sequence"]
         policy._request = state["request"]
+        policy._terms = state["terms"]
         policy._requested_us = state["requested_us"]
         policy._deadline_us = state["deadline_us"]
         policy._rest_until_us = state["rest_until_us"]
@@ -215,10 +213,10 @@ class RetrainPolicy:
     def _step(self, event: RequestEvent) -> None:
         self.state = TRANSITIONS[event][self.state]
 
-    def _end(self, now_us: int, definition: MonitorDefinition) -> None:
+    def _end(self, now_us: int) -> None:
         """A success speaks for the whole version, a refusal for its reasons; otherwise they wait again."""
         version = self._request["version"]
-        self._rest_until_us = now_us + definition.retrain.cooldown
+        self._rest_until_us = now_us + self._terms["cooldown_us"]
         if self.state is RequestState.SUCCEEDED:
             self._reasons.forget(version)
         elif self.state is RequestState.DECLINED:

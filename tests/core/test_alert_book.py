@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
@@ -200,14 +201,25 @@ def test_versions_monitors_and_segments_have_episodes_of_their_own():
     assert opened[-1]["segment"] == {"country": "NO"}
 
 
+def word(kind: type[Acknowledge] | type[Resolve], known: str, actor: str = "kari", note: str | None = None):
+    return kind(actor=actor, time_us=NOW, model="credit", fingerprint=known, note=note)
+
+
+def silence(until_us: int, **matcher: str) -> Silence:
+    return Silence(actor="kari", time_us=NOW, until_us=until_us, matcher=matcher)
+
+
+KNOWN = fingerprint("credit", "7", "concept_drift", ())
+
+
 def test_an_acknowledged_alert_is_only_told_again_when_it_worsens():
     windows = Windows()
     windows.see(DRIFT)
-    wanted = {"fingerprint": windows.records[0]["fingerprint"]}
-    [acknowledged] = windows.book.acknowledge(wanted, "kari", windows.now_us, note="on it")
+    [acknowledged] = windows.book.control(word(Acknowledge, KNOWN, note="on it"), windows.now_us)
     assert acknowledged.record["state"] == "acknowledged"
     assert (acknowledged.record["actor"], acknowledged.record["note"]) == ("kari", "on it")
-    assert windows.book.acknowledge(wanted, "ola", windows.now_us) == []
+    assert acknowledged.record["summary"].endswith("; acknowledged by kari")
+    assert windows.book.control(word(Acknowledge, KNOWN, actor="ola"), windows.now_us) == []
     assert windows.see(dataclasses.replace(DRIFT, value=0.4, low=0.35, high=0.45)) == []
     assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
     assert [windows.see(None) for _ in range(3)] == [[], [], ["resolved"]]
@@ -216,7 +228,7 @@ def test_an_acknowledged_alert_is_only_told_again_when_it_worsens():
 def test_an_operator_resolves_an_alert_and_it_cools_down_like_any_other():
     windows = Windows()
     windows.see(DRIFT)
-    [resolved] = windows.book.resolve({"monitor": "concept_drift"}, "kari", windows.now_us)
+    [resolved] = windows.book.control(word(Resolve, KNOWN), windows.now_us)
     assert resolved.record["state"] == "resolved"
     assert resolved.record["summary"].endswith("; resolved by kari after 5 min")
     assert windows.see(DRIFT) == []
@@ -224,37 +236,49 @@ def test_an_operator_resolves_an_alert_and_it_cools_down_like_any_other():
     assert windows.see(DRIFT) == ["opened"]
 
 
-@pytest.mark.parametrize("operate", ["acknowledge", "resolve"])
-def test_a_fingerprint_that_is_not_open_is_refused(operate):
+@pytest.mark.parametrize("kind", [Acknowledge, Resolve])
+def test_a_fingerprint_that_is_not_open_is_refused(kind):
     with pytest.raises(BadEvent, match="fingerprint 9f2c is open") as refused:
-        getattr(AlertBook("credit"), operate)({"fingerprint": "9f2c"}, "kari", NOW)
+        AlertBook("credit").control(word(kind, "9f2c"), NOW)
     assert refused.value.reason is Reason.REFUSED
 
 
 def test_a_matcher_for_a_field_that_no_alert_has_is_refused():
     with pytest.raises(BadEvent, match="no field 'moniter'"):
-        AlertBook("credit").silence({"moniter": "drift"}, NOW + MINUTE, NOW)
-
-
-def test_a_matcher_that_matches_nothing_does_nothing():
-    assert AlertBook("credit").acknowledge({"monitor": "drift"}, "kari", NOW) == []
+        AlertBook("credit").control(silence(NOW + MINUTE, moniter="drift"), NOW)
 
 
 def test_a_silenced_alert_neither_opens_nor_updates_until_the_silence_ends():
     windows = Windows()
-    windows.book.silence({"monitor": "concept_drift"}, until_us=NOW + 10 * MINUTE, now_us=NOW)
+    windows.book.control(silence(NOW + 10 * MINUTE, monitor="concept_drift"), NOW)
     assert [windows.see(DRIFT) for _ in range(3)] == [[], [], ["opened"]]
-    windows.book.silence({"segment.country": "NO"}, until_us=NOW + 90 * MINUTE, now_us=NOW)
+    elsewhere = silence(NOW + 90 * MINUTE, **{"segment.country": "NO"})
+    windows.book.control(elsewhere, NOW)
     assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
-    windows.book.silence({}, until_us=NOW + 90 * MINUTE, now_us=NOW)
+    windows.book.control(silence(NOW + 90 * MINUTE), NOW)
     assert windows.see(dataclasses.replace(DRIFT, severity="critical", value=0.9)) == []
     assert [windows.see(None) for _ in range(3)] == [[], [], ["resolved"]]
 
 
 def test_a_silence_by_fingerprint_knows_an_alert_that_never_opened():
     windows = Windows()
-    windows.book.silence({"fingerprint": fingerprint("credit", "7", "concept_drift", ())}, NOW + MINUTE, NOW)
+    windows.book.control(silence(NOW + MINUTE, fingerprint=KNOWN), NOW)
     assert windows.see(DRIFT) == []
+
+
+def test_what_a_silence_kept_back_is_told_when_it_ends():
+    windows = Windows()
+    windows.see(DRIFT)
+    windows.book.control(silence(windows.now_us + MINUTE), windows.now_us)
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == []
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
+
+
+def test_several_verdicts_within_one_window_count_as_one():
+    windows = Windows(context=dataclasses.replace(CONTEXT, window_us=5 * MINUTE))
+    seen = [windows.see(f, minutes=1) for f in (DRIFT, *[None] * 14)]
+    assert seen == [["opened"], *[[]] * 14]
+    assert windows.see(None) == ["resolved"]
 
 
 def test_alerts_of_a_version_without_traffic_are_superseded():
@@ -280,7 +304,8 @@ def test_memory_is_bounded_and_an_alert_id_never_comes_twice():
     for episode in range(2):
         for monitor in range(MAX_CLOSED + 50):
             for finding in (DRIFT, None):
-                for output in book.observe("7", f"m{monitor}", (), finding, NOW + episode, None, context):
+                now_us = NOW + 2 * episode + (finding is None)
+                for output in book.observe("7", f"m{monitor}", (), finding, now_us, None, context):
                     seen.add((output.record["alert_id"], output.record["state"]))
     assert len(seen) == 2 * 2 * (MAX_CLOSED + 50)
     assert len(book.to_state()["closed"]) == MAX_CLOSED
@@ -301,18 +326,10 @@ def test_a_book_restored_anywhere_goes_on_as_if_nothing_had_happened(findings, d
     whole, cut_short = Windows(), Windows()
     for i, finding in enumerate(findings):
         if i == cut:
-            cut_short.book.silence({"version": "6"}, NOW + 1, NOW)
+            cut_short.book.control(silence(NOW + 1, version="6"), NOW)
             state = json.loads(json.dumps(cut_short.book.to_state()))
             cut_short.book = AlertBook.from_state("credit", state)
             assert cut_short.book.to_state() == state
         whole.see(finding)
         cut_short.see(finding)
         assert cut_short.records == whole.records
-
-
-def test_what_a_silence_kept_back_is_told_when_it_ends():
-    windows = Windows()
-    windows.see(DRIFT)
-    windows.book.silence({}, until_us=windows.now_us + MINUTE, now_us=windows.now_us)
-    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == []
-    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]

@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
 from streamgauge.streams.core.findings import Finding
@@ -81,18 +82,15 @@ class Alerts(RuleBasedStateMachine):
     def expires(self, after_us) -> None:
         self.told(self.book.expire(self.now_us, after_us))
 
-    @rule(monitor=monitors)
-    def acknowledged(self, monitor) -> None:
-        self.told(self.book.acknowledge({"monitor": monitor}, "kari", self.now_us))
-
-    @rule(data=st.data())
-    def resolved_by_hand(self, data) -> None:
+    @rule(data=st.data(), word=st.sampled_from([Acknowledge, Resolve]))
+    def an_operator_speaks(self, data, word) -> None:
         known = data.draw(
             st.sampled_from(sorted({r["fingerprint"] for r in self.subscriber.values()}) or ["?"])
         )
         is_open = any(episode.fingerprint == known for episode in self.book.open_episodes())
+        event = word(actor="kari", time_us=self.now_us, model="credit", fingerprint=known)
         try:
-            outputs = self.book.resolve({"fingerprint": known}, "kari", self.now_us)
+            outputs = self.book.control(event, self.now_us)
         except BadEvent:
             assert not is_open
         else:
@@ -101,8 +99,10 @@ class Alerts(RuleBasedStateMachine):
 
     @rule(length_us=st.integers(0, 3))
     def silenced(self, length_us) -> None:
-        self.book.silence({"model": "credit"}, self.now_us + length_us, self.now_us)
-        self.silent_until_us = self.now_us + length_us
+        until_us = self.now_us + length_us
+        silence = Silence(actor="kari", time_us=self.now_us, until_us=until_us, matcher={"model": "credit"})
+        self.book.control(silence, self.now_us)
+        self.silent_until_us = until_us
 
     @rule()
     def restarts(self) -> None:
@@ -112,8 +112,9 @@ class Alerts(RuleBasedStateMachine):
     @rule(copies=st.just(CONTEXT.resolve_after))
     def everything_calms_down(self, copies) -> None:
         """No state without exit: enough quiet windows end every episode."""
-        for episode in self.book.open_episodes():
-            for _ in range(copies):
+        for _ in range(copies):
+            self.now_us += 1
+            for episode in self.book.open_episodes():
                 key = (episode.version, episode.monitor, episode.segment)
                 self.told(self.book.observe(*key, None, self.now_us, None, CONTEXT))
         assert self.book.open_episodes() == ()

@@ -1,7 +1,6 @@
 """Whatever alerts, labels, reports and silences come, in whatever order, requests keep their promises."""
 
 import json
-from dataclasses import dataclass
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -28,13 +27,6 @@ DEFINITION = MonitorDefinition.model_validate(
     }
 )
 versions = st.sampled_from(["7", "8"])
-
-
-@dataclass(frozen=True)
-class Report:
-    request_id: str
-    attempt: int
-    state: str
 
 
 class Requests(RuleBasedStateMachine):
@@ -91,7 +83,7 @@ class Requests(RuleBasedStateMachine):
     def time_passes(self, hours) -> None:
         self.now_us += hours * HOUR
         before = self.policy.state
-        for output in self.policy.tick(self.now_us, DEFINITION):
+        for output in self.policy.tick(self.now_us):
             record = output.record
             assert before in IN_FLIGHT
             assert record["request_id"] == self.last["request_id"]
@@ -110,7 +102,14 @@ class Requests(RuleBasedStateMachine):
         before, known = self.policy.state, json.dumps(self.policy.to_state())
         try:
             self.policy.status(
-                Report(request_id, self.last["attempt"] - back, state), self.now_us, DEFINITION
+                RetrainStatus(
+                    request_id=request_id,
+                    model="credit",
+                    attempt=self.last["attempt"] - back,
+                    state=state,
+                    time_us=self.now_us,
+                ),
+                self.now_us,
             )
         except BadEvent:
             assert json.dumps(self.policy.to_state()) == known

@@ -1,10 +1,10 @@
 """When a new model is asked for, and what a training job may answer."""
 
 import json
-from dataclasses import dataclass
 
 import pytest
 
+from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -36,11 +36,8 @@ ENOUGH = TrainingData(
 FEW = TrainingData(NOW - HOUR, NOW, labels=99)
 
 
-@dataclass(frozen=True)
-class Report:
-    state: str
-    request_id: str = "credit:7:1"
-    attempt: int = 1
+def report(state: str, request_id: str = "credit:7:1", attempt: int = 1) -> RetrainStatus:
+    return RetrainStatus(request_id=request_id, model="credit", attempt=attempt, state=state, time_us=NOW)
 
 
 def alert(state="opened", monitor="concept_drift", severity="critical", version="7", **changes) -> Output:
@@ -90,41 +87,41 @@ def test_only_what_rests_can_be_asked_for_again():
 )
 def test_a_job_may_report(reports, ends):
     policy = requested()
-    for report in reports:
-        policy.status(Report(report), NOW, DEFINITION)
+    for state in reports:
+        policy.status(report(state), NOW)
     assert policy.state is ends
 
 
 @pytest.mark.parametrize(
-    ("before", "report"),
+    ("before", "refusable"),
     [
-        (["succeeded"], Report("failed")),
-        (["failed"], Report("succeeded")),
-        (["declined"], Report("accepted")),
-        (["started"], Report("declined")),
-        ([], Report("ask")),
-        ([], Report("overdue")),
-        ([], Report("finished")),
-        ([], Report("accepted", request_id="credit:7:2")),
-        ([], Report("accepted", request_id="fraud:7:1")),
-        ([], Report("accepted", attempt=2)),
-        ([], Report("succeeded", attempt=2)),
+        (["succeeded"], report("failed")),
+        (["failed"], report("succeeded")),
+        (["declined"], report("accepted")),
+        (["started"], report("declined")),
+        ([], report("ask")),
+        ([], report("overdue")),
+        ([], report("finished")),
+        ([], report("accepted", request_id="credit:7:2")),
+        ([], report("accepted", request_id="fraud:7:1")),
+        ([], report("accepted", attempt=2)),
+        ([], report("succeeded", attempt=2)),
     ],
 )
-def test_a_report_that_cannot_be_is_refused_and_changes_nothing(before, report):
+def test_a_report_that_cannot_be_is_refused_and_changes_nothing(before, refusable):
     policy = requested()
     for state in before:
-        policy.status(Report(state), NOW, DEFINITION)
+        policy.status(report(state), NOW)
     unchanged = json.dumps(policy.to_state())
     with pytest.raises(BadEvent) as refused:
-        policy.status(report, NOW, DEFINITION)
+        policy.status(refusable, NOW)
     assert refused.value.reason is Reason.REFUSED
     assert json.dumps(policy.to_state()) == unchanged
 
 
 def test_a_report_without_any_request_is_refused():
     with pytest.raises(BadEvent, match="not the latest request"):
-        RetrainPolicy("credit").status(Report("accepted"), NOW, DEFINITION)
+        RetrainPolicy("credit").status(report("accepted"), NOW)
 
 
 def test_a_request_says_everything_the_contract_asks_for():
@@ -213,7 +210,7 @@ def test_an_update_refreshes_a_waiting_reason_and_starts_none():
 
 def test_while_one_is_in_flight_no_other_is_requested():
     policy = requested()
-    policy.status(Report("accepted"), NOW, DEFINITION)
+    policy.status(report("accepted"), NOW)
     again = [alert(version="8"), alert(fingerprint="other")]
     assert policy.consider("7", again, ENOUGH, NOW + 12 * HOUR, DEFINITION) == []
     assert policy.consider("8", [], ENOUGH, NOW + 12 * HOUR, DEFINITION) == []
@@ -221,7 +218,7 @@ def test_while_one_is_in_flight_no_other_is_requested():
 
 def test_after_success_the_version_is_settled_and_its_successor_cools_down():
     policy = requested()
-    policy.status(Report("succeeded"), NOW, DEFINITION)
+    policy.status(report("succeeded"), NOW)
     assert policy.consider("8", [alert(version="8")], ENOUGH, NOW + 5 * HOUR, DEFINITION) == []
     assert policy.consider("7", [], ENOUGH, NOW + 6 * HOUR, DEFINITION) == []
     [request] = policy.consider("8", [], ENOUGH, NOW + 6 * HOUR, DEFINITION)
@@ -230,14 +227,14 @@ def test_after_success_the_version_is_settled_and_its_successor_cools_down():
 
 def test_after_failure_an_open_alert_asks_again_once_the_cooldown_is_over():
     policy = requested()
-    policy.status(Report("failed"), NOW, DEFINITION)
+    policy.status(report("failed"), NOW)
     assert policy.consider("7", [], ENOUGH, NOW + HOUR, DEFINITION) == []
     assert len(policy.consider("7", [], ENOUGH, NOW + 6 * HOUR, DEFINITION)) == 1
 
 
 def test_what_was_declined_is_not_asked_again_for_the_same_reason():
     policy = requested()
-    policy.status(Report("declined"), NOW, DEFINITION)
+    policy.status(report("declined"), NOW)
     assert policy.consider("7", [], ENOUGH, NOW + 9 * HOUR, DEFINITION) == []
     [request] = policy.consider("7", [alert(fingerprint="other")], ENOUGH, NOW + 9 * HOUR, DEFINITION)
     assert request.record["request_id"] == "credit:7:2"
@@ -247,8 +244,8 @@ def test_silence_asks_again_up_to_the_last_attempt_and_then_alerts():
     policy = requested()
     attempts = []
     for hour in range(1, 100):
-        for output in policy.tick(NOW + hour * HOUR, DEFINITION):
-            attempts.append((hour, output.record["attempt"], output.record["request_id"]))
+        for output in policy.tick(NOW + hour * HOUR):
+            attempts += [(hour, output.record["attempt"], output.record["request_id"])]
     assert attempts == [(24, 2, "credit:7:1"), (48, 3, "credit:7:1")]
     finding = policy.unanswered()
     assert (finding.monitor, finding.value, finding.onset_us, policy.version) == (UNANSWERED, 3.0, NOW, "7")
@@ -256,7 +253,7 @@ def test_silence_asks_again_up_to_the_last_attempt_and_then_alerts():
 
 def test_a_later_attempt_is_the_same_request_with_a_later_expiry():
     policy = requested()
-    [again] = policy.tick(NOW + 24 * HOUR, DEFINITION)
+    [again] = policy.tick(NOW + 24 * HOUR)
     assert again.record["time"] == "2026-11-22T10:00:00.000000Z"
     assert again.record["expires_at"] == "2026-11-23T10:00:00.000000Z"
     assert again.record["reasons"]
@@ -265,35 +262,35 @@ def test_a_later_attempt_is_the_same_request_with_a_later_expiry():
 def test_a_report_moves_the_deadline_and_a_repeated_one_is_a_sign_of_life():
     policy = requested()
     for hour in (20, 40, 60):
-        policy.status(Report("started"), NOW + hour * HOUR, DEFINITION)
-        assert policy.tick(NOW + (hour + 23) * HOUR, DEFINITION) == []
-    assert len(policy.tick(NOW + 84 * HOUR, DEFINITION)) == 1
+        policy.status(report("started"), NOW + hour * HOUR)
+        assert policy.tick(NOW + (hour + 23) * HOUR) == []
+    assert len(policy.tick(NOW + 84 * HOUR)) == 1
 
 
 def test_of_an_attempt_that_was_given_up_only_the_success_counts():
     policy = requested()
-    policy.tick(NOW + 24 * HOUR, DEFINITION)
+    policy.tick(NOW + 24 * HOUR)
     with pytest.raises(BadEvent, match="attempt 1 of credit:7:1 is not in force; 2 is"):
-        policy.status(Report("failed"), NOW, DEFINITION)
-    policy.status(Report("succeeded"), NOW, DEFINITION)
+        policy.status(report("failed"), NOW)
+    policy.status(report("succeeded"), NOW)
     assert policy.state is RequestState.SUCCEEDED
 
 
 def test_a_job_that_answers_after_all_ends_the_alert():
     policy = requested()
     for day in (1, 2, 3):
-        policy.tick(NOW + day * 24 * HOUR, DEFINITION)
+        policy.tick(NOW + day * 24 * HOUR)
     assert policy.unanswered() is not None
-    policy.status(Report("accepted", attempt=3), NOW + 73 * HOUR, DEFINITION)
+    policy.status(report("accepted", attempt=3), NOW + 73 * HOUR)
     assert policy.unanswered() is None
-    policy.status(Report("declined", attempt=3), NOW + 74 * HOUR, DEFINITION)
+    policy.status(report("declined", attempt=3), NOW + 74 * HOUR)
     assert policy.consider("7", [], ENOUGH, NOW + 200 * HOUR, DEFINITION) == []
 
 
 def test_an_unanswered_request_is_followed_by_a_new_one_while_its_alert_is_open():
     policy = requested()
     for day in (1, 2, 3):
-        policy.tick(NOW + day * 24 * HOUR, DEFINITION)
+        policy.tick(NOW + day * 24 * HOUR)
     assert policy.consider("7", [], ENOUGH, NOW + 77 * HOUR, DEFINITION) == []
     [request] = policy.consider("7", [], ENOUGH, NOW + 78 * HOUR, DEFINITION)
     assert (request.record["request_id"], request.record["attempt"]) == ("credit:7:2", 1)
@@ -306,11 +303,11 @@ def test_a_dry_run_is_told_once_waits_for_nobody_and_cools_down():
     policy = RetrainPolicy("credit")
     [request] = policy.consider("7", [alert()], ENOUGH, NOW, definition)
     assert request.record["dry_run"] is True
-    assert policy.tick(NOW + 100 * HOUR, definition) == []
+    assert policy.tick(NOW + 100 * HOUR) == []
     assert policy.consider("7", [alert("updated")], ENOUGH, NOW + 100 * HOUR, definition) == []
     assert policy.consider("7", [alert(fingerprint="x")], ENOUGH, NOW + 100 * HOUR, definition)
     with pytest.raises(BadEvent):
-        policy.status(Report("accepted"), NOW, definition)
+        policy.status(report("accepted"), NOW)
 
 
 def test_a_request_names_the_gravest_hundred_reasons():
