@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
