@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kafka_broker import Broker, BrokerUnavailable, JarBroker, open_broker, open_jar_broker
+from tests.kafka_broker import Broker, JarBroker, NoBrokerError, open_broker, open_jar_broker
 
 _unavailable: list[str] = []
 
@@ -19,7 +19,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
         with open_broker(tmp_path_factory.mktemp("kafka")) as running:
             yield running
-    except BrokerUnavailable as why:
+    except NoBrokerError as why:
         _unavailable.append(str(why))
         _no_broker()
 
@@ -39,7 +39,7 @@ def restartable_broker(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) 
     try:
         with open_jar_broker(tmp_path_factory.mktemp("kafka")) as running:
             yield running
-    except BrokerUnavailable as why:
+    except NoBrokerError as why:
         _unavailable.append(str(why))
         _no_broker()
 

@@ -37,7 +37,7 @@ BROKER_PROPERTIES: Mapping[str, object] = {
 }
 
 
-class BrokerUnavailable(Exception):
+class NoBrokerError(Exception):
     """No real broker can be had here; the message says why."""
 
 
@@ -59,7 +59,7 @@ class Broker:
                 return
             except KafkaException as error:
                 if time.monotonic() > deadline:
-                    raise BrokerUnavailable(f"no answer from {self.bootstrap_servers}: {error}") from error
+                    raise NoBrokerError(f"no answer from {self.bootstrap_servers}: {error}") from error
 
 
 class JarBroker(Broker):
@@ -91,7 +91,7 @@ class JarBroker(Broker):
         formatting = ["format", "--standalone", "-t", cluster, "-c", str(self._properties)]
         done = subprocess.run(_java("kafka.tools.StorageTool", *formatting), capture_output=True, check=False)
         if done.returncode:
-            raise BrokerUnavailable(f"formatting failed: {(done.stdout + done.stderr).decode()[-500:]}")
+            raise NoBrokerError(f"formatting failed: {(done.stdout + done.stderr).decode()[-500:]}")
 
     def start(self) -> None:
         with (self._directory / "broker.log").open("ab") as log:
@@ -121,7 +121,7 @@ class JarBroker(Broker):
 
 @contextmanager
 def open_broker(directory: Path) -> Iterator[Broker]:
-    """The first of: the broker named in the environment, a container, the jars. Raises BrokerUnavailable."""
+    """The first of: the broker named in the environment, a container, the jars. Raises NoBrokerError."""
     named = os.environ.get("STREAMGAUGE_TEST_BOOTSTRAP_SERVERS")
     if named:
         broker = Broker(named)
@@ -142,7 +142,7 @@ def open_broker(directory: Path) -> Iterator[Broker]:
 
 @contextmanager
 def open_jar_broker(directory: Path) -> Iterator[JarBroker]:
-    """A broker from Kafka's jars, which a test may kill. Raises BrokerUnavailable."""
+    """A broker from Kafka's jars, which a test may kill. Raises NoBrokerError."""
     _ensure_jars()
     broker = JarBroker(directory)
     try:
@@ -166,7 +166,7 @@ def _docker_answers() -> bool:
 def _ensure_jars() -> None:
     """Kafka's jars in `.kafka/libs`, fetched once with Maven; several test processes may ask at once."""
     if shutil.which("java") is None:
-        raise BrokerUnavailable("no Docker, and no java (17 or newer) to run Kafka's jars")
+        raise NoBrokerError("no Docker, and no java (17 or newer) to run Kafka's jars")
     JARS.parent.mkdir(exist_ok=True)
     complete = JARS.parent / f"complete-{POM.stat().st_size}"
     with (JARS.parent / "lock").open("w") as lock:
@@ -174,16 +174,16 @@ def _ensure_jars() -> None:
         if complete.exists():
             return
         if shutil.which("mvn") is None:
-            raise BrokerUnavailable("no Docker, and no mvn to fetch Kafka's jars")
+            raise NoBrokerError("no Docker, and no mvn to fetch Kafka's jars")
         command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
         try:
             done = subprocess.run(
                 [*command, f"-DoutputDirectory={JARS}"], capture_output=True, timeout=280, check=False
             )
         except subprocess.TimeoutExpired:
-            raise BrokerUnavailable("mvn did not fetch Kafka's jars within 280 s") from None
+            raise NoBrokerError("mvn did not fetch Kafka's jars within 280 s") from None
         if done.returncode:
-            raise BrokerUnavailable(f"mvn could not fetch Kafka's jars: {done.stdout.decode()[-500:]}")
+            raise NoBrokerError(f"mvn could not fetch Kafka's jars: {done.stdout.decode()[-500:]}")
         complete.touch()
 
 

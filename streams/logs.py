@@ -1,0 +1,44 @@
+"""Logs: structlog for our own events, and the libraries' records in the same form, on standard error."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_LIBRARIES = {"faust": logging.WARNING, "mode": logging.WARNING, "aiokafka": logging.ERROR}
+
+
+def configure_logs(level: str, form: str) -> None:
+    """Send every log line to standard error; `form` is ``json`` or ``text``."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Any] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.root.handlers = [handler]
+    logging.root.setLevel(logging.WARNING)
+    logging.getLogger("streamgauge").setLevel(level.upper())
+    for name, quietest in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(quietest)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,134 @@
+"""What Faust's consumer knows and does not tell: membership, what was delivered, how far the logs reach.
+
+Everything that reaches into Faust 0.15 and aiokafka is here, so that an upgrade is checked in one place.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from streamgauge.streams.group_metadata import group_metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far one input partition was read: all below `position` was delivered, `delivered` the last record.
+
+    `highwater` is the log's end as of `polled_us`, microseconds since the epoch, by this machine's clock.
+    """
+
+    position: int
+    delivered: int
+    highwater: int
+    polled_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One look at the consumer; `trouble` is an error of the group's coordination that Faust would hide."""
+
+    generation: int
+    reaches: Mapping[tuple[str, int], Reach]
+    trouble: str | None = None
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Reads committed records only, and notes the last one delivered of each partition."""
+
+    delivered: dict[Any, int]
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        self.delivered = {}
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        records = await super()._fetch_records(*args, **kwargs)
+        for tp, batch in records.items():
+            if batch:
+                self.delivered[tp.topic, tp.partition] = batch[-1].offset
+        return records
+
+
+class _Consumer(driver.Consumer):  # type: ignore[misc]
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(driver.Transport):  # type: ignore[misc]
+    Consumer = _Consumer
+
+
+class ReadCommittedApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer skips the records of transactions that their producers aborted."""
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+class Membership:
+    """This worker's place in the consumer group. All methods may be called from any thread."""
+
+    def __init__(self, app: ReadCommittedApp, group: str) -> None:
+        self._app = app
+        self._group = group
+
+    @property
+    def generation(self) -> int:
+        """The generation whose messages the app delivers now."""
+        return int(self._app.consumer_generation_id)
+
+    def metadata(self) -> bytes | None:
+        """The membership for a transaction; None while there is none (a rebalance is under way)."""
+        thread = self._thread()
+        if thread is None:
+            return None
+        coordinator = thread._consumer._coordinator
+        generation, member = coordinator.generation, coordinator.member_id
+        if generation < 0 or not member or generation != self.generation:
+            return None
+        return group_metadata(self._group, generation, member)
+
+    def probe(self, *, for_errors: bool = False) -> "Future[Probe] | None":
+        """One consistent look, taken in the consumer's own loop; None before it has started.
+
+        Looking `for_errors` takes a pending error out of the coordinator: only one caller may.
+        """
+        thread = self._thread()
+        if thread is None:
+            return None
+        return asyncio.run_coroutine_threadsafe(_look(thread, for_errors), thread.thread_loop)
+
+    def _thread(self) -> Any:
+        consumer = self._app._consumer
+        thread = None if consumer is None else consumer._thread
+        return None if thread is None or thread._consumer is None else thread
+
+
+async def _look(thread: _ConsumerThread, for_errors: bool) -> Probe:
+    consumer = thread._consumer
+    trouble = None
+    if for_errors:
+        try:
+            consumer._coordinator.check_errors()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what we want to know
+            trouble = repr(error)
+    reaches = {}
+    subscription: Any = consumer._subscription.subscription
+    assignment: Any = None if subscription is None else subscription.assignment
+    for tp in () if assignment is None else assignment.tps:
+        state = assignment.state_value(tp)
+        if state.has_valid_position and state.highwater is not None and state.timestamp is not None:
+            reaches[tp.topic, tp.partition] = Reach(
+                position=state.position,
+                delivered=thread.delivered.get((tp.topic, tp.partition), -1),
+                highwater=state.highwater,
+                polled_us=state.timestamp * 1000,
+            )
+    return Probe(consumer._coordinator.generation, reaches, trouble)

@@ -1,0 +1,145 @@
+"""Which partitions this worker has: rebalances open and close tasks, and messages find theirs."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.schemas.message import DATA_INPUTS, INPUTS, Message
+from streamgauge.streams.membership import Probe
+from streamgauge.streams.task import PartitionTask, TaskContext
+from streamgauge.streams.ticks import tick_time
+
+log = structlog.get_logger("streamgauge.ownership")
+
+#: Gathered messages are applied when there are so many, or so many bytes, or no more wait.
+MAX_GATHERED = 256
+MAX_GATHERED_BYTES = 1_000_000
+
+
+class NotCoassignedError(StreamgaugeError):
+    """This worker got different partition numbers of the input topics: a model's events would be split."""
+
+
+@dataclass(slots=True)
+class _Inbox:
+    messages: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    count: int = 0
+    size: int = 0
+
+    def clear(self) -> None:
+        self.messages, self.count, self.size = defaultdict(list), 0, 0
+
+
+class Ownership:
+    """The tasks of this worker by partition number. All in the event loop."""
+
+    def __init__(self, context: TaskContext) -> None:
+        self.tasks: dict[int, PartitionTask] = {}
+        self.assigned = False
+        self._context = context
+        self._inbox = _Inbox()
+        self._names = {context.connection.topic(name): name for name in INPUTS}
+
+    @property
+    def restored(self) -> bool:
+        """Whether an assignment has come and every partition of it is open."""
+        return self.assigned and all(task.core is not None for task in self.tasks.values())
+
+    def revoke(self) -> None:
+        """A rebalance begins. What was gathered comes again after it, from the committed offsets."""
+        self.assigned = False
+        self._inbox.clear()
+
+    async def assign(self, assigned: Iterable[tuple[str, int]]) -> None:
+        """A rebalance is over. A partition that stays keeps its task, and with it its state.
+
+        Raises `NotCoassignedError`.
+        """
+        numbers: dict[str, set[int]] = {topic: set() for topic in self._names}
+        for topic, partition in assigned:
+            numbers[topic].add(partition)
+        mine = next(iter(numbers.values()))
+        if any(partitions != mine for partitions in numbers.values()):
+            raise NotCoassignedError(f"the inputs were assigned apart: {numbers}")
+        self._inbox.clear()
+        lost = [self.tasks.pop(number) for number in sorted(self.tasks.keys() - mine)]
+        for task in lost:
+            await task.close()
+        kept = len(self.tasks)
+        for number in sorted(mine - self.tasks.keys()):
+            self.tasks[number] = PartitionTask(number, self._context)
+        self.assigned = True
+        self._context.telemetry.rebalances.inc()
+        log.info("assigned", partitions=sorted(mine), kept=kept, lost=[task.number for task in lost])
+
+    async def consume(self, events: AsyncIterable[Any], nothing_waits: Callable[[], bool]) -> None:
+        """Gather the messages of Faust's `events`, and apply them many at a time."""
+        async for event in events:
+            message = event.message
+            task = self._task_of(message)
+            if task is not None and task.core is None:
+                self.apply()
+                await task.wait_open()
+                task = self._task_of(message)
+            if task is None:
+                self._context.telemetry.stale.inc()
+            else:
+                self._gather(message)
+            if self._inbox.count >= MAX_GATHERED or self._inbox.size >= MAX_GATHERED_BYTES or nothing_waits():
+                self.apply()
+
+    def apply(self) -> None:
+        """Apply what was gathered."""
+        if not self._inbox.count:
+            return
+        gathered = self._inbox.messages
+        self._inbox.clear()
+        for number, messages in gathered.items():
+            self.tasks[number].apply(messages)
+
+    def tick(self, probe: Probe) -> None:
+        """Tell each partition the time up to which everything was applied, where that is known."""
+        self.apply()
+        topics = [self._context.connection.topic(name) for name in DATA_INPUTS]
+        for number, task in self.tasks.items():
+            if task.core is not None and self.assigned:
+                now_us = tick_time(probe.reaches, self.applied_by_topic(task), topics, number)
+                if now_us is not None:
+                    task.tick(now_us)
+
+    def applied_by_topic(self, task: PartitionTask) -> Mapping[str, int]:
+        """A task's last applied offsets, by full topic name."""
+        applied = {} if task.core is None else task.core.applied
+        return {self._context.connection.topic(name): offset for name, offset in applied.items()}
+
+    async def close(self, *, final: bool) -> None:
+        """Let go of every partition, each after a last commit if `final`."""
+        if final:
+            self.apply()
+        for task in self.tasks.values():
+            await task.close(final=final)
+        self.tasks.clear()
+
+    def _task_of(self, message: Any) -> PartitionTask | None:
+        if not self.assigned or message.generation_id != self._context.membership.generation:
+            return None
+        return self.tasks.get(message.partition)
+
+    def _gather(self, message: Any) -> None:
+        inbox = self._inbox
+        inbox.messages[message.partition].append(
+            Message(
+                topic=self._names[message.topic],
+                offset=message.offset,
+                timestamp_us=round(message.timestamp * 1_000_000),
+                key=message.key,
+                value=message.value,
+                headers=tuple(message.headers or ()),
+            )
+        )
+        inbox.count += 1
+        inbox.size += len(message.value or b"")

@@ -1,0 +1,70 @@
+"""Everything a worker can be told: `STREAMGAUGE_*` in the environment, a `.env` file, or flags."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streamgauge.clients.connection import Connection
+
+
+class WorkerSettings(BaseSettings):
+    """Settings of `streamgauge worker` and `streamgauge topics`; durations are in seconds.
+
+    >>> settings = WorkerSettings(bootstrap_servers="localhost:9092", topic_prefix="credit.", _env_file=None)
+    >>> settings.group, settings.transactional_id(3), settings.connection.topic("alerts")
+    ('credit.worker', 'credit.worker-3', 'credit.alerts')
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMGAUGE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    bootstrap_servers: str = "localhost:9092"
+    topic_prefix: str = "streamgauge."
+    security_protocol: str = ""
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca_location: str = ""
+    ssl_certificate_location: str = ""
+    ssl_key_location: str = ""
+    ssl_key_password: SecretStr = SecretStr("")
+
+    #: `wall`: idle windows close by the clock. `events`: event times alone drive time (replay, demo, tests).
+    clock: Literal["wall", "events"] = "wall"
+    output_format: Literal["json", "avro", "confluent"] = "json"
+    commit_interval_s: float = Field(0.3, gt=0, le=5)
+    #: After this long without a heartbeat a worker's partitions go to others.
+    session_timeout_s: float = Field(30.0, ge=1, le=90)
+    heartbeat_interval_s: float = Field(3.0, gt=0)
+    #: /healthz, /readyz and /metrics; port 0 takes a free one, which the log names.
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(9464, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+    @property
+    def connection(self) -> Connection:
+        """Addresses and credentials, for both Kafka clients. Raises `ConfigurationError`."""
+        return Connection(
+            self.bootstrap_servers,
+            prefix=self.topic_prefix,
+            security_protocol=self.security_protocol,
+            sasl_mechanism=self.sasl_mechanism,
+            sasl_username=self.sasl_username,
+            sasl_password=self.sasl_password.get_secret_value(),
+            ssl_ca_location=self.ssl_ca_location,
+            ssl_certificate_location=self.ssl_certificate_location,
+            ssl_key_location=self.ssl_key_location,
+            ssl_key_password=self.ssl_key_password.get_secret_value(),
+        )
+
+    @property
+    def group(self) -> str:
+        """The consumer group, which is also the Faust app's id; one for each prefix."""
+        return f"{self.topic_prefix}worker"
+
+    def transactional_id(self, partition: int) -> str:
+        """The id that fences: whoever opens it last is the only one who can write this partition's state."""
+        return f"{self.group}-{partition}"

@@ -1,0 +1,226 @@
+"""One partition on this worker, from opening to closing: what was applied is committed in the background."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import structlog
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.message import INPUTS, STATE, Checkpoint, Message, Output
+from streamgauge.streams.membership import Membership
+from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.store import MemoryStore, StateStore, log_bounds, refuse_foreign_logs, restore
+from streamgauge.streams.telemetry import Telemetry
+from streamgauge.streams.transaction import (
+    MAX_RECORD_BYTES,
+    AbortedError,
+    FencedProducer,
+    ProducerLostError,
+    Record,
+)
+
+log = structlog.get_logger("streamgauge.task")
+
+
+class Core(Protocol):
+    """What a task asks of `streamgauge.streams.core.partition.Partition`."""
+
+    @property
+    def applied(self) -> Mapping[str, int]: ...
+    @property
+    def changed(self) -> bool: ...
+    @property
+    def urgent(self) -> bool: ...
+    def apply(self, messages: Sequence[Message]) -> None: ...
+    def tick(self, now_us: int) -> None: ...
+    def checkpoint(self) -> Checkpoint: ...
+    def counts(self) -> Mapping[str, int]: ...
+
+
+#: Makes a partition's core from its number and the live records of its state.
+CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]]], Core]
+#: An output record's value and headers; called in the commit's thread.
+Encoder = Callable[[Output], tuple[bytes, list[tuple[str, bytes]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """What all tasks of a worker share. `fail` ends the process and is called with the cause."""
+
+    settings: WorkerSettings
+    connection: Connection
+    membership: Membership
+    core: CoreFactory
+    encode: Encoder
+    telemetry: Telemetry
+    fail: Callable[[BaseException], NoReturn]
+    new_store: Callable[[int], StateStore] = lambda _: MemoryStore()
+
+
+class PartitionTask:
+    """Opens a partition, applies what the agent hands over, and commits it; all in one event loop.
+
+    The partition's own thread does what blocks: opening, encoding, transactions. While a transaction is under
+    way the loop goes on applying.
+    """
+
+    def __init__(self, number: int, context: TaskContext) -> None:
+        self.number = number
+        self.core: Core | None = None
+        self.uncommitted_since: float | None = None
+        self._context = context
+        self._wanted = True
+        self._committing = asyncio.Lock()
+        self._kept: Checkpoint | None = None
+        self._due = asyncio.Event()
+        self._store = context.new_store(number)
+        connection, settings = context.connection, context.settings
+        self._log = log.bind(partition=number)
+        self._producer = FencedProducer(
+            connection,
+            group=settings.group,
+            transactional_id=settings.transactional_id(number),
+            partition=number,
+            wanted=lambda: self._wanted,
+            input_topics=[connection.topic(name) for name in INPUTS],
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"partition-{number}")
+        loop = asyncio.get_running_loop()
+        self.opened: asyncio.Task[None] = loop.create_task(self._guarded(self._open()))
+        self._runner = loop.create_task(self._guarded(self._run()))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the partition is still this worker's."""
+        return self._wanted
+
+    async def wait_open(self) -> None:
+        """Until state is restored, or the partition has left."""
+        await asyncio.wait([self.opened])
+
+    def apply(self, messages: Sequence[Message]) -> None:
+        """Messages of this partition, those of each topic in the order of their offsets."""
+        assert self.core is not None
+        self.core.apply(messages)
+        self._note_change()
+
+    def tick(self, now_us: int) -> None:
+        """All data inputs have been applied up to this time."""
+        assert self.core is not None
+        self.core.tick(now_us)
+        self._note_change()
+
+    async def commit(self) -> None:
+        """One transaction with everything applied so far; nothing if there is nothing, or no membership."""
+        async with self._committing:
+            core, membership = self.core, self._context.membership.metadata()
+            if core is None or membership is None or not self._wanted:
+                return
+            if core.changed:
+                self._kept = core.checkpoint() if self._kept is None else self._kept.then(core.checkpoint())
+            checkpoint = self._kept
+            if checkpoint is None:
+                return
+            began = time.monotonic()
+            try:
+                await self._in_thread(self._commit, checkpoint, membership)
+            except AbortedError as error:
+                self._context.telemetry.aborts.inc()
+                self._log.info("transaction_aborted", cause=str(error))
+                return
+            except ProducerLostError as error:
+                self._log.warning("producer_lost", cause=str(error))
+                committed = await self._in_thread(self._producer.recover)
+                self._context.telemetry.producers_lost.inc()
+                self._log.warning("producer_recovered", last_transaction_committed=committed)
+                if not committed:
+                    return
+            self._kept = None
+            self.uncommitted_since = began if core.changed else None
+            self._context.telemetry.commit_seconds.observe(time.monotonic() - began)
+            for output in checkpoint.outputs:
+                self._context.telemetry.outputs.labels(output.topic).inc()
+
+    async def close(self, *, final: bool = False) -> None:
+        """Let go of the partition, after a last commit if `final`; the log keeps what was committed."""
+        if final and self.opened.done():
+            await self.commit()
+        self._wanted = False
+        self._runner.cancel()
+        self._thread.submit(self._producer.close)
+        self._thread.shutdown(wait=False)
+
+    def _note_change(self) -> None:
+        core = self.core
+        assert core is not None
+        if self.uncommitted_since is None and core.changed:
+            self.uncommitted_since = time.monotonic()
+        if core.urgent:
+            self._due.set()
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Any error of a partition that is still ours ends the process: going on would lose its events."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            if self._wanted:
+                self._context.fail(error)
+            self._log.info("left_partition_failed", error=repr(error))
+
+    async def _open(self) -> None:
+        began = time.perf_counter()
+        self.core = await self._in_thread(self._restore)
+        seconds = time.perf_counter() - began
+        self._context.telemetry.restore_seconds.observe(seconds)
+        self._log.info("partition_opened", seconds=round(seconds, 3), applied=dict(self.core.applied))
+
+    def _restore(self) -> Core:
+        context, wanted = self._context, lambda: self._wanted
+        group = context.settings.group
+        self._producer.open()
+        restore(self._store, context.connection, group=group, partition=self.number, wanted=wanted)
+        core = context.core(self.number, self._store.snapshots())
+        bounds = log_bounds(context.connection, core.applied, group=group, partition=self.number)
+        refuse_foreign_logs(core.applied, bounds, prefix=context.connection.prefix, partition=self.number)
+        for topic, offset in core.applied.items():
+            if bounds[topic].start > offset + 1:
+                lost = bounds[topic].start - offset - 1
+                self._log.error("input_expired_unread", topic=topic, offset=offset + 1, messages=lost)
+                context.telemetry.expired.inc(lost)
+        return core
+
+    async def _run(self) -> None:
+        await self.opened
+        while self._wanted:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), self._context.settings.commit_interval_s)
+            self._due.clear()
+            await self.commit()
+
+    async def _in_thread(self, work: Callable[..., Any], *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+    def _commit(self, checkpoint: Checkpoint, membership: bytes) -> None:
+        connection = self._context.connection
+        state = connection.topic(STATE)
+        records = [
+            Record(state, record.key, record.value, record.headers)
+            for record in self._store.write(checkpoint.changes)
+        ]
+        for output in checkpoint.outputs:
+            value, headers = self._context.encode(output)
+            if len(value) + sum(len(v) for _, v in headers) + len(output.key) > MAX_RECORD_BYTES - 10_000:
+                # A record that the broker refuses would abort every transaction from now on.
+                self._context.telemetry.outputs_oversized.inc()
+                self._log.error("output_oversized", topic=output.topic, bytes=len(value))
+                continue
+            records.append(Record(connection.topic(output.topic), output.key, value, headers))
+        offsets = {connection.topic(name): offset for name, offset in checkpoint.offsets.items()}
+        self._producer.commit(records, offsets, membership)

@@ -1,0 +1,166 @@
+"""The topics: what they are created with, and what a worker refuses to start on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.message import INPUTS, STATE, TOPICS
+
+DEFAULT_PARTITIONS = 8
+#: What every topic must let through: a dead letter quotes up to 512 kB, in base64.
+MAX_MESSAGE_BYTES = 2_097_152
+_TIMEOUT_S = 20.0
+
+_STATE_CONFIG = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(64 * 1024 * 1024),
+    "segment.ms": str(10 * 60 * 1000),
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": str(7 * 24 * 3600 * 1000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """One of our topics as the cluster has it; `partitions` is 0 if it is missing, `config` what matters."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def topic_config(name: str) -> dict[str, str]:
+    """The configuration of the topic `name` (without prefix).
+
+    >>> topic_config("predictions")["message.timestamp.type"]
+    'LogAppendTime'
+    """
+    config = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    if name in INPUTS:
+        config["message.timestamp.type"] = "LogAppendTime"  # Kafka's default is the client's clock
+    if name == STATE:
+        config |= _STATE_CONFIG
+    return config
+
+
+def create_topics(connection: Connection, *, partitions: int, replication: int) -> tuple[str, ...]:
+    """Create whichever topics are missing; their full names. Raises `ConfigurationError`.
+
+    Existing topics stay as they are; if their partition counts differ from `partitions`, nothing is created.
+    """
+    admin = AdminClient(connection.librdkafka())
+    there = {topic.name: topic.partitions for topic in describe_topics(connection) if topic.partitions}
+    other = {name: count for name, count in there.items() if count != partitions}
+    if other:
+        raise ConfigurationError(
+            f"topics exist with other partition counts: {_counts(other)}. All topics must have one count, "
+            f"and it cannot be changed later: create the rest with --partitions {next(iter(other.values()))}, "
+            "or use another STREAMGAUGE_TOPIC_PREFIX"
+        )
+    new = [
+        NewTopic(connection.topic(name), partitions, replication, config=topic_config(name))
+        for name in TOPICS
+        if connection.topic(name) not in there
+    ]
+    if not new:
+        return ()
+    for name, future in admin.create_topics(new, operation_timeout=_TIMEOUT_S).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise ConfigurationError(f"{name} could not be created: {error.args[0].str()}") from error
+    return tuple(topic.topic for topic in new)
+
+
+def describe_topics(connection: Connection) -> tuple[TopicState, ...]:
+    """All our topics, in the order of the contract. Raises `ConfigurationError` if no broker answers.
+
+    The embedded broker has no configurations; there, `config` is empty.
+    """
+    admin = AdminClient(connection.librdkafka() | {"log_level": 2})
+    try:
+        found = admin.list_topics(timeout=_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"no Kafka broker answers at {connection.bootstrap_servers} ({error.args[0].str()}): "
+            "check STREAMGAUGE_BOOTSTRAP_SERVERS and the credentials"
+        ) from error
+    names = [connection.topic(name) for name in TOPICS]
+    configs = _configs(admin, [name for name in names if name in found])
+    return tuple(
+        TopicState(name, len(found[name].partitions) if name in found else 0, configs.get(name, {}))
+        for name in names
+    )
+
+
+def check_topics(topics: Sequence[TopicState], prefix: str) -> int:
+    """The partition count of all topics. Raises `ConfigurationError` that says what to do.
+
+    >>> check_topics([TopicState("predictions", 4, {}), TopicState("state", 4, {})], prefix="")
+    4
+    """
+    missing = [topic.name for topic in topics if not topic.partitions]
+    if missing:
+        raise ConfigurationError(f"topics are missing: {', '.join(missing)}. Run `streamgauge topics create`")
+    counts = {topic.name: topic.partitions for topic in topics}
+    if len(set(counts.values())) > 1:
+        raise ConfigurationError(
+            f"topics have different partition counts: {_counts(counts)}. A model's events must have the same "
+            "partition number in all of them. Delete those with the wrong count and run "
+            f"`streamgauge topics create --partitions {counts[topics[0].name]}`, or use another "
+            "STREAMGAUGE_TOPIC_PREFIX"
+        )
+    for topic in topics:
+        wanted = topic_config(topic.name.removeprefix(prefix))
+        limit = topic.config.get("max.message.bytes")
+        if limit is not None and int(limit) < MAX_MESSAGE_BYTES:
+            raise ConfigurationError(
+                f"{topic.name} takes messages of at most {limit} bytes; set its max.message.bytes to "
+                f"{MAX_MESSAGE_BYTES} or more"
+            )
+        for key in ("cleanup.policy", "message.timestamp.type"):
+            if key in wanted and topic.config.get(key, wanted[key]) != wanted[key]:
+                raise ConfigurationError(
+                    f"{topic.name} has {key}={topic.config[key]}; set it to {wanted[key]}, for example with "
+                    f"kafka-configs.sh --alter --topic {topic.name} --add-config {key}={wanted[key]}"
+                )
+    return topics[0].partitions
+
+
+def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    asked = admin.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_TIMEOUT_S
+    )
+    configs = {}
+    for resource, future in asked.items():
+        try:
+            found = future.result()
+        except KafkaException as error:
+            if error.args[0].code() in _NO_CONFIGS:
+                return {}
+            raise ConfigurationError(f"{resource.name}: {error.args[0].str()}") from error
+        relevant = topic_config("") | topic_config(INPUTS[0]) | topic_config(STATE)
+        configs[resource.name] = {key: str(found[key].value) for key in relevant if key in found}
+    return configs
+
+
+#: The embedded broker cannot describe configurations, and some clusters do not let us.
+_NO_CONFIGS = frozenset(
+    [
+        KafkaError._UNSUPPORTED_FEATURE,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    ]
+)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -1,0 +1,205 @@
+"""`run_worker`: one process that owns partitions until it is stopped, and whose exit code says why."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+import uvloop
+
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.message import INPUTS
+from streamgauge.streams.app import build_app, input_topic
+from streamgauge.streams.health import HealthServer
+from streamgauge.streams.logs import configure_logs
+from streamgauge.streams.membership import Membership, Probe, ReadCommittedApp
+from streamgauge.streams.ownership import Ownership
+from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.task import CoreFactory, Encoder, TaskContext
+from streamgauge.streams.telemetry import Telemetry
+from streamgauge.streams.topics import check_topics, describe_topics
+from streamgauge.streams.transaction import FencedError
+from streamgauge.streams.watchdog import Observation, Watchdog
+
+#: Exit codes. After 1 and 3 a supervisor should start the worker again; 2 needs a person.
+STOPPED, FAILED, WRONG_USE, DISPLACED = 0, 1, 2, 3
+_TICK_S = 1.0
+#: How long a stop may take, final commits included, before the process ends all the same.
+STOP_DEADLINE_S = 25.0
+
+log = structlog.get_logger("streamgauge.worker")
+
+
+def run_worker(settings: WorkerSettings, core: CoreFactory, encode: Encoder) -> int:
+    """Run until SIGTERM or SIGINT; 0 after a graceful stop with a final commit.
+
+    Any failure ends the whole process at once, with 1 (failed), 2 (something is configured wrongly) or 3
+    (another worker has taken over): going on could lose events, and what was committed is safe. Raises
+    `ConfigurationError` before anything has started.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    partitions = check_topics(describe_topics(settings.connection), settings.topic_prefix)
+    log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
+    with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
+        uvloop.run(_Worker(settings, core, encode, Path(directory)).run())
+    return STOPPED
+
+
+class _Worker:
+    """The wiring of one worker; all of it lives as long as the event loop."""
+
+    def __init__(self, settings: WorkerSettings, core: CoreFactory, encode: Encoder, directory: Path) -> None:
+        self._settings = settings
+        self._core = core
+        self._encode = encode
+        self._directory = directory
+        self._telemetry = Telemetry()
+
+    async def run(self) -> None:
+        settings = self._settings
+        connection = settings.connection
+        self._app = app = build_app(settings, self._directory)
+        self._membership = Membership(app, settings.group)
+        self._ownership = Ownership(
+            TaskContext(
+                settings=settings,
+                connection=connection,
+                membership=self._membership,
+                core=self._core,
+                encode=self._encode,
+                telemetry=self._telemetry,
+                fail=fail,
+            )
+        )
+        self._attach(app)
+        stop = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        health = HealthServer(
+            settings.health_host,
+            settings.health_port,
+            self._telemetry.registry,
+            lambda: self._ownership.restored,
+        )
+        watchdog = Watchdog(
+            lambda: self._membership.probe(for_errors=True), self._observe, lambda why: fail(StuckError(why))
+        )
+        await app.start()
+        watchdog.start()
+        ticker = asyncio.create_task(_guarded(self._tick_forever))
+        log.info("started", health_port=health.port)
+        await _first(stop.wait(), app.wait_until_stopped())
+        if not stop.is_set():
+            fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
+        log.info("stopping")
+        asyncio.get_running_loop().call_later(STOP_DEADLINE_S, fail, TimeoutError("the stop took too long"))
+        watchdog.stop()
+        ticker.cancel()
+        await app.stop()
+        health.close()
+        log.info("stopped")
+
+    def _attach(self, app: ReadCommittedApp) -> None:
+        ownership, topic = self._ownership, input_topic(app, self._settings.connection)
+
+        async def consume(stream: Any) -> None:
+            await _guarded(lambda: ownership.consume(stream.noack().events(), stream.channel.queue.empty))
+
+        async def revoked(*_: object, **__: object) -> None:
+            ownership.revoke()
+
+        async def assigned(_: object, assigned: set[tuple[str, int]], **__: object) -> None:
+            await _guarded(lambda: ownership.assign(assigned))
+
+        async def stopping(*_: object, **__: object) -> None:
+            await _guarded(lambda: ownership.close(final=True))
+
+        app.agent(topic, name="inputs")(consume)
+        app.on_partitions_revoked.connect(revoked, weak=False)
+        app.on_partitions_assigned.connect(assigned, weak=False)
+        app.on_before_shutdown.connect(stopping, weak=False)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            future = self._membership.probe()
+            if future is None:
+                continue
+            probe = await asyncio.wrap_future(future)
+            if self._settings.clock == "wall":
+                self._ownership.tick(probe)
+            else:
+                self._ownership.apply()
+            self._measure(probe)
+
+    def _measure(self, probe: Probe) -> None:
+        tasks, telemetry = self._ownership.tasks, self._telemetry
+        cores = {number: task.core for number, task in tasks.items() if task.core is not None}
+        telemetry.outcomes.update({number: core.counts() for number, core in cores.items()})
+        telemetry.partitions.labels("open").set(len(cores))
+        telemetry.partitions.labels("opening").set(len(tasks) - len(cores))
+        connection = self._settings.connection
+        for name in INPUTS:
+            lags = [
+                max(0, reach.highwater - reach.position)
+                for (topic, _), reach in probe.reaches.items()
+                if topic == connection.topic(name)
+            ]
+            telemetry.lag.labels(name).set(sum(lags))
+        telemetry.uncommitted.set(self._uncommitted_s())
+
+    def _uncommitted_s(self) -> float:
+        since = [task.uncommitted_since for task in list(self._ownership.tasks.values())]
+        now = time.monotonic()
+        return max((now - moment for moment in since if moment is not None), default=0.0)
+
+    def _observe(self, probe: Probe | None) -> Observation:
+        tasks = list(self._ownership.tasks.values())
+        return Observation(
+            probe,
+            now_us=time.time_ns() // 1000,
+            uncommitted=self._uncommitted_s() > self._settings.commit_interval_s + 5,
+            opening=any(task.core is None for task in tasks),
+        )
+
+
+class StuckError(Exception):
+    """The watchdog's reason."""
+
+
+def fail(cause: BaseException) -> NoReturn:
+    """End the process now: no clean-up may commit, wait or hide what has happened."""
+    code = (
+        WRONG_USE
+        if isinstance(cause, ConfigurationError)
+        else DISPLACED
+        if isinstance(cause, FencedError)
+        else FAILED
+    )
+    log.critical("failed", exit_code=code, error=str(cause), kind=type(cause).__name__, exc_info=cause)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+async def _guarded(work: Callable[[], Awaitable[object]]) -> None:
+    """Faust restarts an agent that fails, and loses its event: here a failure ends the process."""
+    try:
+        await work()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        fail(error)
+
+
+async def _first(*works: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(work) for work in works]
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()

@@ -1,0 +1,177 @@
+"""What real-broker tests are made of: worker processes that can be killed and stopped, topics, waiting."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streamgauge.clients.connection import Connection
+from streamgauge.streams import topics
+
+ROOT = Path(__file__).resolve().parents[1]
+T = TypeVar("T")
+
+#: Short enough for tests of failures; the worker's default session is 30 s.
+QUICK = {
+    "STREAMGAUGE_SESSION_TIMEOUT_S": "6",
+    "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "1",
+    "STREAMGAUGE_HEALTH_PORT": "0",
+    "STREAMGAUGE_LOG_FORMAT": "text",
+}
+
+
+class WorkerProcess:
+    """A worker in a process of its own; `module` is what ``python -m`` runs. Logs go to `log_file`."""
+
+    def __init__(
+        self,
+        broker: str,
+        prefix: str,
+        log_file: Path,
+        *,
+        module: str = "tests.counting_core",
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("STREAMGAUGE_")},
+            **QUICK,
+            "STREAMGAUGE_BOOTSTRAP_SERVERS": broker,
+            "STREAMGAUGE_TOPIC_PREFIX": prefix,
+            **(environment or {}),
+        }
+        self._log_file = log_file
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "WorkerProcess":
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
+        return self
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative if a signal ended it."""
+        return self._running.poll()
+
+    @property
+    def logs(self) -> str:
+        return self._log_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self._running.kill()
+        self._running.wait(10)
+
+    def stop(self, seconds: float = 40) -> int:
+        """SIGTERM, and wait for the graceful end; the exit code."""
+        if self._running.poll() is None:
+            self._running.send_signal(signal.SIGTERM)
+        return self._running.wait(seconds)
+
+    def pause(self) -> None:
+        """SIGSTOP: it does not run, and does not know it."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """SIGCONT, after `pause`."""
+        self._running.send_signal(signal.SIGCONT)
+
+    def wait(self, seconds: float = 60) -> int:
+        """The exit code, when it ends by itself."""
+        return self._running.wait(seconds)
+
+    def health(self, path: str) -> tuple[int, str]:
+        """Status and body of the worker's own HTTP server; 0 while there is none."""
+        port = next(
+            (word.partition("=")[2] for word in self.logs.split() if word.startswith("health_port=")), None
+        )
+        if port is None:
+            return 0, ""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except urllib.error.URLError:
+            return 0, ""
+
+    @property
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "start it first"
+        return self._process
+
+    def __enter__(self) -> "WorkerProcess":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.cont()
+            self.kill()
+
+
+def create_topics(broker: str, prefix: str, partitions: int = 4) -> Connection:
+    """All topics of the contract, and the connection to them."""
+    connection = Connection(broker, prefix=prefix)
+    topics.create_topics(connection, partitions=partitions, replication=1)
+    wait_until(
+        lambda: all(topic.partitions == partitions for topic in topics.describe_topics(connection)), 20
+    )
+    return connection
+
+
+def wait_until(condition: Callable[[], T], seconds: float, *, every: float = 0.1, saying: str = "") -> T:
+    """What `condition` returns as soon as that is true; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {saying or condition}")
+        time.sleep(every)
+
+
+def read_topic(broker: str, topic: str, *, committed: bool = True) -> "list[confluent_kafka.Message]":
+    """Every record of a topic as of now, by partition and offset; by default those of committed transactions."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker,
+            "group.id": "tests",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    try:
+        partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+        found: list[confluent_kafka.Message] = []
+        ended: set[int] = set()
+        deadline = time.monotonic() + 60
+        while len(ended) < len(partitions):
+            assert time.monotonic() < deadline, f"{topic} was not read within 60 s"
+            for message in consumer.consume(1_000, timeout=0.2):
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                else:
+                    raise KafkaException(error)
+        return sorted(found, key=lambda m: (m.partition(), m.offset()))
+    finally:
+        consumer.close()

@@ -1,0 +1,116 @@
+"""The engine on a real broker: whatever happens to workers and brokers, every event counts exactly once."""
+
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, STATE
+from tests.counting_core import APPLIED
+from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+
+pytestmark = pytest.mark.kafka
+
+EVENTS = 50_000
+KEYS = 40
+
+
+class Traffic:
+    """Events of 40 models on two inputs, sent in the background; knows what the sums must be."""
+
+    def __init__(self, broker: str, prefix: str, events: int = EVENTS, per_second: int = 5_000) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": broker,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+            }
+        )
+        self._prefix = prefix
+        self._events = events
+        self._per_second = per_second
+        self.totals: dict[str, list[int]] = {}
+        self.sent = 0
+        self._thread = threading.Thread(target=self._send)
+
+    def _send(self) -> None:
+        chance = random.Random(7)
+        pause = threading.Event()
+        while self.sent < self._events:
+            for _ in range(min(self._per_second // 20, self._events - self.sent)):
+                key, value = f"model-{chance.randrange(KEYS)}", chance.randrange(1_000)
+                topic = self._prefix + (PREDICTIONS if chance.random() < 0.7 else GROUND_TRUTH)
+                self._producer.produce(topic, key=key, value=str(value))
+                total = self.totals.setdefault(key, [0, 0])
+                total[0] += 1
+                total[1] += value
+                self.sent += 1
+            self._producer.poll(0)
+            pause.wait(0.05)
+        self._producer.flush(60)
+
+    def start(self) -> "Traffic":
+        self._thread.start()
+        return self
+
+    def join(self) -> None:
+        self._thread.join(120)
+        assert not self._thread.is_alive()
+
+
+def committed_totals(broker: str, prefix: str) -> dict[str, list[int]]:
+    latest = {m.key(): m.value() for m in read_topic(broker, prefix + STATE)}
+    return {
+        key.decode(): json.loads(value)["totals"]
+        for key, value in latest.items()
+        if key != APPLIED and key.startswith(b"model")
+    }
+
+
+def assert_exact(broker: str, prefix: str, traffic: Traffic, seconds: float = 60) -> None:
+    """State holds every event once, and so do the outputs."""
+    traffic.join()
+    wait_until(
+        lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) >= traffic.sent,
+        seconds,
+        every=1,
+        saying="every event is in committed state",
+    )
+    assert committed_totals(broker, prefix) == traffic.totals
+    origins = Counter(m.value() for m in read_topic(broker, prefix + METRICS))
+    assert len(origins) == traffic.sent
+    assert set(origins.values()) == {1}
+
+
+@pytest.fixture
+def two_workers(broker: str, prefix: str, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+    create_topics(broker, prefix)
+    with (
+        WorkerProcess(broker, prefix, tmp_path / "worker-0.log") as first,
+        WorkerProcess(broker, prefix, tmp_path / "worker-1.log") as second,
+    ):
+        yield [first, second]
+        for worker in (first, second):
+            if worker.exit_code not in (None, 0):
+                print(worker.logs[-4000:])
+
+
+def both_own_partitions(workers: list[WorkerProcess]) -> bool:
+    for worker in workers:
+        assert worker.exit_code is None, worker.logs[-3000:]
+    return all('streamgauge_partitions{state="open"} 2.0' in w.health("/metrics")[1] for w in workers)
+
+
+def test_two_workers_count_every_event_once(
+    broker: str, prefix: str, two_workers: list[WorkerProcess]
+) -> None:
+    wait_until(lambda: both_own_partitions(two_workers), 60)
+    traffic = Traffic(broker, prefix).start()
+    assert_exact(broker, prefix, traffic)
+    assert [worker.stop() for worker in two_workers] == [0, 0]
