@@ -65,6 +65,11 @@ class RetrainPolicy:
         """The version that the latest request was about."""
         return self._request.get("version")
 
+    def waiting(self, version: str, now_us: int) -> bool:
+        """Whether it would ask now, given enough labels; if not, and no alert is new, `consider` can wait."""
+        resting = self._rest_until_us is not None and now_us < self._rest_until_us
+        return not resting and self.state not in IN_FLIGHT and self._reasons.waiting(version)
+
     def consider(
         self,
         version: str,
@@ -83,11 +88,7 @@ class RetrainPolicy:
         """
         settings = definition.retrain
         self._reasons.note(alerts, settings.on)
-        if self.state in IN_FLIGHT or not self._reasons.waiting(version):
-            return []
-        if data.labels < settings.min_labels or (
-            self._rest_until_us is not None and now_us < self._rest_until_us
-        ):
+        if data.labels < settings.min_labels or not self.waiting(version, now_us):
             return []
         self._sequence += 1
         record = {

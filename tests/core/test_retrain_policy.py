@@ -187,7 +187,9 @@ def test_an_alert_that_the_definition_does_not_name_is_no_reason():
 
 def test_a_trigger_waits_for_enough_labels():
     policy = RetrainPolicy("credit")
+    assert not policy.waiting("7", NOW)
     assert policy.consider("7", [alert()], FEW, NOW, DEFINITION) == []
+    assert policy.waiting("7", NOW)
     assert policy.consider("8", [], ENOUGH, NOW, DEFINITION) == []
     assert len(policy.consider("7", [], ENOUGH, NOW, DEFINITION)) == 1
 
