@@ -90,7 +90,7 @@ class Board:
         while self._ends and self._ends[0].end_us <= now_us:
             fault = self._ends.pop(0)
             lines.append(Line(fault.end_us, "△", f"{fault.model}: {fault.story}: over", "quiet"))
-        return lines
+        return sorted(lines, key=lambda line: line.time_us)
 
     def fold(self, topic: str, record: Mapping[str, Any]) -> list[Line]:
         """One record of metrics, alerts or retrain-requests (`topic` without its prefix)."""

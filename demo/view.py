@@ -92,7 +92,11 @@ class ScreenView:
         return Group(
             self._header(),
             self._models(),
-            Panel(Group(*(news or [empty])), title="what happens  ▼ fault  ● alert", title_align="left"),
+            Panel(
+                Group(*(news or [empty])),
+                title="▼ fault, the worker is not told   ● alert   ✓ over",
+                title_align="left",
+            ),
         )
 
     def _header(self) -> Text:
