@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.producer import producer_config
 from streamgauge.clients.sinks import Batch
 from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch, take_column
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
@@ -39,15 +39,14 @@ class KafkaSink:
         compression: str = "lz4",
     ) -> None:
         self._connection = connection
-        self._config: dict[str, Any] = connection.librdkafka() | {
-            "client.id": "streamgauge-logger",
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",  # as Java's and Faust's producers: one model, one partition
-            "linger.ms": linger_ms,
-            "compression.type": compression,
-            "queue.buffering.max.kbytes": buffer_kbytes,
-            "delivery.timeout.ms": int(delivery_timeout_s * 1_000),
-        }
+        self._config = producer_config(
+            connection,
+            "logger",
+            linger_ms=linger_ms,
+            compression_type=compression,
+            queue_buffering_max_kbytes=buffer_kbytes,
+            delivery_timeout_ms=int(delivery_timeout_s * 1_000),
+        )
         self._producer: Producer | None = None
         self._making = Lock()
 

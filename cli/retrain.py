@@ -1,0 +1,82 @@
+"""`streamgauge retrain`: follow retrain requests, list them with the training jobs' answers."""
+
+import argparse
+import json
+
+from streamgauge.cli.watching import add_following, add_verb, clock, connection_of, follow, number, start_of
+from streamgauge.clients.events import RetrainRequest
+from streamgauge.clients.retrain import RetrainRequests, RetrainStatuses
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The verbs of `retrain`."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    add_following(
+        add_verb(
+            verbs, "watch", "follow retrain requests as they are made",
+            "streamgauge retrain watch --json --count 1", watch,
+        )
+    )  # fmt: skip
+    add_verb(
+        verbs, "list", "list retrain requests and what became of them",
+        "streamgauge retrain list --model credit", list_all,
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen verb."""
+    code: int = args.run_verb(args)
+    return code
+
+
+def watch(args: argparse.Namespace) -> int:
+    """Follow requests."""
+    with RetrainRequests(
+        connection_of(args),
+        start=start_of(args),
+        model=args.model,
+        include_dry_run=True,
+        include_expired=True,
+    ) as requests:
+        return follow(requests, args, line)
+
+
+def list_all(args: argparse.Namespace) -> int:
+    """Every attempt of every request with its last answer, in the order of their making."""
+    connection = connection_of(args)
+    answers: dict[tuple[str, int], str] = {}
+    with RetrainStatuses(connection, start="earliest", stop_at_end=True) as statuses:
+        for status in statuses:
+            answers[status.request_id, status.attempt] = status.state
+    found = 0
+    with RetrainRequests(
+        connection,
+        start="earliest",
+        stop_at_end=True,
+        model=args.model,
+        include_dry_run=True,
+        include_expired=True,
+    ) as requests:
+        for request in requests:
+            found += 1
+            state = answers.get((request.request_id, request.attempt), "waiting")
+            if args.json:
+                print(json.dumps(dict(request.record) | {"state": state}, ensure_ascii=False))
+            else:
+                print(f"{state:<10} {line(request)}")
+    if not found and not args.json:
+        print("no retrain requests")
+    return 0
+
+
+def line(request: RetrainRequest) -> str:
+    """A request as people read it."""
+    reasons = "; ".join(
+        f"{r['monitor']}: {r['metric']} {number(r.get('value'))}, was {number(r.get('baseline'))}"
+        for r in request.reasons
+    )
+    dry = " (dry run)" if request.dry_run else ""
+    return (
+        f"{clock(request.time)}  {request.request_id} attempt {request.attempt}  {request.priority}{dry}  "
+        f"{request.labels} labels  {reasons}"
+    )

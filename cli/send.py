@@ -1,0 +1,126 @@
+"""`streamgauge send`: predictions or ground truth from JSONL files to Kafka."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO
+
+from confluent_kafka import Producer
+
+from streamgauge.cli.watching import add_connection, connection_of
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.producer import producer_config
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
+
+_EXAMPLES = """\
+example:
+  streamgauge send predictions predictions.jsonl
+  generate-labels | streamgauge send ground-truth -
+
+Each line is one event in the contract's JSON form and is sent as it stands; lines that are no JSON object
+with a model and a prediction_id are named and left out.
+Exit codes: 0 every line was sent, 1 some were not, 2 wrong use.
+"""
+#: Lines wait this long for company; requests with many messages cost a broker much less.
+LINGER_MS = 100
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `send`."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("what", choices=[PREDICTIONS, GROUND_TRUTH], help="what the lines are")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="JSONL; - reads standard input")
+    parser.add_argument("--json", action="store_true", help="the summary as a JSON object")
+    add_connection(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every line was stored, 1 otherwise."""
+    sending = _Sending(connection_of(args), args.what)
+    with ExitStack() as stack:
+        for name in args.files:
+            file = sys.stdin if name == "-" else stack.enter_context(_open(name))
+            sending.send(name, file)
+    sending.finish()
+    summary = {"sent": sending.sent, "left_out": sending.left_out, "failed": sending.failed}
+    if args.json:
+        print(json.dumps(summary))
+    else:
+        print(
+            f"{sending.sent:,} {args.what} sent, {sending.left_out} lines left out, {sending.failed} failed"
+        )
+    return 0 if sending.left_out == sending.failed == 0 else 1
+
+
+class _Sending:
+    """Lines on their way, and the counts of what became of them."""
+
+    def __init__(self, connection: Connection, topic: str) -> None:
+        self.sent = self.left_out = self.failed = 0
+        self._topic = connection.topic(topic)
+        self._producer = Producer(
+            producer_config(connection, "send", linger_ms=LINGER_MS, compression_type="lz4")
+        )
+        self._told_at = time.monotonic()
+
+    def send(self, name: str, lines: IO[str]) -> None:
+        for number, model, line in self._events(name, lines):
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topic, line.encode(), model.encode(), on_delivery=self._delivered
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.2)  # the queue is full: wait until some are stored
+            self._producer.poll(0)
+            self._tell(name, number)
+
+    def finish(self) -> None:
+        self.failed += self._producer.flush(120)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+
+    def _events(self, name: str, lines: IO[str]) -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(lines, 1):
+            line = line.strip()
+            if not line:
+                continue
+            try:
+                event = json.loads(line)
+                model, prediction_id = event["model"], event["prediction_id"]
+            except (ValueError, KeyError, TypeError) as error:
+                self._leave_out(name, number, f"{type(error).__name__}: {error}")
+                continue
+            if not (isinstance(model, str) and model and isinstance(prediction_id, str)):
+                self._leave_out(name, number, "model and prediction_id must be texts")
+                continue
+            yield number, model, line
+
+    def _leave_out(self, name: str, number: int, why: str) -> None:
+        self.left_out += 1
+        print(f"{name}:{number}: {why}", file=sys.stderr)
+
+    def _delivered(self, error: object, _: object) -> None:
+        if error is None:
+            self.sent += 1
+            return
+        self.failed += 1
+        if self.failed == 1:
+            print(f"Kafka did not take a line: {error}", file=sys.stderr)
+
+    def _tell(self, name: str, number: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self._told_at > 0.5:
+            self._told_at = time.monotonic()
+            print(f"\r{name}: {number:,} lines, {self.sent:,} stored", end="", file=sys.stderr)
+
+
+def _open(name: str) -> IO[str]:
+    try:
+        return open(name, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from error
