@@ -1,15 +1,14 @@
 """Sends the demo's fleet document and monitor definitions through the control topic, as an operator would."""
 
 from importlib.resources import files
-from typing import Any
 
-import yaml
 from confluent_kafka import Producer
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.errors import StreamgaugeError
 from streamgauge.schemas.message import CONTROL
+from streamgauge.streams.definitions import documents
 
 ACTOR = "demo"
 SEND_WITHIN_S = 10.0
@@ -22,10 +21,9 @@ def definition_events(time_us: int) -> list[Define]:
     [None, 'phishing', 'approval', 'credit']
     """
     text = files("streamgauge.demo").joinpath("definitions.yaml").read_text()
-    documents: list[dict[str, Any]] = list(yaml.safe_load_all(text))
     return [
         Define(actor=ACTOR, time_us=time_us, model=document.get("model"), document=document)
-        for document in documents
+        for document in documents(text)
     ]
 
 

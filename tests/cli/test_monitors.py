@@ -57,6 +57,17 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_lines():
     assert [definition.model for definition in checked.definitions] == ["b"]
 
 
+def test_words_that_older_yaml_takes_for_booleans_are_words():
+    text = "model: NO\npos_label: yes\nretrain: {on: [accuracy]}\n"
+    (definition,) = check("m.yaml", text).definitions
+    assert (definition.model, definition.pos_label, definition.retrain.on) == ("NO", "yes", ("accuracy",))
+
+
+def test_booleans_are_true_and_false():
+    (definition,) = check("m.yaml", "model: a\nretrain: {dry_run: true}\n").definitions
+    assert definition.retrain.dry_run
+
+
 def test_valid_files_say_what_they_define(tmp_path, capsys):
     path = tmp_path / "m.yaml"
     path.write_text(VALID)

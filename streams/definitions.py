@@ -1,0 +1,174 @@
+"""Monitor definitions as people write them: a stream of YAML documents, checked line by line.
+
+YAML is read by its version 1.2, in which `on` and `NO` are texts. By 1.1, which PyYAML follows,
+`retrain: {on: …}` has the key true, and the segment `country: NO` is false.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+
+_BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.CSafeLoader):
+    """Booleans are `true` and `false` only; a date is a text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (an instance variable, to its base)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOL, _TIMESTAMP)]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a file; `line` counts from 1, `field` is a path like ``labels.ttl``."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.field}: " if self.field else ""
+        return f"{self.file}:{self.line}: {where}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a file defines, and what is wrong with it."""
+
+    definitions: tuple[MonitorDefinition, ...]
+    fleet: Fleet | None
+    problems: tuple[Problem, ...]
+
+
+def check(name: str, text: str) -> Checked:
+    """Read a stream of definitions; `name` is how problems call the file.
+
+    >>> check("m.yaml", "model: credit\\nwindw: 5m\\n").problems[0].message
+    "unknown field; did you mean 'window'?"
+    """
+    definitions: list[MonitorDefinition] = []
+    fleet: Fleet | None = None
+    problems: list[Problem] = []
+    first_lines: dict[str, int] = {}
+    try:
+        for node in yaml.compose_all(text, Loader=_Loader):
+            line, document = _line(node), _construct(node)
+            problems += _repeated(name, node)
+            if not isinstance(document, dict):
+                problems.append(Problem(name, line, "", "a document must be a mapping of fields"))
+                continue
+            kind: type[BaseModel] = MonitorDefinition if "model" in document else Fleet
+            try:
+                value = kind.model_validate(document)
+            except ValidationError as error:
+                problems += _explain(name, node, kind, error)
+                continue
+            called = value.model if isinstance(value, MonitorDefinition) else "the fleet document"
+            if called in first_lines:
+                first = first_lines[called]
+                problems.append(Problem(name, line, "", f"{called} is defined before, on line {first}"))
+                continue
+            first_lines[called] = line
+            if isinstance(value, MonitorDefinition):
+                definitions.append(value)
+            elif isinstance(value, Fleet):
+                fleet = value
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not YAML: {error.problem}"))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problems.append(Problem(name, line, "", f"not YAML: {error.reason}"))
+    if not (definitions or fleet or problems):
+        problems.append(Problem(name, 1, "", "nothing is defined here"))
+    return Checked(tuple(definitions), fleet, tuple(sorted(problems, key=lambda p: p.line)))
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """The documents of a stream as plain mappings, unchecked. Raises `yaml.YAMLError`.
+
+    >>> documents("model: credit\\nretrain: {on: [accuracy]}")
+    [{'model': 'credit', 'retrain': {'on': ['accuracy']}}]
+    """
+    return list(yaml.load_all(text, Loader=_Loader))
+
+
+def _construct(node: yaml.Node) -> object:
+    loader = _Loader("")
+    value: object = loader.construct_document(node)
+    return value
+
+
+def _repeated(name: str, node: yaml.Node, path: str = "") -> Iterator[Problem]:
+    """Keys given twice in one mapping: YAML forbids them, PyYAML keeps the last and says nothing."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        field = f"{path}{key.value}"
+        if field in seen:
+            yield Problem(name, _line(key), field, "given twice")
+        seen.add(field)
+        yield from _repeated(name, value, f"{field}.")
+
+
+def _explain(name: str, root: yaml.Node, kind: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        yield Problem(name, _line(root, path), ".".join(map(str, path)), _message(kind, dict(detail)))
+
+
+def _message(kind: type[BaseModel], detail: dict[str, Any]) -> str:
+    path, given = detail["loc"], detail["input"]
+    if detail["type"] == "extra_forbidden":
+        known = _fields(kind, path[:-1])
+        close = get_close_matches(str(path[-1]), known, n=1)
+        return "unknown field; " + (
+            f"did you mean {close[0]!r}?" if close else "it can be " + ", ".join(known)
+        )
+    if detail["type"] == "missing":
+        return "required, and not given"
+    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return (
+        message if repr(given) in message or isinstance(given, dict | list) else f"{message}, not {given!r}"
+    )
+
+
+def _fields(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the part of a document that `path` leads to."""
+    for step in path:
+        field = kind.model_fields.get(str(step))
+        if field is None:  # a key of a mapping, such as a monitor's name: its kind is already here
+            continue
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        kind = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(kind.model_fields)
+
+
+def _line(node: yaml.Node, path: tuple[int | str, ...] = ()) -> int:
+    """The line of the field at `path`, or of the nearest part of it that is there."""
+    mark = node.start_mark
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            found = (node.value[step], node.value[step])
+        else:
+            found = None
+        if found is None:
+            break
+        mark, node = found[0].start_mark, found[1]
+    return int(mark.line) + 1

@@ -1,0 +1,159 @@
+"""The documentation is true: links lead somewhere, examples are valid, commands exist, tables match code."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from streamgauge.cli.main import build_parser
+from streamgauge.cli.monitors import check
+from streamgauge.schemas.decode import decode_messages
+from streamgauge.schemas.encode import decode_output, encode_output
+from streamgauge.schemas.errors import Reason
+from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.message import Message, Output
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+#: Commands of other programs, with the reason why no test runs them.
+NOT_RUN = {
+    "docker": "needs a container engine, which the tests do not have",
+    "git clone": "this checkout is one",
+    "cd": "no effect outside its shell",
+    "pip install": "what it installs is tested from the wheel, in tests/packaging",
+}
+
+
+def blocks(language):
+    """(page:line, text) of every fenced block in a language."""
+    found = []
+    for page in PAGES:
+        for match in re.finditer(rf"(?ms)^```{language}\n(.*?)^```$", page.read_text()):
+            line = page.read_text().count("\n", 0, match.start()) + 1
+            found.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def slug(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"(?m)^#+ (.+)$", there.read_text())
+            assert anchor in map(slug, headings), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_definitions_are_valid(text):
+    assert check("example", text).problems == ()
+
+
+@pytest.mark.parametrize("text", blocks("json"))
+def test_events_are_valid_and_name_every_field(text):
+    record = json.loads(text)
+    name = next(name for field, name in KINDS.items() if field in record)
+    schema = json.loads((ROOT / "schemas" / "avro" / f"{name}.avsc").read_text())
+    assert list(record) == [field["name"] for field in schema["fields"]]
+    if name in {"prediction", "ground_truth"}:
+        topic = {"prediction": "predictions", "ground_truth": "ground-truth"}[name]
+        result = decode_messages(topic, [Message(topic, 0, 0, None, text.encode())])
+        assert not result.refused
+        assert [len(batch) for batch, _ in result.batches] == [1]
+    else:
+        output = Output(name.replace("_", "-") + ("s" if name in OUTPUTS else ""), b"credit", record)
+        for form in ("json", "avro"):
+            assert decode_output(*encode_output(output, form)) == record
+
+
+#: A field that tells the kind of an event, and the event's schema; the first that is there counts.
+KINDS = {
+    "kind": "control",
+    "alert_id": "alert",
+    "new_version": "retrain_status",
+    "request_id": "retrain_request",
+    "reason": "dead_letter",
+    "window": "metric",
+    "label": "ground_truth",
+    "prediction": "prediction",
+}
+OUTPUTS = {"alert", "metric", "retrain_request", "dead_letter"}
+
+
+@pytest.mark.parametrize("text", blocks("console"))
+def test_commands_exist_and_take_these_arguments(text):
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+    assert commands
+    for command in commands:
+        words = shlex.split(command.split(" #")[0].split(" | ")[0])
+        if words[0] == "streamgauge":
+            build_parser(words[1]).parse_args(
+                words[1:]
+            )  # exits if it does not exist or takes other arguments
+        elif words[0] == "make":
+            assert re.search(rf"(?m)^{re.escape(words[1])}:", makefile), f"no target {words[1]}"
+        else:
+            assert any(command.startswith(known) for known in NOT_RUN), f"who runs `{command}`?"
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_examples_use_names_and_arguments_that_exist(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("streamgauge"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+
+
+def table(page, heading):
+    """The first column of the table under a heading, without its code marks."""
+    section = re.split(r"(?m)^## ", (ROOT / page).read_text().split(f"\n## {heading}\n")[1])[0]
+    rows = re.findall(r"(?m)^\| (.+?) \| ?(.*?) ?\|", section)[1:]
+    return {name.replace("`", ""): value.replace("`", "") for name, value in rows if not name.startswith("-")}
+
+
+def test_the_reasons_are_all_there():
+    assert list(table("docs/reference/topics.md", "Why events are refused")) == [
+        reason.value for reason in Reason
+    ]
+
+
+def test_the_limits_are_those_of_the_code():
+    text = ", ".join(table("docs/reference/topics.md", "Limits").values()).replace(",", "")
+    assert [int(number) for number in text.split()] == list(Limits().__getstate__())
+
+
+def names_in(rows):
+    return {part.strip().split(".")[0] for name in rows for part in name.split(",") if part.strip()[0] != "."}
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"), [("A model", MonitorDefinition), ("A monitor's rule", Rule), ("The fleet", Fleet)]
+)
+def test_every_field_of_a_definition_has_its_row(heading, model):
+    assert names_in(table("docs/reference/monitors.md", heading)) == set(model.model_fields)
+
+
+def test_defaults_are_those_of_the_code():
+    defaults = json.loads(MonitorDefinition(model="m").model_dump_json())
+    for name, said in table("docs/reference/monitors.md", "A model").items():
+        value = defaults
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str | int | float) and name != "model":
+            assert said == str(value).lower(), name
