@@ -70,8 +70,9 @@ class FeatureCounts:
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Feature → metric → estimate.
 
-        For all: psi, psi_noise_level, js_distance (base 2), missing_rate. For numbers ks, wasserstein (in reference standard deviations), out_of_range_rate; for
-        categories chi2 (the statistic per degree of freedom) and unseen_category_rate. Rates have intervals.
+        For all: psi, psi_noise_level, js_distance (base 2), missing_rate. For numbers ks, wasserstein (in
+        reference standard deviations), out_of_range_rate; for categories chi2 (the statistic per degree of
+        freedom) and unseen_category_rate. Rates have intervals.
         """
         return {
             name: self._of(row, profile)

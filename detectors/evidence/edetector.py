@@ -56,8 +56,8 @@ class EDetector:
     """
 
     __slots__ = (
-        "_base", "_bets", "_crossings", "_cusum", "_follows", "_grown", "_held", "_last_paid", "_look_start",
-        "_looks", "_partial", "_since", "_since_looks", "_table", "_totals", "weights",
+        "_base", "_bets", "_crossings", "_cusum", "_grown", "_held", "_last_paid", "_look_start",
+        "_looks", "_partial", "_since", "_since_looks", "_table", "_totals", "follows", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +67,7 @@ class EDetector:
         gridded = np.floor(np.clip(log_factors, -12.0, 12.0) / _GRID) * _GRID
         self._table = np.concatenate([gridded, np.rint(statistics / _GRID) * _GRID], axis=2)
         self.weights = weights
-        self._follows = follows
+        self.follows = follows
         shape = (streams, self._bets)
         #: R is _held · exp(_grown): what was paid in, apart from what it has grown by since.
         self._held: Floats = np.zeros(shape)
@@ -88,15 +88,17 @@ class EDetector:
     @property
     def evidence(self) -> Floats:
         """Float64 (S,): the mean of R over the bets; 1 is an alarm. Streams are ranked by it."""
-        return self._mixture(self._held * np.exp(self._grown))
+        mixture: Floats = (_evidence(self._held, self._grown) * self.weights).sum(axis=1)
+        return mixture
 
     def update_many(self, codes: Ints, time_us: Ints, paid: float) -> None:
         """Take int64 (S, n) bins in order (negative or ≥ K: missing), at `time_us` int64 (n,).
 
-        `paid` is the account's balance now; the first look of each stream is paid what came in since its last.
+        `time_us` may also be (S, n). `paid` is the account's balance now; of the looks that the batch
+        completes, the first of each stream is paid what came in since its last one.
         """
         for start in range(0, codes.shape[1], _CHUNK):
-            self._take(codes[:, start : start + _CHUNK], time_us[start : start + _CHUNK], paid)
+            self._take(codes[:, start : start + _CHUNK], time_us[..., start : start + _CHUNK], paid)
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""
@@ -124,6 +126,8 @@ class EDetector:
     def _take(self, codes: Ints, time_us: Ints, paid: float) -> None:
         streams, bins = self._partial.shape
         n = codes.shape[1]
+        if streams == 0:
+            return
         present = (codes >= 0) & (codes < bins)
         filled = self._partial.sum(axis=1)
         complete = present.all()
@@ -143,7 +147,9 @@ class EDetector:
         starts = np.zeros((streams, most + 1), np.int64)
         starts[:, 0] = self._look_start
         rows, columns = np.nonzero((place % LOOK == 0) & present)
-        starts[rows, np.broadcast_to(look, codes.shape)[rows, columns]] = time_us[columns]
+        starts[rows, np.broadcast_to(look, codes.shape)[rows, columns]] = np.broadcast_to(
+            time_us, codes.shape
+        )[rows, columns]
         everyone = np.arange(streams)
         self._partial, self._look_start = counts[everyone, done], starts[everyone, done]
         if most == 0:
@@ -153,7 +159,7 @@ class EDetector:
         due = np.where(looked, paid - self._last_paid, 0.0)
         if due.any():
             self._held = np.where(
-                looked[:, None], self._held * np.exp(self._grown) + due[:, None], self._held
+                looked[:, None], _evidence(self._held, self._grown) + due[:, None], self._held
             )
             self._grown = np.where(looked[:, None], 0.0, self._grown)
             self._last_paid = np.where(looked, paid, self._last_paid)
@@ -163,7 +169,7 @@ class EDetector:
         """`done` (r,) looks of the streams `rows`, of `sums` (r, L, J + M) and start times (r, L)."""
         logs, steps = sums[..., : self._bets], sums[..., self._bets :]
         grown = self._grown[rows][:, None] + np.cumsum(logs, axis=1)
-        reached = self._held[rows][:, None] * np.exp(np.clip(grown, -_LOG_LIMIT, _LOG_LIMIT))
+        reached = _evidence(self._held[rows][:, None], grown)
         alarmed = (reached * self.weights[rows][:, None]).sum(axis=2) >= 1.0
         alarmed &= np.arange(logs.shape[1]) < done[:, None]
         crossed = alarmed.any(axis=1)
@@ -199,29 +205,29 @@ class EDetector:
         line = at[:, None]
         totals = self._totals[rows][:, None] + before
         self._since[rows] = np.where(restarted, starts[line, start], self._since[rows])
-        self._base[rows] = np.where(restarted, totals[line, start, self._follows], self._base[rows])
+        self._base[rows] = np.where(restarted, totals[line, start, self.follows], self._base[rows])
         self._since_looks[rows] = np.where(
             restarted, self._looks[rows][:, None] + start, self._since_looks[rows]
         )
         cusum = sums[at, stop] - lowest[at, stop]
         self._cusum[rows] = np.where(moved[:, None], cusum, self._cusum[rows])
-        self._grown[rows] = np.where(
-            moved[:, None], np.clip(grown[at, last], -_LOG_LIMIT, _LOG_LIMIT), self._grown[rows]
-        )
+        self._grown[rows] = np.where(moved[:, None], grown[at, last], self._grown[rows])
         self._totals[rows] = totals[at, stop]
         self._looks[rows] += stop
 
     def _cross(self, row: int, reached: Floats) -> None:
         bet = int(np.argmax(reached * self.weights[row]))
         n = int(self._looks[row] - self._since_looks[row, bet]) * LOOK
-        total = float(self._totals[row, self._follows[bet]] - self._base[row, bet])
+        total = float(self._totals[row, self.follows[bet]] - self._base[row, bet])
         onset_us = int(self._since[row, bet])
         evidence = float((reached * self.weights[row]).sum())
         self._crossings.append(Crossing(row, bet, evidence, onset_us, n, total / n))
 
-    def _mixture(self, r: Floats) -> Floats:
-        mixture: Floats = (r * self.weights).sum(axis=1)
-        return mixture
+
+def _evidence(held: Floats, grown: Floats) -> Floats:
+    """R; the clip matters only where nothing is held."""
+    r: Floats = held * np.exp(np.clip(grown, -_LOG_LIMIT, _LOG_LIMIT))
+    return r
 
 
 _ARRAYS = (

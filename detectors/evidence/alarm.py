@@ -1,0 +1,26 @@
+"""`Alarm`: what a stream's evidence found, in words and numbers that an alert can carry."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Aspect = Literal["location", "spread", "category", "unseen", "missing", "out_of_range", "rate", "gap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Stream number `stream` has changed since about `onset_us`; `n` of its events since tell so.
+
+    `size` is in reference standard deviations for a location (at most some 2.8, the outermost bin), a ratio
+    of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`. `evidence` is the mean of R when it reached 1. `category` names a category.
+    """
+
+    stream: int
+    aspect: Aspect
+    direction: Literal["up", "down"]
+    size: float
+    evidence: float
+    onset_us: int
+    n: int
+    value: float | None = None
+    baseline: float | None = None
+    category: str | None = None

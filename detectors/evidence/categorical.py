@@ -1,0 +1,128 @@
+"""`CategoricalEvidence`: have categories become more or less common, or new ones appeared?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamgauge.detectors.baseline import COMMON
+from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
+from streamgauge.detectors.evidence.edetector import Crossing, EDetector
+from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.profile import CategoricalProfile, RateProfile
+
+_UP, _DOWN, _UNSEEN = (1.4, 2.0, 4.0), (0.5,), (3.0, 10.0)
+_PER_CATEGORY = len(_UP) + len(_DOWN)
+#: Bins: the common categories, all other known ones, unseen ones.
+_OTHER, _NEW = COMMON, COMMON + 1
+_COMMON_WEIGHT = 0.8
+
+#: Code of a category that the profile does not know.
+UNSEEN = 1 << 32
+
+
+class CategoricalEvidence:
+    """One stream a profile: bets on each of its ten most common categories, and on unseen ones.
+
+    `streams` and `alpha` are those of the whole fleet; `paid` the account's balance. Profiles that are not
+    stationary are not watched and not part of the budget.
+
+    >>> from streamgauge.detectors.baseline import categorical_profile
+    >>> from streamgauge.schemas.batch import Categories
+    >>> profile = categorical_profile(Categories.of(["a", "b", "c", "b"] * 1000))
+    >>> evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
+    >>> evidence.update_many(np.array([[0, 0, 0, 0, 1] * 100]), np.arange(500), paid=5e-6)
+    >>> [(a.aspect, a.category, a.direction, a.value, a.baseline) for a in evidence.take_alarms()]
+    [('category', 'a', 'up', 0.8, 0.25)]
+    """
+
+    __slots__ = ("_detector", "_profiles", "weight")
+
+    def __init__(
+        self, profiles: Sequence[CategoricalProfile], streams: int, alpha: float, paid: float = 0.0
+    ) -> None:
+        bets = COMMON * _PER_CATEGORY + len(_UNSEEN)
+        log_factors, weights = np.zeros((len(profiles), _NEW + 1, bets)), np.zeros((len(profiles), bets))
+        for row, profile in enumerate(profiles):
+            _fill(profile, alpha, streams, log_factors[row], weights[row])
+        statistics = np.broadcast_to(np.eye(_NEW + 1), (len(profiles), _NEW + 1, _NEW + 1))
+        follows = np.array([*np.repeat(np.arange(COMMON), _PER_CATEGORY), *[_NEW] * len(_UNSEEN)])
+        self._profiles = tuple(profiles)
+        self._detector = EDetector(log_factors, weights, statistics, follows, paid)
+        #: How many streams are watched: their weight in the budget.
+        self.weight = float(np.count_nonzero(weights.any(axis=1)))
+
+    @property
+    def evidence(self) -> Floats:
+        """Float64 (F,): 1 is an alarm; streams are ranked by it."""
+        return self._detector.evidence
+
+    def update_many(self, codes: Ints, time_us: Ints, paid: float) -> None:
+        """Take int64 (F, n): a category's place in its profile, `UNSEEN` for others, −1 for missing."""
+        self._detector.update_many(np.where(codes == UNSEEN, _NEW, np.minimum(codes, _OTHER)), time_us, paid)
+
+    def take_alarms(self) -> list[Alarm]:
+        """Alarms since the last call; each stream of them has started over."""
+        return [self._alarm(crossing) for crossing in self._detector.take_crossings()]
+
+    def to_state(self) -> State:
+        """All but the profiles."""
+        return self._detector.to_state()
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
+        self._detector.restore(state)
+
+    def _alarm(self, crossing: Crossing) -> Alarm:
+        profile = self._profiles[crossing.stream]
+        place = int(self._detector.follows[crossing.bet])
+        unseen = place == _NEW
+        baseline = 0.0 if unseen else profile.counts[place] / profile.n
+        up = unseen or crossing.bet % _PER_CATEGORY < len(_UP)
+        return Alarm(
+            stream=crossing.stream,
+            aspect="unseen" if unseen else "category",
+            direction="up" if up else "down",
+            size=crossing.statistic - baseline,
+            evidence=crossing.evidence,
+            onset_us=crossing.onset_us,
+            n=crossing.n,
+            value=crossing.statistic,
+            baseline=baseline,
+            category=None if unseen else profile.categories[place],
+        )
+
+
+def _fill(
+    profile: CategoricalProfile, alpha: float, streams: int, log_factors: Floats, weights: Floats
+) -> None:
+    """The bets of one profile, into (K, J) and (J,)."""
+    if not profile.stationary:
+        return
+    common = len(profile.design_effects)
+    level = tail(alpha, 2 * common + 1, streams)
+    for place, effect in enumerate(profile.design_effects):
+        rate = RateProfile(profile.counts[place], profile.n, effect)
+        bets = rate_bets(rate_bounds(rate, level), effect, _UP, _DOWN)
+        for bet, (unlike, like, _) in enumerate(bets, place * _PER_CATEGORY):
+            log_factors[:, bet] = unlike
+            log_factors[place, bet] = like
+    unseen = _unseen_bets(profile, level) if profile.complete else []
+    for bet, (unlike, like, _) in enumerate(unseen, COMMON * _PER_CATEGORY):
+        log_factors[:, bet] = unlike
+        log_factors[_NEW, bet] = like
+    share = (_COMMON_WEIGHT if unseen else 1.0) if common else 0.0
+    if common:
+        weights[: common * _PER_CATEGORY] = share / (common * _PER_CATEGORY)
+    if unseen:
+        weights[COMMON * _PER_CATEGORY :] = (1 - share) / len(unseen)
+
+
+def _unseen_bets(profile: CategoricalProfile, level: float) -> list[tuple[float, float, int]]:
+    """Against the least bound of the splits: after all of the reference, less is unseen than after a part."""
+    rates = [rate for rate in profile.novelty if rate.n > 0]
+    if not rates:
+        return []
+    bound = min(rate_bounds(rate, level / len(rates))[1] for rate in rates)
+    return rate_bets((0.0, bound), max(rate.design_effect for rate in rates), _UNSEEN, ())

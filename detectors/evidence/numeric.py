@@ -1,0 +1,89 @@
+"""`NumericEvidence`: have numbers moved, widened or narrowed against their reference?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.bets import numeric_table, size_as_ratio, size_in_deviations
+from streamgauge.detectors.evidence.edetector import Crossing, EDetector
+from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.profile import NumericProfile
+
+
+class NumericEvidence:
+    """One stream a profile. `streams` and `alpha` are those of the whole fleet; `paid` the account's balance.
+
+    Profiles that are not stationary, or have one bin, are not watched and not part of the budget.
+
+    >>> from streamgauge.detectors.baseline import numeric_profile
+    >>> rng = np.random.default_rng(1)
+    >>> evidence = NumericEvidence([numeric_profile(rng.normal(size=5000))], streams=1, alpha=0.05)
+    >>> evidence.update_many(rng.normal(1.0, size=(1, 500)), np.arange(500), paid=5e-6)
+    >>> [(a.stream, a.aspect, a.direction, a.onset_us) for a in evidence.take_alarms()]
+    [(0, 'location', 'up', 0)]
+    """
+
+    __slots__ = ("_detector", "_edges", "_signs", "weight")
+
+    def __init__(
+        self, profiles: Sequence[NumericProfile], streams: int, alpha: float, paid: float = 0.0
+    ) -> None:
+        tables = [numeric_table(profile, alpha, streams) for profile in profiles]
+        bins = max((len(profile.counts) for profile in profiles), default=0)
+        bets = len(tables[0].weights) if tables else 0
+        log_factors, statistics = np.zeros((len(tables), bins, bets)), np.zeros((len(tables), bins, 2))
+        weights = np.zeros((len(tables), bets))
+        for row, (table, profile) in enumerate(zip(tables, profiles, strict=True)):
+            log_factors[row, : len(table.log_factors)] = table.log_factors
+            statistics[row, : len(table.statistics)] = table.statistics
+            if profile.stationary and len(profile.counts) > 1:
+                weights[row] = table.weights
+        self._edges = [np.array(profile.edges) for profile in profiles]
+        self._signs = tables[0].signs if tables else np.zeros(0, np.intp)
+        follows = tables[0].follows if tables else np.zeros(0, np.intp)
+        self._detector = EDetector(log_factors, weights, statistics, follows, paid)
+        #: How many streams are watched: their weight in the budget.
+        self.weight = float(np.count_nonzero(weights.any(axis=1)))
+
+    @property
+    def evidence(self) -> Floats:
+        """Float64 (F,): 1 is an alarm; streams are ranked by it."""
+        return self._detector.evidence
+
+    def update_many(self, values: Floats, time_us: Ints, paid: float) -> None:
+        """Take float64 (F, n) in order, NaN for missing, at `time_us` int64 (n,), the account at `paid`."""
+        codes = np.full(values.shape, -1, np.int64)
+        for row, edges in enumerate(self._edges):
+            codes[row] = np.searchsorted(edges, values[row], side="left")
+        codes[~np.isfinite(values)] = -1
+        self.update_codes(codes, time_us, paid)
+
+    def update_codes(self, codes: Ints, time_us: Ints, paid: float) -> None:
+        """The same with bins int64 (F, n), as `FeatureBins.codes` has them."""
+        self._detector.update_many(codes, time_us, paid)
+
+    def take_alarms(self) -> list[Alarm]:
+        """Alarms since the last call; each stream of them has started over."""
+        return [self._alarm(crossing) for crossing in self._detector.take_crossings()]
+
+    def to_state(self) -> State:
+        """All but the profiles."""
+        return self._detector.to_state()
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
+        self._detector.restore(state)
+
+    def _alarm(self, crossing: Crossing) -> Alarm:
+        spread = bool(self._detector.follows[crossing.bet])
+        return Alarm(
+            stream=crossing.stream,
+            aspect="spread" if spread else "location",
+            direction="up" if self._signs[crossing.bet] > 0 else "down",
+            size=size_as_ratio(crossing.statistic) if spread else size_in_deviations(crossing.statistic),
+            evidence=crossing.evidence,
+            onset_us=crossing.onset_us,
+            n=crossing.n,
+        )
