@@ -146,7 +146,8 @@ class BurnRate:
     def finding(self, target: float, min_n: int = 100) -> Finding | None:
         """The gravest burn that goes on, if any.
 
-        `value` is the bad share of the long span with Wilson's interval, which must lie above `limit`;
+        `value` is the bad share of the long span with Wilson's interval, which must lie above `limit`
+        (docs/adr/0005: the observed share alone alarms for nothing where traffic is low);
         `evidence` is the burn rate and `baseline` the share of bad requests that the objective allows.
         Only windows that were given count; the long span must hold `min_n` requests.
         """

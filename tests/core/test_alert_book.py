@@ -151,6 +151,25 @@ def test_a_value_that_leaves_its_interval_by_a_quarter_of_its_distance_from_norm
     assert windows.see(dataclasses.replace(DRIFT, value=0.15, low=0.12, high=0.18)) == ["updated"]
 
 
+@pytest.mark.parametrize(
+    ("told", "now", "moved"),
+    [
+        ({"value": None}, {"value": 0.2}, True),
+        ({"value": 0.2}, {"value": None}, False),
+        ({"value": None}, {"value": None}, False),
+        ({"low": None, "high": None}, {"value": 0.3}, True),
+        ({"baseline": None, "limit": 0.2}, {"value": 0.25}, True),
+        ({"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1}, {"value": 1.2}, False),
+        ({"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1}, {"value": 1.3}, True),
+    ],
+)
+def test_what_is_known_decides_what_a_move_is(told, now, moved):
+    windows = Windows()
+    before = dataclasses.replace(DRIFT, **told)
+    windows.see(before)
+    assert windows.see(dataclasses.replace(before, **now)) == (["updated"] if moved else [])
+
+
 def test_severity_only_rises():
     windows = Windows()
     windows.see(DRIFT)
