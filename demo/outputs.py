@@ -34,7 +34,10 @@ class OutputReader:
 
     def poll(self, within_s: float) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """(topic without its prefix, record), in the order of each partition. Raises `KafkaException`."""
-        for message in self._consumer.consume(500, within_s):
+        first = self._consumer.poll(within_s)
+        if first is None:
+            return
+        for message in [first, *self._consumer.consume(500, 0.0)]:
             if message.error():
                 raise KafkaException(message.error())
             value, name = message.value(), message.topic()
