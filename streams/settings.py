@@ -1,11 +1,13 @@
 """Everything a worker can be told: `STREAMGAUGE_*` in the environment, a `.env` file, or flags."""
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamgauge.clients.connection import Connection
+from streamgauge.schemas.errors import ConfigurationError
 
 
 class WorkerSettings(BaseSettings):
@@ -33,7 +35,7 @@ class WorkerSettings(BaseSettings):
 
     #: `wall`: idle windows close by the clock. `events`: event times alone drive time (replay, demo, tests).
     clock: Literal["wall", "events"] = "wall"
-    output_format: Literal["json", "avro", "confluent"] = "json"
+    output_format: Literal["json", "avro"] = "json"
     commit_interval_s: float = Field(0.3, gt=0, le=5)
     #: After this long without a heartbeat a worker's partitions go to others.
     session_timeout_s: float = Field(30.0, ge=1, le=90)
@@ -68,3 +70,15 @@ class WorkerSettings(BaseSettings):
     def transactional_id(self, partition: int) -> str:
         """The id that fences: whoever opens it last is the only one who can write this partition's state."""
         return f"{self.group}-{partition}"
+
+
+def load_settings(given: Mapping[str, str]) -> WorkerSettings:
+    """Settings from flags and the environment. Raises `ConfigurationError` that names each wrong one."""
+    try:
+        return WorkerSettings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"STREAMGAUGE_{'_'.join(str(at) for at in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigurationError(wrong) from error

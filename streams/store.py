@@ -120,9 +120,9 @@ def refuse_foreign_logs(
     for topic, offset in applied.items():
         if offset >= bounds[topic].end:
             raise ConfigurationError(
-                f"{prefix}{topic}[{partition}] ends at offset {bounds[topic].end}, but state has applied it up "
-                f"to {offset}: the topic was deleted and created again, and new events would be skipped as "
-                f"known. Start afresh with another STREAMGAUGE_TOPIC_PREFIX, or stop all workers, delete the "
+                f"{prefix}{topic}[{partition}] ends at offset {bounds[topic].end}, but state has applied it "
+                f"up to {offset}: the topic was deleted and created again, and new events would be skipped. "
+                f"Start afresh with another STREAMGAUGE_TOPIC_PREFIX, or stop all workers, delete the "
                 f"topic {prefix}{STATE} and the consumer group, and run `streamgauge topics create`"
             )
 

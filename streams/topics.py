@@ -58,7 +58,7 @@ def create_topics(connection: Connection, *, partitions: int, replication: int) 
     if other:
         raise ConfigurationError(
             f"topics exist with other partition counts: {_counts(other)}. All topics must have one count, "
-            f"and it cannot be changed later: create the rest with --partitions {next(iter(other.values()))}, "
+            f"which cannot be changed later: use --partitions {next(iter(other.values()))} for the rest, "
             "or use another STREAMGAUGE_TOPIC_PREFIX"
         )
     new = [

@@ -7,14 +7,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 import uvloop
 
+from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.errors import ConfigurationError
-from streamgauge.schemas.message import INPUTS
+from streamgauge.schemas.message import INPUTS, Output
 from streamgauge.streams.app import build_app, input_topic
 from streamgauge.streams.health import HealthServer
 from streamgauge.streams.logs import configure_logs
@@ -36,18 +38,21 @@ STOP_DEADLINE_S = 25.0
 log = structlog.get_logger("streamgauge.worker")
 
 
-def run_worker(settings: WorkerSettings, core: CoreFactory, encode: Encoder) -> int:
+def run_worker(
+    settings: WorkerSettings, *, core: CoreFactory | None = None, encode: Encoder | None = None
+) -> int:
     """Run until SIGTERM or SIGINT; 0 after a graceful stop with a final commit.
 
     Any failure ends the whole process at once, with 1 (failed), 2 (something is configured wrongly) or 3
     (another worker has taken over): going on could lose events, and what was committed is safe. Raises
-    `ConfigurationError` before anything has started.
+    `ConfigurationError` before anything has started. `core` and `encode` are for tests of the engine alone.
     """
     configure_logs(settings.log_level, settings.log_format)
     partitions = check_topics(describe_topics(settings.connection), settings.topic_prefix)
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
-        uvloop.run(_Worker(settings, core, encode, Path(directory)).run())
+        worker = _Worker(settings, core or _core(settings), encode or _encoder(settings), Path(directory))
+        uvloop.run(worker.run())
     return STOPPED
 
 
@@ -167,6 +172,22 @@ class _Worker:
             uncommitted=self._uncommitted_s() > self._settings.commit_interval_s + 5,
             opening=any(task.core is None for task in tasks),
         )
+
+
+def _core(settings: WorkerSettings) -> CoreFactory:
+    from streamgauge.streams.core.partition import CoreSettings, Partition
+
+    software = f"streamgauge/{version('streamgauge')}"
+    core_settings = CoreSettings(prefix=settings.topic_prefix, clock=settings.clock, software=software)
+    return lambda number, records: Partition.restore(number, core_settings, records)
+
+
+def _encoder(settings: WorkerSettings) -> Encoder:
+    def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
+        value, headers = encode_output(output, settings.output_format)
+        return value, list(headers)
+
+    return encode
 
 
 class StuckError(Exception):

@@ -1,6 +1,6 @@
-"""A core that only counts: exactness of the engine shows in its sums. `python -m tests.counting_core` runs it.
+"""A core that only counts, so that the engine's exactness shows; `python -m tests.counting_core` runs it.
 
-The real core is tested on the same harness elsewhere; this one has no statistics that could hide a lost event.
+The real core is tested on the same harness elsewhere; here no statistics could hide a lost event.
 """
 
 import json
@@ -64,6 +64,7 @@ class CountingCore:
     def tick(self, now_us: int) -> None:
         assert now_us >= self.ticked_us, "time runs backwards"
         self.ticked_us = now_us
+        self._counts["ticks"] += 1
 
     def checkpoint(self) -> Checkpoint:
         pad = "x" * 700_000 if any(b"large" in key for key in self._changed) else ""
@@ -85,4 +86,4 @@ def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker(WorkerSettings(), CountingCore, encode))
+    sys.exit(run_worker(WorkerSettings(), core=CountingCore, encode=encode))

@@ -145,7 +145,7 @@ def wait_until(condition: Callable[[], T], seconds: float, *, every: float = 0.1
 
 
 def read_topic(broker: str, topic: str, *, committed: bool = True) -> "list[confluent_kafka.Message]":
-    """Every record of a topic as of now, by partition and offset; by default those of committed transactions."""
+    """Every record of a topic as of now, by partition and offset; by default only committed ones."""
     consumer = Consumer(
         {
             "bootstrap.servers": broker,

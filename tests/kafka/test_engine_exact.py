@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, STATE
 from tests.counting_core import APPLIED
 from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+from tests.kafka_broker import JarBroker
 
 pytestmark = pytest.mark.kafka
 
@@ -114,3 +115,63 @@ def test_two_workers_count_every_event_once(
     traffic = Traffic(broker, prefix).start()
     assert_exact(broker, prefix, traffic)
     assert [worker.stop() for worker in two_workers] == [0, 0]
+
+
+def test_a_worker_that_is_killed_takes_no_event_with_it(
+    broker: str, prefix: str, tmp_path: Path, two_workers: list[WorkerProcess]
+) -> None:
+    wait_until(lambda: both_own_partitions(two_workers), 60)
+    traffic = Traffic(broker, prefix).start()
+    wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+    two_workers[0].kill()
+    wait_until(lambda: traffic.sent > EVENTS * 2 // 3, 60)
+    with WorkerProcess(broker, prefix, tmp_path / "worker-2.log"):
+        assert_exact(broker, prefix, traffic)
+    assert two_workers[1].exit_code is None
+
+
+def test_a_worker_stopped_for_longer_than_its_session_cannot_overwrite_its_successor(
+    broker: str, prefix: str, tmp_path: Path, two_workers: list[WorkerProcess]
+) -> None:
+    wait_until(lambda: both_own_partitions(two_workers), 60)
+    traffic = Traffic(broker, prefix, per_second=2_500).start()
+    wait_until(lambda: traffic.sent > EVENTS // 4, 60)
+    two_workers[0].pause()
+    survivor = two_workers[1]
+    wait_until(lambda: 'streamgauge_partitions{state="open"} 4.0' in survivor.health("/metrics")[1], 60)
+    committed = sum(n for n, _ in committed_totals(broker, prefix).values())
+    wait_until(
+        lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) > committed, 30, every=0.5
+    )
+    two_workers[0].cont()
+    assert two_workers[0].wait(30) == 3, two_workers[0].logs[-2000:]
+    with WorkerProcess(broker, prefix, tmp_path / "worker-2.log"):
+        assert_exact(broker, prefix, traffic)
+    assert survivor.exit_code is None
+
+
+def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
+    restartable_broker: JarBroker, prefix: str, tmp_path: Path
+) -> None:
+    broker = restartable_broker.bootstrap_servers
+    create_topics(broker, prefix)
+    with WorkerProcess(broker, prefix, tmp_path / "worker.log") as worker:
+        wait_until(lambda: worker.health("/readyz")[0] == 200, 60)
+        traffic = Traffic(broker, prefix, per_second=2_500).start()
+        wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+        restartable_broker.kill()
+        restartable_broker.start()
+        assert_exact(broker, prefix, traffic, seconds=90)
+        assert worker.exit_code is None, worker.logs[-3000:]
+
+
+def test_a_graceful_stop_commits_what_was_applied(broker: str, prefix: str, tmp_path: Path) -> None:
+    create_topics(broker, prefix)
+    rarely = {"STREAMGAUGE_COMMIT_INTERVAL_S": "5"}
+    with WorkerProcess(broker, prefix, tmp_path / "worker.log", environment=rarely) as worker:
+        wait_until(lambda: worker.health("/readyz")[0] == 200, 60)
+        traffic = Traffic(broker, prefix, events=500).start()
+        traffic.join()
+        wait_until(lambda: 'outcome="applied"} 500.0' in worker.health("/metrics")[1], 30)
+        assert worker.stop() == 0
+    assert committed_totals(broker, prefix) == traffic.totals
