@@ -34,23 +34,28 @@ class RequestEvent(StrEnum):
 IN_FLIGHT = (RequestState.REQUESTED, RequestState.ACCEPTED, RequestState.STARTED)
 REPORTS = ("accepted", "started", "succeeded", "failed", "declined")
 
-_COLUMNS = tuple(RequestState)
-
-
-def _row(*cells: str) -> dict[RequestState, RequestState]:
-    return {state: RequestState(cell) for state, cell in zip(_COLUMNS, cells, strict=True) if cell}
-
-
-#: Event × state → the next state; empty: refused. The same again is no news, but a sign of life.
-#: A job may answer late, or without having said that it accepted; it cannot take back an ending.
+_E = RequestEvent
+_TABLE = (
+    # event, from any of these states, to
+    (_E.ACCEPTED, "requested accepted unanswered", "accepted"),
+    (_E.ACCEPTED, "started", "started"),
+    (_E.STARTED, "requested accepted started unanswered", "started"),
+    (_E.SUCCEEDED, "requested accepted started unanswered succeeded", "succeeded"),
+    (_E.FAILED, "requested accepted started unanswered failed", "failed"),
+    (_E.DECLINED, "requested accepted unanswered declined", "declined"),
+    (_E.ASK, "none succeeded failed declined unanswered", "requested"),
+    (_E.REHEARSE, "none succeeded failed declined unanswered", "none"),
+    (_E.OVERDUE, "requested accepted started", "requested"),
+    (_E.GIVE_UP, "requested accepted started", "unanswered"),
+)
+#: Event × state → the next state; what is missing is refused. The same again is no news, but a sign of life;
+#: a job may answer late, or without having said that it accepted; it cannot take back an ending.
 TRANSITIONS: Mapping[RequestEvent, Mapping[RequestState, RequestState]] = {
-    RequestEvent.ACCEPTED: _row("", "accepted", "accepted", "started", "", "", "", "accepted"),
-    RequestEvent.STARTED: _row("", "started", "started", "started", "", "", "", "started"),
-    RequestEvent.SUCCEEDED: _row("", *["succeeded"] * 4, "", "", "succeeded"),
-    RequestEvent.FAILED: _row("", "failed", "failed", "failed", "", "failed", "", "failed"),
-    RequestEvent.DECLINED: _row("", "declined", "declined", "", "", "", "declined", "declined"),
-    RequestEvent.ASK: _row("requested", "", "", "", *["requested"] * 4),
-    RequestEvent.REHEARSE: _row("none", "", "", "", *["none"] * 4),
-    RequestEvent.OVERDUE: _row("", "requested", "requested", "requested", "", "", "", ""),
-    RequestEvent.GIVE_UP: _row("", "unanswered", "unanswered", "unanswered", "", "", "", ""),
+    event: {
+        RequestState(state): RequestState(following)
+        for row_event, states, following in _TABLE
+        if row_event is event
+        for state in states.split()
+    }
+    for event in RequestEvent
 }

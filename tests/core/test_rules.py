@@ -195,11 +195,11 @@ def test_a_burn_rate_agrees_with_the_plain_definition_forgets_and_restores(updat
 @pytest.mark.slow
 @pytest.mark.parametrize("target", [0.95, 0.99, 0.999])
 def test_a_service_exactly_at_its_objective_seldom_alerts(target):
-    """100 months of 8,640 windows with 1 to 100 requests each: at most one in twenty has an alarm."""
+    """100 weeks of 2,000 windows with 1 to 100 requests each: at most one in twenty has an alarm."""
     rng = np.random.default_rng(7)
     alarmed = 0
-    for month in range(100):
-        n = rng.poisson((1, 3, 10, 100)[month % 4], 2_000)
+    for week in range(100):
+        n = rng.poisson((1, 3, 10, 100)[week % 4], 2_000)
         bad = rng.binomial(n, 1 - target)
         burn = BurnRate("failure_rate", "failure_rate", WINDOW)
         for i, (requests, failed) in enumerate(zip(n.tolist(), bad.tolist(), strict=True)):
