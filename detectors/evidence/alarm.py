@@ -11,7 +11,8 @@ class Alarm:
     """Stream number `stream` has changed since about `onset_us`; `n` of its events since tell so.
 
     `size` is in reference standard deviations for a location (at most some 2.8, the outermost bin), a ratio
-    of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`. `evidence` is the mean of R when it reached 1. `category` names a category.
+    of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`.
+    `evidence` is the mean of R when it reached 1. `category` names a category.
     """
 
     stream: int

@@ -34,7 +34,7 @@ class CategoricalEvidence:
     >>> evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
     >>> evidence.update_many(np.array([[0, 0, 0, 0, 1] * 100]), np.arange(500), paid=5e-6)
     >>> [(a.aspect, a.category, a.direction, a.value, a.baseline) for a in evidence.take_alarms()]
-    [('category', 'a', 'up', 0.8, 0.25)]
+    [('category', 'b', 'up', 0.8, 0.5)]
     """
 
     __slots__ = ("_detector", "_profiles", "weight")
