@@ -1,6 +1,7 @@
 """The documentation is true: links lead somewhere, examples are valid, commands exist, tables match code."""
 
 import ast
+import dataclasses
 import importlib
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge import AlertSubscription, RetrainRequests
 from streamgauge.cli.main import build_parser
 from streamgauge.cli.monitors import check
 from streamgauge.schemas.decode import decode_messages
@@ -26,6 +28,7 @@ NOT_RUN = {
     "docker": "needs a container engine, which the tests do not have",
     "git clone": "this checkout is one",
     "cd": "no effect outside its shell",
+    "export": "no effect outside its shell",
     "pip install": "what it installs is tested from the wheel, in tests/packaging",
 }
 
@@ -112,12 +115,30 @@ def test_commands_exist_and_take_these_arguments(text):
 
 
 @pytest.mark.parametrize("text", blocks("python"))
-def test_python_examples_use_names_and_arguments_that_exist(text):
-    for node in ast.walk(ast.parse(text)):
+def test_python_examples_use_names_that_exist_and_run(text, monkeypatch):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("streamgauge"):
             module = importlib.import_module(node.module)
             for alias in node.names:
                 assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+    subscribed = [kind for name, kind in SUBSCRIPTIONS.items() if name in text]
+    for kind in subscribed:  # they wait for events for ever, so only what they call is checked
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                owner = {"alerts": kind, "requests": kind, "alert": kind.event, "request": kind.event}
+                if node.value.id in owner:
+                    assert hasattr(owner[node.value.id], node.attr) or node.attr in fields_of(kind), node.attr
+    if not subscribed:
+        monkeypatch.setenv("STREAMGAUGE_DISABLED", "1")  # everything but the sending
+        exec(compile(tree, "example", "exec"), {})
+
+
+SUBSCRIPTIONS = {"AlertSubscription": AlertSubscription, "RetrainRequests": RetrainRequests}
+
+
+def fields_of(subscription):
+    return {field.name for field in dataclasses.fields(subscription.event)}
 
 
 def table(page, heading):
