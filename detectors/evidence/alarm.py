@@ -12,7 +12,8 @@ class Alarm:
 
     `size` is in reference standard deviations for a location (at most some 2.8, the outermost bin), a ratio
     of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`.
-    `evidence` is the mean of R when it reached 1. `category` names a category.
+    `evidence` is the mean of R when it reached 1. `category` names a category; `groups` are
+    the codes of a pair, the one with the higher rate first.
     """
 
     stream: int
@@ -25,3 +26,4 @@ class Alarm:
     value: float | None = None
     baseline: float | None = None
     category: str | None = None
+    groups: tuple[int, int] | None = None

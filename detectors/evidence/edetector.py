@@ -123,6 +123,12 @@ class EDetector:
             setattr(self, "_" + name, theirs)
         self._crossings = [Crossing(*fields) for fields in state["crossings"]]
 
+    def adopt(self, other: "EDetector") -> None:
+        """The first streams go on from `other`, a detector of fewer streams with the same bets."""
+        for name in _ARRAYS:
+            getattr(self, "_" + name)[: len(other.weights)] = getattr(other, "_" + name)
+        self._crossings = list(other._crossings)
+
     def _take(self, codes: Ints, time_us: Ints, paid: float) -> None:
         streams, bins = self._partial.shape
         n = codes.shape[1]
