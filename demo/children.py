@@ -44,6 +44,7 @@ class Child:
                 stdout=subprocess.PIPE if piped else stderr,
                 stderr=stderr,
                 env=dict(environ),
+                cwd=log.parent,  # not where the user is: a .env there speaks of another cluster
                 start_new_session=True,
                 text=True,
             )
