@@ -12,10 +12,11 @@ import numpy as np
 
 from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.ids import identities
+from streamgauge.schemas.limits import DEFAULT
 from streamgauge.schemas.rows import GroundTruthRow, PredictionRow, Value
 
-#: Rows with more different keys than this don't share a batch: columns times rows is memory.
-MAX_COLUMNS = 1_000
+#: Rows with more different keys than one event may have don't share a batch: columns times rows is memory.
+MAX_COLUMNS = DEFAULT.features + DEFAULT.groups + DEFAULT.segments + DEFAULT.classes
 
 Row = TypeVar("Row", PredictionRow, GroundTruthRow)
 Batch = TypeVar("Batch", PredictionBatch, GroundTruthBatch)

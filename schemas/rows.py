@@ -1,6 +1,7 @@
 """Single events as light rows, checked while they are read: the same rules for JSON and for Avro."""
 
 from functools import cache
+from sys import float_info
 from typing import Annotated, Any
 
 import msgspec
@@ -84,6 +85,8 @@ def _read(frame: Frame, name: str, limits: Limits) -> Any:
             return msgspec.convert(frame.data, _types(limits)[name])
         row = _decoders(limits)[name].decode(frame.body)
     except msgspec.ValidationError as error:
+        if frame.writer is None and frame.data is None:
+            check_depth(frame.body, limits.json_depth)
         raise _refusal(str(error)) from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         parse_json(frame.body, limits)  # says it better: too deep, NaN, infinity
@@ -130,7 +133,7 @@ def _types(limits: Limits) -> dict[str, type]:
     prediction: list[Any] = [
         *identifying,
         ("version", Name, ""),
-        ("latency_ms", Annotated[float, Meta(ge=0)] | None, None),
+        ("latency_ms", Annotated[float, Meta(ge=0, le=float_info.max)] | None, None),
         ("prediction", anything, None),
         ("score", Share | None, None),
         ("scores", mapping(Share, limits.classes), None),
