@@ -17,5 +17,4 @@ class AlertSubscription(Subscription[Alert]):
     """
 
     topic = ALERTS
-    schema = "alert"
     event = Alert

@@ -9,5 +9,4 @@ class MetricSubscription(Subscription[Metric]):
     """Every value of every window, and its restatements; see `Subscription` for the arguments."""
 
     topic = METRICS
-    schema = "metric"
     event = Metric

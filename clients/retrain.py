@@ -49,7 +49,6 @@ class RetrainRequests(Subscription[RetrainRequest]):
     """
 
     topic = RETRAIN_REQUESTS
-    schema = "retrain_request"
     event = RetrainRequest
 
     def __init__(
@@ -141,5 +140,4 @@ class RetrainStatuses(Subscription[Answer]):
     """What training jobs answer; see `Subscription` for the arguments."""
 
     topic = RETRAIN_STATUS
-    schema = "retrain_status"
     event = Answer

@@ -13,16 +13,16 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Event, Position
 from streamgauge.clients.offsets import OffsetTracker
+from streamgauge.schemas.encode import decode_output
 from streamgauge.schemas.errors import BadEvent, ConfigurationError, StreamgaugeError
-from streamgauge.schemas.framing import unwrap
-from streamgauge.schemas.limits import DEFAULT
-from streamgauge.schemas.records import read_record
 
 LOG = logging.getLogger("streamgauge.clients")
 E = TypeVar("E", bound=Event)
 
 #: Between two looks at Kafka an interrupt is noticed.
 _POLL_S = 0.2
+#: How long Kafka may take to say what it has.
+ANSWER_S = 10.0
 #: Events done within this process whose redelivery is recognised.
 _REMEMBERED = 100_000
 
@@ -43,7 +43,6 @@ class Subscription(Generic[E]):
     """
 
     topic: ClassVar[str]
-    schema: ClassVar[str]
     event: type[E]
 
     def __init__(
@@ -158,14 +157,16 @@ class Subscription(Generic[E]):
         for partition in partitions:
             offset = OFFSET_BEGINNING
             if start == "latest":  # where the end is now, not where it is once fetching has begun
-                _, offset = self._consumer.get_watermark_offsets(TopicPartition(self._name, partition), 10)
+                _, offset = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._name, partition), ANSWER_S
+                )
             assigned.append(TopicPartition(self._name, partition, offset))
         self._assigned = set(partitions)
         self._consumer.assign(assigned)
 
     def _partitions(self) -> list[int]:
         try:
-            metadata = self._consumer.list_topics(self._name, timeout=10).topics[self._name]
+            metadata = self._consumer.list_topics(self._name, timeout=ANSWER_S).topics[self._name]
         except KafkaException as error:
             raise StreamgaugeError(f"Kafka does not answer: {error.args[0].str()}") from error
         if metadata.error is not None:
@@ -178,8 +179,7 @@ class Subscription(Generic[E]):
     def _read(self, record: Any, position: Position) -> E | None:
         headers = tuple((name, value or b"") for name, value in record.headers() or ())
         try:
-            frame = unwrap(record.value(), headers, DEFAULT)
-            return self.event.from_record(read_record(frame, DEFAULT, self.schema), position)
+            return self.event.from_record(decode_output(record.value(), headers), position)
         except BadEvent as error:
             LOG.warning(
                 "streamgauge: %s[%d]@%d cannot be read and is passed over: %s", *position, error.detail
