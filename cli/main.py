@@ -62,7 +62,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version
 
-        parser.exit(DONE, f"streamgauge {version('streamgauge')}\n")
+        print(f"streamgauge {version('streamgauge')}")
+        parser.exit(DONE)
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:

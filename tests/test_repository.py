@@ -86,6 +86,43 @@ def test_pins_are_hashed_name_no_host_and_satisfy_the_project():
             )
 
 
+def test_what_is_imported_is_declared():
+    """A package that only comes along with another goes away with that other's next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    base, worker = project["dependencies"], [*project["dependencies"], *extras["worker"], *extras["demo"]]
+    for folder in CODE:
+        declared = {
+            Requirement(line).name.replace("-", "_") for line in (base if folder == "clients" else worker)
+        }
+        for path in (ROOT / folder).rglob("*.py"):
+            for module in imported(path) - set(sys.stdlib_module_names) - {"streamgauge"}:
+                needed = DISTRIBUTIONS.get(module, module)
+                assert needed in declared, (
+                    f"{relative(path)} imports {module}: declare {needed} in pyproject.toml"
+                )
+
+
+#: Modules whose distribution has another name.
+DISTRIBUTIONS = {
+    "faust": "faust_streaming",
+    "yaml": "pyyaml",
+    "dotenv": "python_dotenv",
+    "mode": "faust_streaming",
+}
+
+
+def imported(path):
+    """Top-level names of all modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
 def test_the_version_has_its_entry_in_the_changelog():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     headings = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text())
