@@ -64,6 +64,10 @@ class Fault:
         """The monitor that must open an alert because of it."""
         return MONITORS[self.kind]
 
+    def reaches(self, monitor: str) -> bool:
+        """Whether it can be the cause of an alert of `monitor`: slow answers change nothing but latency."""
+        return (monitor == MONITORS["latency"]) == (self.kind == "latency")
+
     def active(self, time_us: int, slack_us: int = 0) -> bool:
         """Whether it lasts at `time_us`, or ended no longer than `slack_us` before."""
         return self.start_us <= time_us < self.end_us + slack_us

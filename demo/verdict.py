@@ -75,8 +75,8 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
     """The verdict over the events of the alerts topic, in their order.
 
     A fault is caught by the first alert of its monitor and model that opens while it lasts or within
-    `SLACK_US` after. Every other alert of a model that had a fault at that time is its consequence; if there
-    were two, of the one that began last. What remains had no cause.
+    `SLACK_US` after. Another alert of a model that had a fault which reaches its monitor at that time is a
+    consequence of it; if there were two, of the one that began last. What remains had no cause.
 
     >>> judge((), []).passed()
     True
@@ -92,7 +92,13 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
     consequences: dict[Fault, list[Alert]] = {fault: [] for fault in faults}
     causeless = []
     for alert in sorted(episodes.values(), key=_opened_us):
-        causes = [f for f in faults if f.model == alert["model"] and f.active(_opened_us(alert), SLACK_US)]
+        causes = [
+            fault
+            for fault in faults
+            if fault.model == alert["model"]
+            and fault.reaches(alert["monitor"])
+            and fault.active(_opened_us(alert), SLACK_US)
+        ]
         awaiting = [f for f in causes if f.monitor == alert["monitor"] and f not in catches]
         if awaiting:
             catches[awaiting[0]] = alert

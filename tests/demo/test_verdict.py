@@ -74,6 +74,16 @@ def test_two_faults_of_one_model_each_take_the_alert_of_their_monitor() -> None:
     assert verdict.causeless == ()
 
 
+def test_slow_answers_explain_no_alert_but_latency() -> None:
+    verdict = judge(
+        [_fault("group", "credit", 60, 100), _fault("latency", "credit", 70, 100)],
+        [_alert("concept_drift", "credit", 75)],
+    )
+    assert [len(caught.consequences) for caught in verdict.faults] == [1, 0]
+    verdict = judge([_fault("latency", "credit", 70, 100)], [_alert("concept_drift", "credit", 75)])
+    assert len(verdict.causeless) == 1
+
+
 def test_updates_of_an_alert_are_not_more_alerts() -> None:
     events = [_alert("latency", "credit", 69, state) for state in ("opened", "updated", "resolved")]
     verdict = judge([_fault("latency", "credit", 60, 90)], events)
