@@ -108,6 +108,15 @@ class WorkerProcess:
         except urllib.error.URLError:
             return 0, ""
 
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Until every assigned partition is restored; fails at once, with the log, if the process ends."""
+
+        def ready() -> bool:
+            assert self.exit_code is None, self.logs[-4000:]
+            return self.health("/readyz")[0] == 200
+
+        wait_until(ready, seconds, saying="the worker is ready")
+
     @property
     def _running(self) -> "subprocess.Popen[bytes]":
         assert self._process is not None, "start it first"
@@ -154,6 +163,7 @@ def read_topic(broker: str, topic: str, *, committed: bool = True) -> "list[conf
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 10,
+            "log_level": 2,
         }
     )
     try:

@@ -31,6 +31,7 @@ class Traffic:
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
+                "log_level": 2,
             }
         )
         self._prefix = prefix
@@ -156,7 +157,7 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
     broker = restartable_broker.bootstrap_servers
     create_topics(broker, prefix)
     with WorkerProcess(broker, prefix, tmp_path / "worker.log") as worker:
-        wait_until(lambda: worker.health("/readyz")[0] == 200, 60)
+        worker.wait_ready()
         traffic = Traffic(broker, prefix, per_second=2_500).start()
         wait_until(lambda: traffic.sent > EVENTS // 3, 60)
         restartable_broker.kill()
@@ -169,7 +170,7 @@ def test_a_graceful_stop_commits_what_was_applied(broker: str, prefix: str, tmp_
     create_topics(broker, prefix)
     rarely = {"STREAMGAUGE_COMMIT_INTERVAL_S": "5"}
     with WorkerProcess(broker, prefix, tmp_path / "worker.log", environment=rarely) as worker:
-        wait_until(lambda: worker.health("/readyz")[0] == 200, 60)
+        worker.wait_ready()
         traffic = Traffic(broker, prefix, events=500).start()
         traffic.join()
         wait_until(lambda: 'outcome="applied"} 500.0' in worker.health("/metrics")[1], 30)

@@ -1,0 +1,272 @@
+"""The engine's pure parts: records of state, ticks, the watchdog's judgement, topics, settings, health."""
+
+import json
+import struct
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.errors import ConfigurationError, StateError
+from streamgauge.schemas.message import INPUTS, STATE, TOPICS
+from streamgauge.streams.app import build_app
+from streamgauge.streams.group_metadata import group_metadata
+from streamgauge.streams.health import HealthServer
+from streamgauge.streams.membership import Probe, Reach
+from streamgauge.streams.records import StateRecord, StateRecords
+from streamgauge.streams.settings import WorkerSettings, load_settings
+from streamgauge.streams.store import LogBounds, refuse_foreign_logs
+from streamgauge.streams.telemetry import Outcomes, Telemetry
+from streamgauge.streams.ticks import tick_time
+from streamgauge.streams.topics import TopicState, check_topics, topic_config
+from streamgauge.streams.watchdog import Judge, Observation
+
+keys = st.sampled_from([b"a", b"b", b"model/credit", b"\x00applied"])
+changes = st.lists(st.tuples(keys, st.none() | st.binary(max_size=40)), max_size=12)
+
+
+def compacted(log: list[StateRecord]) -> list[StateRecord]:
+    """What a broker's compaction may leave of a log: the last record of each key, in order."""
+    last = {record.key: index for index, record in enumerate(log)}
+    return [record for index, record in enumerate(log) if last[record.key] == index]
+
+
+@given(transactions=st.lists(changes, max_size=6), chunk=st.integers(1, 16))
+def test_what_was_written_is_restored_whatever_compaction_took(
+    transactions: list[list[tuple[bytes, bytes | None]]], chunk: int
+) -> None:
+    writer = StateRecords(max_value_bytes=chunk)
+    log: list[StateRecord] = []
+    expected: dict[bytes, bytes] = {}
+    for transaction in transactions:
+        log += writer.write(transaction)
+        for key, value in transaction:
+            if value is None:
+                expected.pop(key, None)
+            else:
+                expected[key] = value
+    for survivors in (log, compacted(log)):
+        reader = StateRecords(max_value_bytes=chunk)
+        for record in survivors:
+            reader.read(record.key, record.value, record.headers)
+        assert dict(reader.snapshots()) == expected
+    live = [record for record in compacted(log) if record.value is not None]
+    assert len(live) == sum(max(1, -(-len(value) // chunk)) for value in expected.values())
+
+
+def test_a_snapshot_that_lacks_a_part_is_refused() -> None:
+    reader = StateRecords()
+    reader.read(b"a", b"first", [("parts", b"2")])
+    with pytest.raises(StateError, match="part"):
+        list(reader.snapshots())
+
+
+def test_a_small_snapshot_is_stored_as_it_is() -> None:
+    assert list(StateRecords().write([(b"a", b"value")])) == [StateRecord(b"a", b"value")]
+
+
+REACHED = Reach(position=10, delivered=8, highwater=10, polled_us=2_000)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "applied", "expected"),
+    [
+        (REACHED, Reach(5, 4, 5, 1_500), {"p": 8, "g": 4}, 1_500),  # the older poll counts
+        (REACHED, Reach(0, -1, 0, 3_000), {"p": 8}, 2_000),  # an input that never had an event
+        (REACHED, None, {"p": 8, "g": 4}, None),  # not polled yet
+        (REACHED, Reach(5, 4, 6, 3_000), {"p": 8, "g": 4}, None),  # the log goes on
+        (REACHED, Reach(5, 4, 5, 3_000), {"p": 7, "g": 4}, None),  # delivered, not applied
+    ],
+)
+def test_a_tick_comes_only_where_everything_before_it_was_applied(
+    predictions: Reach, labels: Reach | None, applied: dict[str, int], expected: int | None
+) -> None:
+    reaches = {("p", 3): predictions} | ({("g", 3): labels} if labels else {})
+    assert tick_time(reaches, applied, ["p", "g"], 3) == expected
+
+
+NOW = 1_000_000_000_000
+
+
+def observation(
+    *reaches: Reach, generation: int = 3, uncommitted: bool = False, opening: bool = False, ago_us: int = 0
+) -> Observation:
+    at = {("p", number): reach for number, reach in enumerate(reaches)}
+    return Observation(Probe(generation, at), NOW + ago_us, uncommitted=uncommitted, opening=opening)
+
+
+def seconds_until_verdict(observations: Iterator[Observation]) -> tuple[int, str] | None:
+    judge = Judge()
+    for second, one in enumerate(observations, 1):
+        verdict = judge.observe(one)
+        if verdict:
+            return second, verdict
+    return None
+
+
+IDLE = Reach(position=5, delivered=4, highwater=5, polled_us=NOW)
+STUCK = Reach(position=5, delivered=4, highwater=9, polled_us=NOW)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (observation(generation=-1), (61, "no place in the consumer group for 60 s")),
+        (observation(STUCK), (62, "messages wait and none is read for 60 s")),
+        (observation(IDLE, uncommitted=True), (61, "changes are not committed for 60 s")),
+        (observation(IDLE, ago_us=6_000_000), (121, "the brokers are not polled for 120 s")),
+        (Observation(None, NOW, False, False), (61, "the consumer does not answer for 60 s")),
+        (observation(IDLE), None),
+        (observation(), None),  # an empty assignment with a valid generation is healthy
+        (observation(STUCK, opening=True), None),  # restoring holds reading back, within its own deadlines
+    ],
+)
+def test_the_watchdog_ends_a_worker_that_does_nothing(
+    seen: Observation, expected: tuple[int, str] | None
+) -> None:
+    assert seconds_until_verdict(iter([seen] * 200)) == expected
+
+
+def test_the_watchdog_forgets_a_trouble_that_passed() -> None:
+    trouble, fine = observation(generation=-1), observation(IDLE)
+    assert seconds_until_verdict(iter(([trouble] * 50 + [fine]) * 4)) is None
+
+
+def test_lag_that_shrinks_is_progress() -> None:
+    moving = (observation(Reach(n, n, 1_000, NOW)) for n in range(300))
+    assert seconds_until_verdict(moving) is None
+
+
+def test_a_foreign_member_in_the_group_ends_the_worker_at_once() -> None:
+    refused = Observation(Probe(3, {}, "InconsistentGroupProtocolError()"), NOW, False, False)
+    verdict = Judge().observe(refused)
+    assert verdict is not None
+    assert "InconsistentGroupProtocolError" in verdict
+
+
+def states(**partitions: int) -> list[TopicState]:
+    return [TopicState(f"x.{name}", partitions.get(name.replace("-", "_"), 4), {}) for name in TOPICS]
+
+
+@pytest.mark.parametrize(
+    ("topics", "words"),
+    [
+        (states(alerts=0), ["x.alerts", "streamgauge topics create"]),
+        (states(alerts=2), ["x.alerts 2", "--partitions 4"]),
+        ([TopicState("x.state", 4, {"cleanup.policy": "delete"})], ["cleanup.policy=compact"]),
+        ([TopicState("x.predictions", 4, {"message.timestamp.type": "CreateTime"})], ["LogAppendTime"]),
+        ([TopicState("x.metrics", 4, {"max.message.bytes": "1048588"})], ["max.message.bytes", "2097152"]),
+    ],
+)
+def test_topics_on_which_nothing_should_start_are_refused_with_what_to_do(
+    topics: list[TopicState], words: list[str]
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        check_topics(topics, prefix="x.")
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_good_topics_are_accepted() -> None:
+    good = [TopicState(f"x.{name}", 8, topic_config(name)) for name in TOPICS]
+    assert check_topics(good, prefix="x.") == 8
+    assert all(topic_config(name)["message.timestamp.type"] == "LogAppendTime" for name in INPUTS)
+    assert topic_config(STATE)["cleanup.policy"] == "compact"
+
+
+def test_state_ahead_of_its_input_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="deleted and created again"):
+        refuse_foreign_logs({"predictions": 10}, {"predictions": LogBounds(0, 10)}, prefix="x.", partition=1)
+
+
+def test_group_metadata_has_librdkafkas_form() -> None:
+    expected = b"CGMDv2:" + struct.pack("<i", 12) + b"x.worker\0faust-1234\0\x01"
+    assert group_metadata("x.worker", 12, "faust-1234") == expected
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGAUGE_COMMIT_INTERVAL_S", "soon")
+    with pytest.raises(ConfigurationError, match="STREAMGAUGE_COMMIT_INTERVAL_S"):
+        load_settings({})
+
+
+def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGAUGE_TOPIC_PREFIX", "env.")
+    assert load_settings({}).topic_prefix == "env."
+    assert load_settings({"topic_prefix": "flag."}).topic_prefix == "flag."
+
+
+def test_the_password_is_in_no_representation() -> None:
+    settings = WorkerSettings(sasl_username="me", sasl_password="hush", topic_prefix="x.")  # type: ignore[arg-type]
+    assert "hush" not in repr(settings)
+    assert settings.connection.librdkafka()["sasl.password"] == "hush"
+
+
+@pytest.mark.parametrize(
+    ("given", "protocol"), [({}, None), ({"sasl_username": "me", "sasl_password": "hush"}, "SASL_PLAINTEXT")]
+)
+def test_both_kafka_clients_get_the_same_credentials(
+    given: dict[str, str], protocol: str | None, tmp_path: object
+) -> None:
+    settings = WorkerSettings(bootstrap_servers="a:1,b:2", **given)  # type: ignore[arg-type]
+    app = build_app(settings, tmp_path)  # type: ignore[arg-type]
+    credentials = app.conf.broker_credentials
+    assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
+    if protocol is None:
+        assert credentials is None
+    else:
+        assert credentials.protocol.value == protocol == settings.connection.protocol
+        assert (credentials.username, credentials.password) == ("me", "hush")
+        assert credentials.mechanism.value == settings.connection.mechanism
+
+
+def test_outcomes_never_fall_when_partitions_come_and_go() -> None:
+    outcomes = Outcomes()
+    outcomes.update({0: {"applied": 5}, 1: {"applied": 3}})
+    outcomes.update({1: {"applied": 4}})
+    assert outcomes.totals["applied"] == 9
+    outcomes.update({0: {"applied": 1}, 1: {"applied": 4}})
+    assert outcomes.totals["applied"] == 10
+    outcomes.update({0: {"applied": 0}, 1: {"applied": 4}})  # moved away and back between two looks
+    assert outcomes.totals["applied"] == 10
+
+
+def fetch(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_readiness_is_apart_from_health() -> None:
+    ready = json.loads("[false]")
+    server = HealthServer("127.0.0.1", 0, Telemetry().registry, lambda: ready[0])
+    try:
+        assert fetch(server.port, "/healthz")[0] == 200
+        assert fetch(server.port, "/readyz")[0] == 503
+        ready[0] = True
+        assert fetch(server.port, "/readyz")[0] == 200
+        assert "streamgauge_commit_seconds_bucket" in fetch(server.port, "/metrics")[1]
+        assert fetch(server.port, "/")[0] == 404
+    finally:
+        server.close()
+
+
+def test_the_health_server_frees_its_port() -> None:
+    server = HealthServer("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    port = server.port
+    server.close()
+    HealthServer("127.0.0.1", port, CollectorRegistry(), lambda: True).close()
+
+
+def test_every_topic_name_carries_the_prefix() -> None:
+    connection = Connection("localhost:9092", prefix="x.")
+    assert WorkerSettings(topic_prefix="x.").group.startswith("x.")
+    assert {connection.topic(name) for name in TOPICS} == {f"x.{name}" for name in TOPICS}
