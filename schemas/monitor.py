@@ -4,6 +4,7 @@ Durations are held in microseconds and read from texts like ``5m``.
 """
 
 import hashlib
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -110,7 +111,7 @@ class MonitorDefinition(_Document):
         """The rule of a monitor by name; the default one if the definition does not mention it."""
         return self.monitors.get(monitor, _DEFAULT_RULE)
 
-    @property
+    @cached_property
     def definition_id(self) -> str:
         """``sha256:`` and the hash of the canonical JSON: outputs carry it.
 

@@ -128,7 +128,7 @@ class BaselineProfile:
                 features={name: _known(value) for name, value in document["features"].items()},
                 prediction=_feature(document["prediction"]),
                 score=score,
-                errors=_errors(document["errors"]),
+                errors=errors_of(document["errors"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a baseline profile: {error!r}") from error
@@ -168,7 +168,8 @@ def _feature(document: Mapping[str, Any] | None) -> FeatureProfile | None:
     return None if document is None else _known(document)
 
 
-def _errors(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
+def errors_of(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
+    """A reference of errors from its plain form. Raises KeyError, TypeError or ValueError for anything else."""
     if document is None or "kind" not in document:
         return None if document is None else _rate(document)
     profile = _known(document)

@@ -32,6 +32,7 @@ _WAITING: dict[str, tuple[str, Any]] = {
     "offset": ("<i8", 0),
     "live": ("|b1", True),
 }
+_LABEL = ("label", "revision", "retracted")
 _COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
            "superseded", "retracted")  # fmt: skip
 
@@ -120,11 +121,7 @@ class LabelJoin:
         if has.any():
             source = sibling[has]
             # the label's own time is not kept with the row; the sibling met it within ttl
-            parts.append(
-                self._assign(
-                    rows[has], *(table.column(c)[source] for c in ("label", "revision", "retracted"))
-                )
-            )
+            parts.append(self._assign(rows[has], *(table.column(c)[source] for c in _LABEL)))
         if len(waiting) and self.counts["waiting"]:
             found = waiting.find(ids)
             ok = (found >= 0) & ~has
@@ -135,8 +132,8 @@ class LabelJoin:
             if ok.any():
                 source = found[ok]
                 lag = waiting.column("time")[source] - table.column("time")[rows[ok]]
-                columns = (waiting.column(c)[source] for c in ("label", "revision", "retracted"))
-                parts.append(self._assign(rows[ok], *columns, lag))
+                columns = [waiting.column(c)[source] for c in _LABEL]
+                parts.append(self._assign(rows[ok], columns[0], columns[1], columns[2], lag))
                 waiting.column("live")[source] = False
                 waiting.touch(source)
                 retracted = int(waiting.column("retracted")[source].sum())

@@ -1,63 +1,248 @@
 """One partition: its models, its offsets, its outbox. Messages and ticks in, checkpoints out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Literal
 
-from streamgauge.schemas.message import Checkpoint, Message
+from streamgauge.schemas.batch import PredictionBatch
+from streamgauge.schemas.control import (
+    ControlEvent,
+    Define,
+    Retire,
+    RetrainStatus,
+    Silence,
+    decode_control,
+    decode_retrain_status,
+)
+from streamgauge.schemas.dead_letter import dead_letter
+from streamgauge.schemas.decode import Batch, OffsetSpan, decode_messages
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.message import (
+    ALERTS,
+    CONTROL,
+    DATA_INPUTS,
+    RETRAIN_REQUESTS,
+    Checkpoint,
+    Message,
+    Output,
+)
 from streamgauge.schemas.monitor import Fleet
+from streamgauge.streams.core import persistence
+from streamgauge.streams.core.model import Context, ModelState, definition_of
+
+_URGENT = (ALERTS, RETRAIN_REQUESTS)
 
 
 @dataclass(frozen=True, slots=True)
 class CoreSettings:
-    """What every partition is told at start. `prefix` is that of the topics, for the offsets in outputs."""
+    """What every partition is told at start. `prefix` is that of the topics, for the offsets in outputs.
 
-    fleet: Fleet = Fleet()
+    With the clock ``wall``, ticks drive time beside the events and an event time ahead of its record's
+    timestamp is capped; with ``events`` (replay, demo) the events alone do.
+    """
+
+    fleet: Fleet = field(default_factory=Fleet)
     prefix: str = "streamgauge."
     clock: Literal["wall", "events"] = "wall"
     software: str = "streamgauge"
 
 
 class Partition:
-    """All state of one partition number. Deterministic: no clock, no I/O, no randomness."""
+    """All state of one partition number. Deterministic: no clock, no I/O, no randomness.
+
+    >>> partition = Partition(0, CoreSettings(clock="events"))
+    >>> value = b'{"prediction_id":"a","model":"m","time":"2026-11-21T10:00:00Z","prediction":"yes"}'
+    >>> partition.apply([Message("predictions", 0, 0, b"m", value)])
+    >>> partition.counts()["applied"], partition.applied
+    (1, {'predictions': 0})
+    """
 
     def __init__(self, number: int, settings: CoreSettings) -> None:
-        raise NotImplementedError
+        self.number = number
+        self.settings = settings
+        self.fleet = settings.fleet
+        self.models: dict[str, ModelState] = {}
+        self._applied: dict[str, int] = {}
+        self._keys: set[bytes] = set()
+        self._gone: set[bytes] = set()
+        self._touched: set[str] = set()
+        self._outputs: list[Output] = []
+        self._moved = False
+        self._dead_lettered = 0
 
     @classmethod
     def restore(
         cls, number: int, settings: CoreSettings, records: Iterable[tuple[bytes, bytes]]
     ) -> "Partition":
         """From the live records of this partition of `state`. Raises `StateError`."""
-        raise NotImplementedError
+        partition = cls(number, settings)
+        stored = dict(records)
+        partition._keys = set(stored)
+        partition._applied, fleet = persistence.restore_common(stored)
+        partition.fleet = fleet or settings.fleet
+        partition.models = persistence.restore_models(stored, partition._context())
+        return partition
 
     @property
     def applied(self) -> Mapping[str, int]:
         """For each input that has been read, the offset of its last applied message."""
-        raise NotImplementedError
+        return self._applied
 
     def apply(self, messages: Sequence[Message]) -> None:
         """Messages in the order of their offsets; those at or below `applied` are skipped."""
-        raise NotImplementedError
+        for topic, run in groupby(messages, key=lambda message: message.topic):
+            last = self._applied.get(topic, -1)
+            fresh = [message for message in run if message.offset > last]
+            if not fresh:
+                continue
+            self._applied[topic] = fresh[-1].offset
+            self._moved = True
+            if topic in DATA_INPUTS:
+                self._data(topic, fresh)
+            else:
+                for message in fresh:
+                    self._order(message)
 
     def tick(self, now_us: int) -> None:
-        """All data inputs have been applied up to this time."""
-        raise NotImplementedError
+        """All data inputs have been applied up to this time. Has no effect with the clock ``events``."""
+        if self.settings.clock == "wall":
+            for name, model in self.models.items():
+                outputs, changed = model.tick(now_us)
+                self._outputs += outputs
+                if changed or outputs:
+                    self._touched.add(name)
+
+    def finish(self) -> None:
+        """No more input will come: every window is final."""
+        for name, model in self.models.items():
+            self._outputs += model.finish()
+            self._touched.add(name)
 
     @property
     def changed(self) -> bool:
         """Whether a checkpoint would carry anything."""
-        raise NotImplementedError
+        return self._moved or bool(self._touched)
 
     @property
     def urgent(self) -> bool:
         """Whether an alert or a retrain request waits for the next checkpoint."""
-        raise NotImplementedError
+        return any(output.topic in _URGENT for output in self._outputs)
 
     def checkpoint(self) -> Checkpoint:
         """What changed since the last one. Snapshot bytes are taken here; outputs are handed over once."""
-        raise NotImplementedError
+        touched = {name: self.models[name] for name in sorted(self._touched) if name in self.models}
+        changes = persistence.changes(self._applied, self.fleet, touched)
+        for key, value in changes:
+            (self._keys.discard if value is None else self._keys.add)(key)
+        changes = [(key, None) for key in sorted(self._gone - self._keys)] + changes
+        checkpoint = Checkpoint(tuple(changes), tuple(self._outputs), dict(self._applied))
+        self._outputs, self._touched, self._gone, self._moved = [], set(), set(), False
+        return checkpoint
 
     def counts(self) -> Mapping[str, int]:
-        """Totals since this object was made, by the names of `streamgauge_*` metrics' label `outcome`."""
-        raise NotImplementedError
+        """The two ledgers, summed over the live models, and dead letters since this object was made."""
+        totals = {"dead_lettered": self._dead_lettered, "models": len(self.models)}
+        for model in self.models.values():
+            for name, count in (asdict(model.intake.counts) | model.intake.join.counts).items():
+                totals[name] = totals.get(name, 0) + count
+        return totals
+
+    def _data(self, topic: str, messages: list[Message]) -> None:
+        decoded = decode_messages(topic, messages)
+        self._dead_lettered += decoded.refused_rows
+        for message, error in decoded.refused:
+            self._refuse(message, error)
+        for batch, span in decoded.batches:
+            try:
+                self._outputs += self._batch(batch, span, messages[-1].timestamp_us)
+                self._touched.add(batch.model)
+            except BadEvent as error:
+                self._dead_lettered += len(batch)
+                for message in _origins(topic, messages, batch, span):
+                    self._refuse(message, error)
+
+    def _batch(self, batch: Batch, span: OffsetSpan, timestamp_us: int) -> list[Output]:
+        model = self._model(batch.model)
+        if isinstance(batch, PredictionBatch):
+            wall = self.settings.clock == "wall"
+            cap_us = timestamp_us + model.definition.grace if wall else None
+            return model.apply_predictions(batch, span.first, span.last, cap_us)
+        return model.apply_labels(batch, span.first, span.last)
+
+    def _order(self, message: Message) -> None:
+        try:
+            if message.topic == CONTROL:
+                self._control(decode_control(message))
+            else:
+                self._retrain_status(decode_retrain_status(message))
+        except BadEvent as error:
+            self._dead_lettered += 1
+            self._refuse(message, error)
+
+    def _control(self, order: ControlEvent) -> None:
+        if isinstance(order, Retire) and order.version is None:
+            self.models.pop(order.model, None)
+            self._gone |= {key for key, _ in persistence.removal(order.model, self._keys)}
+            self._keys -= self._gone
+        elif order.model is None:
+            self._fleet_order(order)
+        else:
+            self._outputs += self._model(order.model).control(order)
+            self._touched.add(order.model)
+
+    def _fleet_order(self, order: ControlEvent) -> None:
+        if isinstance(order, Define):
+            try:
+                self.fleet = Fleet.model_validate(order.document)
+            except ValueError as error:
+                raise BadEvent(Reason.REFUSED, f"not a fleet document: {error}") from error
+            for model in self.models.values():
+                model.rebudget(self._context())
+        elif isinstance(order, Silence):
+            for name, model in self.models.items():
+                self._outputs += model.control(order)
+                self._touched.add(name)
+        else:
+            raise BadEvent(Reason.MISSING_FIELD, f"{type(order).__name__} needs a model")
+
+    def _retrain_status(self, status: RetrainStatus) -> None:
+        model = self.models.get(status.model)
+        if model is None:
+            raise BadEvent(Reason.REFUSED, f"{status.model} asked for no retraining")
+        self._outputs += model.retrain_status(status)
+        self._touched.add(status.model)
+
+    def _model(self, name: str) -> ModelState:
+        model = self.models.get(name)
+        if model is None:
+            if len(self.models) >= self.fleet.max_models:
+                raise BadEvent(
+                    Reason.UNKNOWN_MODEL,
+                    f"{self.fleet.max_models} models are watched already: the fleet's max_models",
+                )
+            definition = definition_of({**self.fleet.defaults, "model": name})
+            model = self.models[name] = ModelState(definition, self._context())
+        return model
+
+    def _refuse(self, message: Message, error: BadEvent) -> None:
+        settings = self.settings
+        self._outputs.append(dead_letter(message, error, settings.prefix, self.number, settings.software))
+
+    def _context(self) -> Context:
+        return Context(self.number, self.settings.prefix, self.settings.software, self.fleet)
+
+
+def _origins(topic: str, messages: list[Message], batch: Batch, span: OffsetSpan) -> list[Message]:
+    """The messages that a batch was gathered from: those that alone give one like it."""
+    found = []
+    for message in messages:
+        if span.first <= message.offset <= span.last:
+            alone = [b for b, _ in decode_messages(topic, [message]).batches]
+            if any(b.model == batch.model and _kinds(b) == _kinds(batch) for b in alone):
+                found.append(message)
+    return found
+
+
+def _kinds(batch: Batch) -> type:
+    return type(batch.prediction) if isinstance(batch, PredictionBatch) else type(batch.label)

@@ -81,7 +81,7 @@ class IdTable:
         result[some] = self._older[rows[some]]
         return result
 
-    def append(self, ids: Ids, values: Mapping[str, NDArray[Any]]) -> Ints:
+    def append(self, ids: Ids, values: Mapping[str, Any]) -> Ints:
         """Adds rows whose identities are distinct within the batch; returns their row numbers."""
         first, n = self.size, len(ids)
         self._reserve(first + n)
@@ -121,6 +121,11 @@ class IdTable:
         self._stored = {b for b in self._stored | self._dirty if b * BLOCK >= self.base}
         self._dirty = set()
         return [*gone, *changed]
+
+    def replaces(self, other: "IdTable") -> None:
+        """This empty table takes another's place: its stored blocks are to be deleted."""
+        self.base = (other.base + other.size + BLOCK - 1) // BLOCK * BLOCK
+        self._stored = other._stored | other._dirty
 
     def load(self, blocks: Mapping[int, dict[str, Any]]) -> None:
         """Restores what `changes` gave; `blocks` are the live ones."""

@@ -1,0 +1,125 @@
+"""`ErrorBank`: have a version's errors grown? Evidence with a budget, and River's detectors beside it."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from streamgauge.detectors.baseline import errors_profile
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.river_drift import BINARY, RiverDrift
+from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.profile import NumericProfile, RateProfile, errors_of
+
+#: River's detectors that watch every error stream; they alert only where a definition names them.
+RIVER = ("adwin", "hddm_w")
+
+
+class ErrorBank:
+    """0 / 1 errors of a classifier, absolute errors of a regression, in the order in which labels came.
+
+    The first `first` errors are the reference.
+    """
+
+    def __init__(self, definition: MonitorDefinition, first: int, streams: int, alpha: float) -> None:
+        self.definition = definition
+        self._first, self._streams, self._alpha = first, streams, alpha
+        self._learned: list[Floats] = []
+        self._rows = 0
+        self._classes = True
+        self.profile: RateProfile | NumericProfile | None = None
+        self._evidence: RateEvidence | NumericEvidence | None = None
+        self._river = {name: RiverDrift(name) for name in RIVER}
+
+    @property
+    def metric(self) -> str:
+        return "zero_one_loss" if self._classes else "mean_absolute_error"
+
+    @property
+    def baseline(self) -> float | None:
+        """Mean of the reference errors."""
+        match self.profile:
+            case RateProfile(k=k, n=n):
+                return k / n
+            case NumericProfile(mean=mean):
+                return mean
+        return None
+
+    @property
+    def weight(self) -> float:
+        return 0.0 if self._evidence is None else self._evidence.weight
+
+    def monitors(self) -> list[str]:
+        """The monitors that have something to say by now."""
+        named = [name for name in self._river if name in self.definition.monitors]
+        return named if self._evidence is None else ["concept_drift", *named]
+
+    def update(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> dict[str, int]:
+        """Errors of shape (n,), in order; how often each of River's detectors fired."""
+        self._classes = classes
+        if self._evidence is None:
+            room = self._first - self._rows
+            self._learned.append(error[:room])
+            self._rows += len(error[:room])
+            if self._rows >= self._first:
+                self._adopt(errors_profile(np.concatenate(self._learned), classes), paid)
+                self._learned = []
+            error, time_us = error[room:], time_us[room:]
+        if self._evidence is None or len(error) == 0:
+            return {}
+        if isinstance(self._evidence, RateEvidence):
+            self._evidence.update_many(error[None].astype(np.int64), time_us, paid)
+        else:
+            self._evidence.update_many(error[None], time_us, paid)
+        return {
+            name: len(river.update_many(self._bounded(error) if name in BINARY else error))
+            for name, river in self._river.items()
+        }
+
+    def take_alarms(self) -> list[Alarm]:
+        """Growth since the last call; that errors became fewer or more alike is no alarm."""
+        alarms = [] if self._evidence is None else self._evidence.take_alarms()
+        return [alarm for alarm in alarms if alarm.direction == "up"]
+
+    def river_alarm(self, name: str, time_us: int) -> Alarm:
+        """What is known when one of River's detectors fired."""
+        return Alarm(0, "rate", "up", 0.0, 0.0, time_us, 0)
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "classes": self._classes,
+            "learned": np.concatenate(self._learned) if self._learned else None,
+            "profile": None if self.profile is None else asdict(self.profile),
+            "evidence": None if self._evidence is None else self._evidence.to_state(),
+            "river": {name: river.to_state() for name, river in self._river.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `to_state` gave."""
+        self._classes = state["classes"]
+        if state["learned"] is not None:
+            self._learned, self._rows = [state["learned"]], len(state["learned"])
+        if state["profile"] is not None:
+            self._adopt(errors_of(state["profile"]), 0.0)
+        if self._evidence is not None:
+            self._evidence.restore(state["evidence"])
+        self._river = {name: RiverDrift.from_state(part) for name, part in state["river"].items()}
+
+    def _adopt(self, profile: RateProfile | NumericProfile | None, paid: float) -> None:
+        self.profile = profile
+        if not self.definition.rule("concept_drift").enabled:
+            return
+        if isinstance(profile, RateProfile):
+            self._evidence = RateEvidence([profile], self._streams, self._alpha, paid=paid)
+        elif profile is not None:
+            self._evidence = NumericEvidence([profile], self._streams, self._alpha, paid)
+
+    def _bounded(self, error: Floats) -> Floats:
+        """River's detectors of rates want 0 / 1: whether an absolute error is above the reference median."""
+        if not isinstance(self.profile, NumericProfile) or not self.profile.edges:
+            return error
+        median = self.profile.edges[len(self.profile.edges) // 2]
+        return (error > median).astype(np.float64)

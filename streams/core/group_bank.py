@@ -1,0 +1,53 @@
+"""`GroupBank`: are the groups of a protected attribute selected more differently than is tolerated?"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.disparity import DisparityEvidence
+from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.schemas.monitor import MonitorDefinition
+
+_METRIC = "demographic_parity_difference"
+
+
+class GroupBank:
+    """Evidence by protected attribute; without a reference, as parity up to a tolerance is expected."""
+
+    def __init__(self, definition: MonitorDefinition) -> None:
+        self.definition = definition
+        self._tolerance = definition.fairness.tolerance.get(_METRIC)
+        self._evidence: dict[str, DisparityEvidence] = {}
+
+    @property
+    def weight(self) -> float:
+        return float(len(self._evidence))
+
+    def monitors(self) -> list[str]:
+        """The monitors that have something to say by now."""
+        return ["fairness"] if self._evidence else []
+
+    def update(
+        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: float
+    ) -> Iterator[tuple[str, Alarm]]:
+        """Group codes (-1: unknown) and who was selected, of shape (n,): attributes that alarm."""
+        if self._tolerance is None or not self.definition.rule("fairness").enabled:
+            return
+        for attribute, codes in groups.items():
+            evidence = self._evidence.get(attribute)
+            if evidence is None:
+                evidence = self._evidence[attribute] = DisparityEvidence(self._tolerance, paid)
+            evidence.update_many(codes.astype(np.int64), selected.astype(np.int64), time_us, paid)
+            for alarm in evidence.take_alarms():
+                yield attribute, alarm
+
+    def to_state(self) -> Any:
+        return {attribute: evidence.to_state() for attribute, evidence in self._evidence.items()}
+
+    def restore(self, state: Any) -> None:
+        """Continue from what `to_state` gave."""
+        for attribute, part in state.items():
+            self._evidence[attribute] = DisparityEvidence.from_state(part, self._tolerance or 0.0)

@@ -1,0 +1,216 @@
+"""`ModelState`: one model: what it took in, what was judged of it, its alerts and its retrain requests."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamgauge.detectors.evidence.account import Account
+from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.control import Acknowledge, ControlEvent, Define, Resolve, RetrainStatus, Silence
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.message import ALERTS, Output
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.intake import LONG_AGO, Counts, Intake
+from streamgauge.streams.core.judge import Judge
+from streamgauge.streams.core.names import Names
+from streamgauge.streams.core.orphans import orphan_letters
+from streamgauge.streams.core.retrain import UNANSWERED, RetrainPolicy, TrainingData
+from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.watch import Watch
+from streamgauge.streams.core.windows import ALL
+
+#: Of a model's share of the budget, what is paid in; the rest covers the tolerances of its references.
+_PAID_IN = 0.9
+_UNJUDGED_US = 86_400_000_000
+#: A definition that changes any of these starts the model's windows and baselines anew.
+_FRESH_START = ("window", "task", "pos_label", "baseline", "fairness", "features")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every model of a partition is told: where it runs, and its share of the fleet's budget."""
+
+    partition: int
+    prefix: str
+    software: str
+    fleet: Fleet
+
+    def account(self) -> Account:
+        """An account over one model's share of the budget, less what covers tolerances."""
+        budget = self.fleet.alert_budget
+        return Account(_PAID_IN * budget.false_alarms / self.fleet.models, budget.horizon)
+
+    def intake(self, definition: MonitorDefinition) -> Intake:
+        return Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
+
+
+class ModelState:
+    """Batches, orders and time in; output records out."""
+
+    def __init__(self, definition: MonitorDefinition, context: Context) -> None:
+        self.definition = definition
+        self.context = context
+        self.intake = context.intake(definition)
+        self.judge = Judge(definition.model, context.prefix, context.partition)
+        self.book = AlertBook(definition.model)
+        self.retrain = RetrainPolicy(definition.model)
+        self.account = context.account()
+
+    def apply_predictions(
+        self, batch: PredictionBatch, first: int, last: int, cap_us: int | None
+    ) -> list[Output]:
+        """A batch whose messages have the offsets `first`..`last`; times beyond `cap_us` are capped."""
+        self.intake.predictions(batch, first, last, cap_us, self.account.paid)
+        return self._settle()
+
+    def apply_labels(self, batch: GroundTruthBatch, first: int, last: int) -> list[Output]:
+        """Labels. Raises `BadEvent` if they have not the task's type."""
+        self.intake.labels(batch, first, last, self.account.paid)
+        return self._settle()
+
+    def tick(self, now_us: int) -> tuple[list[Output], bool]:
+        """All data has been applied up to `now_us`: (outputs, whether anything changed)."""
+        if self.intake.now_us == LONG_AGO or now_us <= self.intake.now_us:
+            return [], False
+        self.intake.now_us = now_us
+        due = self.judge.due(self.intake)
+        return self._settle(), due
+
+    def finish(self) -> list[Output]:
+        """No more input will come: every window is final."""
+        if self.intake.now_us == LONG_AGO:
+            return []
+        definition = self.definition
+        self.intake.now_us += definition.window + definition.labels.ttl + definition.lateness
+        self.intake.now_us += definition.grace
+        return self.judge.advance(self.intake, self.book) + self._expire()
+
+    def control(self, order: ControlEvent) -> list[Output]:
+        """An operator's order. Raises `BadEvent` if it does not apply."""
+        now_us = order.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
+        match order:
+            case Define():
+                self._redefine(order)
+                return []
+            case Acknowledge() | Resolve() | Silence():
+                return self.book.control(order, now_us)
+        raise BadEvent(Reason.REFUSED, f"this version of Streamgauge cannot carry out {type(order).__name__}")
+
+    def retrain_status(self, status: RetrainStatus) -> list[Output]:
+        """A training job's report. Raises `BadEvent` if it does not apply."""
+        now_us = status.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
+        self.retrain.status(status, now_us)
+        return self._unanswered()
+
+    def rebudget(self, context: Context) -> None:
+        """The fleet's budget changed; what was paid in stays."""
+        self.context = context
+        account = context.account()
+        self.account.alpha, self.account.horizon_us = account.alpha, account.horizon_us
+
+    def _settle(self) -> list[Output]:
+        intake = self.intake
+        self.account.total_weight = sum(v.watch.weight for v in intake.versions.values())
+        self.account.advance(intake.now_us)
+        outputs = self.judge.alarms(intake, self.book)
+        if self.judge.due(intake):
+            outputs += self.judge.advance(intake, self.book)
+            outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
+            outputs += self._expire()
+            outputs += self._unanswered()
+        return outputs + self._ask_for_training(outputs)
+
+    def _expire(self) -> list[Output]:
+        names = self.intake.names
+        return orphan_letters(
+            self.definition.model,
+            self.intake.expire(),
+            names.classes.values if names.classifies else None,
+            self.context,
+        )
+
+    def _ask_for_training(self, outputs: list[Output]) -> list[Output]:
+        alerts = [output for output in outputs if output.topic == ALERTS]
+        now_us = self.intake.now_us
+        asked: list[Output] = []
+        for version in self.intake.versions.values():
+            onset_us = min(
+                (e.onset_us for e in self.book.open_episodes() if e.version == version.name and e.onset_us),
+                default=None,
+            )
+            since = version.since(onset_us)
+            offsets = self.judge.offsets(version, onset_us)
+            data = TrainingData(since.start_us, since.end_us, since.labelled, since.coverage, offsets)
+            asked += self.retrain.consider(
+                version.name, alerts, data, now_us, self.definition,
+                baseline_id=version.watch.baseline_id, software=self.context.software,
+            )  # fmt: skip
+            alerts = []
+        return asked + self.retrain.tick(now_us)
+
+    def _unanswered(self) -> list[Output]:
+        version, finding = self.retrain.version, self.retrain.unanswered()
+        if version is None or (finding is None and not self.book.is_open(version, UNANSWERED, ALL)):
+            return []
+        rule, context = self.definition.rule(UNANSWERED), AlertContext.of(self.definition)
+        return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
+
+    def _redefine(self, order: Define) -> None:
+        definition = definition_of(order.document)
+        old, self.definition = self.definition, definition
+        if any(getattr(old, name) != getattr(definition, name) for name in _FRESH_START):
+            before = self.intake
+            self.intake = self.context.intake(definition)
+            self.intake.inherit(before)
+        else:
+            self.intake.redefine(definition)
+
+    def to_state(self) -> dict[str, Any]:
+        """All but windows, join blocks, profiles and learning rows, which are records of their own."""
+        intake = self.intake
+        return {
+            "definition": self.definition.model_dump_json(),
+            "names": intake.names.to_state(),
+            "counts": asdict(intake.counts),
+            "join": dict(intake.join.counts),
+            "now": intake.now_us,
+            "expired": intake.expired_us,
+            "versions": [[v.name, v.last_served_us, v.watch.to_state()] for v in intake.versions.values()],
+            "account": self.account.to_state(),
+            "judge": self.judge.to_state(),
+            "alerts": self.book.to_state(),
+            "retrain": self.retrain.to_state(),
+        }
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], context: Context, profiles: Mapping[tuple[Any, ...], Any]
+    ) -> "ModelState":
+        """What `to_state` gave, with the profiles by version; the rest is loaded by `persistence`."""
+        model = cls(MonitorDefinition.model_validate_json(state["definition"]), context)
+        name, intake = model.definition.model, model.intake
+        intake.names = Names.from_state(state["names"])
+        intake.counts = Counts(**state["counts"])
+        intake.join.counts = dict(state["join"])
+        intake.now_us, intake.expired_us = state["now"], state["expired"]
+        for version_name, last_served_us, watch in state["versions"]:
+            restored = Watch.from_state(
+                watch, model.definition, intake.streams, intake.alpha, profiles.get((version_name,))
+            )
+            version = intake.versions[version_name] = Version(version_name, restored)
+            version.last_served_us = last_served_us
+        account = context.account()
+        model.account = Account.from_state(state["account"], account.alpha, account.horizon_us)
+        model.judge.load(state["judge"])
+        model.book = AlertBook.from_state(name, state["alerts"])
+        model.retrain = RetrainPolicy.from_state(name, state["retrain"])
+        return model
+
+
+def definition_of(document: Mapping[str, Any]) -> MonitorDefinition:
+    """A definition from a control event. Raises `BadEvent` with the first thing wrong with it."""
+    try:
+        return MonitorDefinition.model_validate(document)
+    except ValueError as error:
+        raise BadEvent(Reason.REFUSED, f"not a monitor definition: {error}") from error

@@ -1,0 +1,99 @@
+"""Which record of the `state` topic holds what: one for a model, one a window, one a block of its join.
+
+Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
+["profile", name, version], ["learning", name, version, chunk], ["window", name, version, start],
+["predictions", name, block], ["waiting", name, block].
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from streamgauge.schemas.errors import StateError
+from streamgauge.schemas.monitor import Fleet
+from streamgauge.streams.core.model import Context, ModelState
+from streamgauge.streams.core.snapshot import decode_state, encode_state
+from streamgauge.streams.core.windows import Window
+
+Change = tuple[bytes, bytes | None]
+APPLIED = b'["applied"]'
+FLEET = b'["fleet"]'
+
+
+def changes(applied: Mapping[str, int], fleet: Fleet, models: Mapping[str, ModelState]) -> list[Change]:
+    """Snapshots of what changed in `models`, the offsets, and the fleet document."""
+    found: list[Change] = [
+        (APPLIED, encode_state(dict(applied))),
+        (FLEET, encode_state(fleet.model_dump_json())),
+    ]
+    for name, model in models.items():
+        found += (
+            (_key(*parts), None if state is None else encode_state(state))
+            for parts, state in _model(name, model)
+        )
+    return found
+
+
+def removal(name: str, records: Iterable[bytes]) -> list[Change]:
+    """Deletions of every record of a retired model, out of `records`, the keys that are stored."""
+    return [(key, None) for key in records if json.loads(key)[1:2] == [name]]
+
+
+def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet | None]:
+    """The offsets and the fleet document. Raises `StateError`."""
+    applied: dict[str, int] = decode_state(stored[APPLIED]) if APPLIED in stored else {}
+    fleet = Fleet.model_validate_json(decode_state(stored[FLEET])) if FLEET in stored else None
+    return applied, fleet
+
+
+def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str, ModelState]:
+    """The models that `changes` described. Raises `StateError`."""
+    found: dict[str, dict[str, dict[tuple[Any, ...], Any]]] = {}
+    for key, value in stored.items():
+        if key in (APPLIED, FLEET):
+            continue
+        try:
+            kind, name, *rest = json.loads(key)
+        except ValueError as error:
+            raise StateError(f"a record of the state topic has the key {key[:80]!r}: {error}") from error
+        found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = decode_state(value)
+    return {name: _restored(name, kinds, context) for name, kinds in sorted(found.items())}
+
+
+def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    yield ("model", name), model.to_state()
+    join = model.intake.join
+    for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
+        for block, state in table.changes():
+            yield (kind, name, block), state
+    for version in model.intake.versions.values():
+        for start, state in version.changed_windows():
+            yield ("window", name, version.name, start), state
+        for chunk, state in version.watch.learning.changes():
+            yield ("learning", name, version.name, chunk), state
+        profile = version.watch.changed_profile()
+        if profile is not None:
+            yield ("profile", name, version.name), profile
+
+
+def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: Context) -> ModelState:
+    if "model" not in kinds:
+        raise StateError(f"the state topic has parts of {name!r}, but not the model itself")
+    model = ModelState.from_state(kinds["model"][()], context, kinds.get("profile", {}))
+    join = model.intake.join
+    for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
+        table.load({block: part for (block,), part in kinds.get(kind, {}).items()})
+    for (version, start), window in sorted(kinds.get("window", {}).items()):
+        found = model.intake.version(version)
+        bank = found.watch.bank
+        found.windows[start] = Window.from_state(start, window, None if bank is None else bank.binner)
+    chunks: dict[str, dict[int, Any]] = {}
+    for (version, number), chunk in kinds.get("learning", {}).items():
+        chunks.setdefault(version, {})[number] = chunk
+    for version, parts in chunks.items():
+        model.intake.version(version).watch.learning.load(parts)
+    return model
+
+
+def _key(*parts: object) -> bytes:
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()

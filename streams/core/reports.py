@@ -1,0 +1,126 @@
+"""A window as metric records: what it says of all predictions, and what it says of the labelled ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import gammaincinv
+
+from streamgauge.detectors.classification import classification_metrics
+from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.fairness import fairness_metrics
+from streamgauge.detectors.intervals import proportion
+from streamgauge.schemas.durations import SECOND_US
+from streamgauge.schemas.message import METRICS, Output
+from streamgauge.schemas.times import format_time
+from streamgauge.streams.core.windows import ALL, Bag, Segment, Window
+
+_QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+#: Fairness metrics that need no label; the others rest on the labelled predictions.
+_LABEL_FREE_FAIRNESS = ("demographic_parity_difference", "demographic_parity_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a window's integers stand for."""
+
+    model: str
+    version: str
+    classes: Sequence[str]
+    pos_label: str | None
+    groups: Mapping[str, Sequence[str]]
+    min_n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One number of one window; `feature` or `group` where the metric has one."""
+
+    metric: str
+    estimate: Estimate
+    segment: Segment = ALL
+    feature: str | None = None
+    group: str | None = None
+
+
+def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
+    """Everything that needs no label."""
+    seconds = (window.end_us - window.start_us) / SECOND_US
+    for segment, bag in window.bags.items():
+        yield Measured("throughput_per_s", _rate(bag.n, seconds), segment)
+        yield Measured("failure_rate", proportion(bag.failed, bag.n), segment)
+        for name, q in _QUANTILES:
+            yield Measured(f"latency_{name}_ms", bag.latency.estimate(q), segment)
+    if window.features is not None:
+        for feature, metrics in window.features.metrics().items():
+            for metric, estimate in metrics.items():
+                yield Measured(metric, estimate, feature=feature)
+    yield from _fairness(window, naming, label_free=True)
+
+
+def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
+    """Everything that rests on labels."""
+    for segment, bag in window.bags.items():
+        yield Measured("label_coverage", proportion(bag.labelled, bag.n - bag.failed), segment)
+        if bag.labelled == 0:
+            continue
+        yield Measured("label_lag_p50_s", bag.lag.estimate(0.5), segment)
+        if window.classes:
+            metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
+            if naming.pos_label is not None and bag.scores.n:
+                metrics |= bag.scores.metrics()
+        else:
+            metrics = bag.errors.metrics()
+        for metric, estimate in metrics.items():
+            yield Measured(metric, estimate, segment)
+    if window.bags[ALL].labelled:
+        yield from _fairness(window, naming, label_free=False)
+
+
+def coverage(bag: Bag) -> float | None:
+    """Share of the answered predictions that have their label; None where there is none to label."""
+    return bag.labelled / (bag.n - bag.failed) if bag.n > bag.failed else None
+
+
+def record(window: Window, naming: Naming, measured: Measured, status: str, revision: int) -> Output:
+    """The contract's metric record."""
+    estimate = measured.estimate
+    bag = window.bags[measured.segment]
+    return Output(
+        METRICS,
+        naming.model.encode(),
+        {
+            "model": naming.model,
+            "version": naming.version,
+            "segment": dict(measured.segment),
+            "window": {"start": format_time(window.start_us), "end": format_time(window.end_us)},
+            "metric": measured.metric,
+            "feature": measured.feature,
+            "group": measured.group,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "n": estimate.n,
+            "coverage": coverage(bag),
+            "status": status,
+            "revision": revision,
+        },
+    )
+
+
+def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[Measured]:
+    if naming.pos_label is None:
+        return
+    for attribute, counts in window.groups.items():
+        values = fairness_metrics(
+            counts, naming.groups[attribute], naming.classes, naming.pos_label, naming.min_n
+        )
+        for metric, estimate in values.items():
+            if (metric in _LABEL_FREE_FAIRNESS) == label_free:
+                yield Measured(metric, estimate, group=attribute)
+
+
+def _rate(count: int, seconds: float) -> Estimate:
+    """Events a second with the exact Poisson interval (Garwood 1936)."""
+    low = float(gammaincinv(count, 0.025)) if count else 0.0
+    high = float(gammaincinv(count + 1, 0.975))
+    return Estimate(count / seconds, low / seconds, high / seconds, count)

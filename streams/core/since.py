@@ -1,0 +1,61 @@
+"""Puts numbers to an alarm: what was measured since the change began."""
+
+from dataclasses import replace
+
+from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
+from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
+from streamgauge.detectors.regression import RegressionErrors
+from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.reports import Naming
+from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.windows import ALL, Window
+
+
+def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
+    """The same finding with value, interval and n over the windows since its onset."""
+    estimate: Estimate | None = None
+    if finding.monitor == "concept_drift":
+        estimate = _errors(finding, version, naming)
+    elif finding.monitor == "fairness":
+        estimate = _disparity(finding, version, naming)
+    if estimate is None or estimate.value is None:
+        return finding
+    return replace(
+        finding, value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n or finding.n
+    )
+
+
+def _errors(finding: Finding, version: Version, naming: Naming) -> Estimate | None:
+    confusion, errors = ConfusionCounts(), RegressionErrors()
+    for window in _windows(finding, version):
+        confusion.merge(window.bags[ALL].confusion)
+        errors.merge(window.bags[ALL].errors)
+    metrics = (
+        errors.metrics()
+        if finding.metric == "mean_absolute_error"
+        else classification_metrics(confusion.matrix, naming.classes, naming.pos_label)
+    )
+    return metrics.get(finding.metric)
+
+
+def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate | None:
+    attribute = finding.contributors[0].group if finding.contributors else None
+    if attribute is None or naming.pos_label is None or attribute not in naming.groups:
+        return None
+    counts = GroupCounts()
+    for window in _windows(finding, version):
+        if attribute in window.groups:
+            counts.merge(window.groups[attribute])
+    groups = naming.groups[attribute]
+    return fairness_metrics(counts, groups, naming.classes, naming.pos_label, naming.min_n).get(
+        finding.metric
+    )
+
+
+def _windows(finding: Finding, version: Version) -> list[Window]:
+    return [
+        window
+        for window in version.in_order()
+        if finding.onset_us is None or window.end_us > finding.onset_us
+    ]

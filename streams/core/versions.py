@@ -1,0 +1,78 @@
+"""`Version`: the windows and the watch of one version of a model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from streamgauge.streams.core.watch import Watch
+from streamgauge.streams.core.windows import ALL, Window
+
+
+class Version:
+    """Open windows by their start, and the detectors of one version."""
+
+    def __init__(self, name: str, watch: Watch) -> None:
+        self.name = name
+        self.watch = watch
+        self.windows: dict[int, Window] = {}
+        self.gone: set[int] = set()
+        self.last_served_us = 0
+
+    def window(self, start_us: int, length_us: int, classes: bool) -> Window:
+        """The window that starts at `start_us`, made when first needed."""
+        found = self.windows.get(start_us)
+        if found is None:
+            found = self.windows[start_us] = Window(start_us, start_us + length_us, classes)
+            self.gone.discard(start_us)
+        found.touched = True
+        return found
+
+    def drop(self, start_us: int) -> None:
+        del self.windows[start_us]
+        self.gone.add(start_us)
+
+    def in_order(self) -> Iterator[Window]:
+        for start in sorted(self.windows):
+            yield self.windows[start]
+
+    def since(self, onset_us: int | None) -> "Range":
+        """What the windows from `onset_us` on hold: for alerts and retrain requests to point at."""
+        found = Range()
+        for window in self.in_order():
+            if onset_us is None or window.end_us > onset_us:
+                found.add(window)
+        return found
+
+    def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """(start, state or None if it is gone) of what changed since the last call."""
+        for start in sorted(self.gone):
+            yield start, None
+        self.gone.clear()
+        for start, window in self.windows.items():
+            if window.touched:
+                window.touched = False
+                yield start, window.to_state()
+
+
+class Range:
+    """Time, input offsets and label counts of a run of windows."""
+
+    def __init__(self) -> None:
+        self.start_us: int | None = None
+        self.end_us: int | None = None
+        self.answered = 0
+        self.labelled = 0
+        self.offsets: dict[str, list[int]] = {}
+
+    def add(self, window: Window) -> None:
+        self.start_us = window.start_us if self.start_us is None else min(self.start_us, window.start_us)
+        self.end_us = window.end_us if self.end_us is None else max(self.end_us, window.end_us)
+        bag = window.bags[ALL]
+        self.answered += bag.n - bag.failed
+        self.labelled += bag.labelled
+        for topic, (first, last) in window.offsets.items():
+            span = self.offsets.setdefault(topic, [first, last])
+            span[0], span[1] = min(span[0], first), max(span[1], last)
+
+    @property
+    def coverage(self) -> float | None:
+        return self.labelled / self.answered if self.answered else None

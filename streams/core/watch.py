@@ -1,0 +1,180 @@
+"""`Watch`: the baseline and the detectors of one model version."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.baseline import build_profile
+from streamgauge.detectors.binning import FeatureBins
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.schemas.batch import Bools, Column, Floats, Ints, take_column
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.bank import PREDICTION, SCORE, FeatureBank
+from streamgauge.streams.core.error_bank import ErrorBank
+from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.group_bank import GroupBank
+from streamgauge.streams.core.grouping import finding_of
+from streamgauge.streams.core.learning import Learning
+
+_DEFAULT_FIRST = 5_000
+
+#: monitor → what moved → its latest alarm
+_Recent = dict[str, dict[str, Alarm]]
+
+
+class Watch:
+    """Learns a baseline from a version's first rows, then gathers evidence that it no longer holds.
+
+    Errors have a baseline of their own, from the first labelled predictions, as labels come later. `alpha`
+    and `streams` are the fleet's.
+    """
+
+    def __init__(self, definition: MonitorDefinition, streams: int, alpha: float) -> None:
+        self.definition = definition
+        self.streams = streams
+        self.alpha = alpha
+        self.learning = Learning()
+        self.profile: BaselineProfile | None = None
+        self.bank: FeatureBank | None = None
+        self.errors = ErrorBank(definition, self._first, streams, alpha)
+        self.groups = GroupBank(definition)
+        self._recent: _Recent = {}
+        self._fired: set[str] = set()
+        self._new: set[str] = set()
+        self._profile_changed = False
+
+    @property
+    def _first(self) -> int:
+        return self.definition.baseline.first or _DEFAULT_FIRST
+
+    @property
+    def baseline_id(self) -> str | None:
+        return None if self.profile is None else self.profile.profile_id
+
+    @property
+    def weight(self) -> float:
+        """Streams that share the model's budget."""
+        return (self.bank.weight if self.bank else 0.0) + self.errors.weight + self.groups.weight
+
+    def serve(
+        self,
+        features: Mapping[str, Column],
+        prediction: Column,
+        score: Floats,
+        time_us: Ints,
+        paid: float,
+    ) -> FeatureBins | None:
+        """A batch in order; gives the bins of its last rows, those that are held against the baseline."""
+        n = len(time_us)
+        if self.bank is None:
+            room = self._first - self.learning.rows
+            head, tail = slice(0, room), slice(room, n)
+            self.learning.add(
+                {name: take_column(column, head) for name, column in features.items()},
+                take_column(prediction, head),
+                score[head],
+            )
+            if self.learning.rows >= self._first:
+                self._learn(paid)
+            if room >= n:
+                return None
+            rest = {name: take_column(column, tail) for name, column in features.items()}
+            return self.serve(rest, take_column(prediction, tail), score[tail], time_us[tail], paid)
+        bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, n)
+        self.bank.update(bins, time_us, paid)
+        for monitor, name, alarm in self.bank.take_alarms():
+            self._alarm(monitor, name, alarm)
+        return bins
+
+    def compare(
+        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: float
+    ) -> None:
+        """Who of which group (by attribute) was selected, in order."""
+        for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
+            self._alarm("fairness", attribute, alarm)
+
+    def judge(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> dict[str, int]:
+        """Errors of newly labelled predictions, in order: how often each of River's detectors fired."""
+        fired = self.errors.update(error, classes, time_us, paid)
+        for alarm in self.errors.take_alarms():
+            self._alarm("concept_drift", "", alarm)
+        for name, count in fired.items():
+            if count and name in self.definition.monitors:
+                self._alarm(name, "", self.errors.river_alarm(name, int(time_us[-1])))
+        return fired
+
+    def take_findings(self) -> list[Finding]:
+        """One for each monitor that fired since the last call; what moved together is in one finding."""
+        new, self._new = self._new, set()
+        return [finding_of(monitor, self._recent[monitor], self.errors) for monitor in sorted(new)]
+
+    def quiet_monitors(self) -> list[str]:
+        """A window has closed: the monitors that are watching and have not fired since the last one did."""
+        fired, self._fired = self._fired, set()
+        watching = [*self.errors.monitors(), *self.groups.monitors()]
+        if self.bank is not None:
+            watching += ["drift", "prediction_drift", "data_quality"]
+        quiet = [monitor for monitor in watching if monitor not in fired]
+        for monitor in quiet:
+            self._recent.pop(monitor, None)
+        return quiet
+
+    def changed_profile(self) -> dict[str, Any] | None:
+        """The baseline, if it is new since the last call."""
+        changed, self._profile_changed = self._profile_changed, False
+        return self.profile.to_json() if changed and self.profile is not None else None
+
+    def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
+        self._recent.setdefault(monitor, {})[name] = alarm
+        self._fired.add(monitor)
+        self._new.add(monitor)
+
+    def _learn(self, paid: float) -> None:
+        features, prediction, score = self.learning.columns()
+        ranges = {name: (f.min, f.max) for name, f in self.definition.features.items()}
+        scored = score if np.isfinite(score).any() else None
+        self._adopt(build_profile(features, prediction, scored, ranges=ranges), paid)
+        self.learning.drop()
+        self._profile_changed = True
+
+    def _adopt(self, profile: BaselineProfile, paid: float) -> None:
+        self.profile = profile
+        self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, paid)
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "bank": None if self.bank is None else self.bank.to_state(),
+            "errors": self.errors.to_state(),
+            "groups": self.groups.to_state(),
+            "fired": sorted(self._fired),
+            "recent": [
+                [monitor, name, [getattr(alarm, field) for field in Alarm.__slots__]]
+                for monitor, alarms in self._recent.items()
+                for name, alarm in alarms.items()
+            ],
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        state: Mapping[str, Any],
+        definition: MonitorDefinition,
+        streams: int,
+        alpha: float,
+        profile: Mapping[str, Any] | None,
+    ) -> "Watch":
+        """What `to_state` gave, with the profile; learning rows are loaded by `persistence`."""
+        watch = cls(definition, streams, alpha)
+        if profile is not None:
+            watch._adopt(BaselineProfile.from_json(profile), 0.0)
+            if watch.bank is not None:
+                watch.bank.restore(state["bank"])
+        watch.errors.restore(state["errors"])
+        watch.groups.restore(state["groups"])
+        watch._fired = set(state["fired"])
+        for monitor, name, fields in state["recent"]:
+            watch._recent.setdefault(monitor, {})[name] = Alarm(*fields)
+        return watch
