@@ -13,12 +13,13 @@ import pytest
 from streamgauge import AlertSubscription, RetrainRequests
 from streamgauge.cli.main import build_parser
 from streamgauge.cli.monitors import check
+from streamgauge.clients.settings import LoggerSettings
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
-from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rulefrom streamgauge.streams.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -47,10 +48,13 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
+def links(page):
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?ms)^```.*?^```$", "", page.read_text()))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in links(page):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
@@ -59,6 +63,19 @@ def test_links_lead_somewhere(page):
         if anchor:
             headings = re.findall(r"(?m)^#+ (.+)$", there.read_text())
             assert anchor in map(slug, headings), f"{page.name} links to {target}"
+
+
+def test_every_page_and_decision_is_in_an_index():
+    for folder in (ROOT / "docs", ROOT / "docs" / "adr"):
+        linked = {(folder / target).resolve() for target in links(folder / "README.md")}
+        pages = folder.glob("*.md") if folder.name == "adr" else folder.glob("[!a]*/*.md")
+        missing = {page.name for page in pages if page.name != "README.md" and page.resolve() not in linked}
+        assert not missing, f"{folder.name}/README.md does not name {missing}"
+
+
+def test_decisions_have_numbers_of_their_own():
+    numbers = [page.name[:4] for page in (ROOT / "docs" / "adr").glob("[0-9]*.md")]
+    assert len(numbers) == len(set(numbers))
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
@@ -129,7 +146,7 @@ def test_python_examples_use_names_that_exist_and_run(text, monkeypatch):
                 owner = {"alerts": kind, "requests": kind, "alert": kind.event, "request": kind.event}
                 if node.value.id in owner:
                     assert hasattr(owner[node.value.id], node.attr) or node.attr in fields_of(kind), node.attr
-    if not subscribed:
+    if not subscribed and "Control(" not in text:
         monkeypatch.setenv("STREAMGAUGE_DISABLED", "1")  # everything but the sending
         exec(compile(tree, "example", "exec"), {})
 
@@ -168,6 +185,15 @@ def names_in(rows):
 )
 def test_every_field_of_a_definition_has_its_row(heading, model):
     assert names_in(table("docs/reference/monitors.md", heading)) == set(model.model_fields)
+
+
+def test_settings_and_their_defaults_are_those_of_the_code():
+    page = "docs/reference/settings.md"
+    kafka, logger, worker = (table(page, h) for h in ("Kafka", "The prediction logger", "The worker"))
+    settings = {name.upper(): field.default for name, field in WorkerSettings.model_fields.items()}
+    assert names_in(kafka) | set(worker) == set(settings)
+    assert worker == {name: str(settings[name]) for name in worker}
+    assert logger == {k.upper(): str(v).lower() for k, v in dataclasses.asdict(LoggerSettings()).items()}
 
 
 def test_defaults_are_those_of_the_code():
