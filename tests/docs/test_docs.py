@@ -19,7 +19,8 @@ from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
-from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rulefrom streamgauge.streams.settings import WorkerSettings
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
+from streamgauge.streams.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
