@@ -14,8 +14,10 @@ from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import NumericProfile, RateProfile, errors_of
 
-#: River's detectors that watch every error stream; they alert only where a definition names them.
+#: River's detectors by the names of their monitors. They alert only where a definition names them; ADWIN runs
+#: always, for its count of changes is published. HDDM_W costs 8 µs an error, so it runs where it is named.
 RIVER = ("adwin", "hddm_w")
+_ALWAYS = ("adwin",)
 
 
 class ErrorBank:
@@ -32,7 +34,8 @@ class ErrorBank:
         self._classes = True
         self.profile: RateProfile | NumericProfile | None = None
         self._evidence: RateEvidence | NumericEvidence | None = None
-        self._river = {name: RiverDrift(name) for name in RIVER}
+        named = (*definition.monitors, *definition.retrain.on)
+        self._river = {name: RiverDrift(name) for name in RIVER if name in _ALWAYS or name in named}
 
     @property
     def metric(self) -> str:
@@ -106,7 +109,9 @@ class ErrorBank:
             self._adopt(errors_of(state["profile"]), 0.0)
         if self._evidence is not None:
             self._evidence.restore(state["evidence"])
-        self._river = {name: RiverDrift.from_state(part) for name, part in state["river"].items()}
+        for name, part in state["river"].items():
+            if name in self._river:
+                self._river[name] = RiverDrift.from_state(part)
 
     def _adopt(self, profile: RateProfile | NumericProfile | None, paid: float) -> None:
         self.profile = profile

@@ -27,12 +27,13 @@ _STEPS = 5
 
 
 class Judge:
-    """Publishes windows and judges them. Times are microseconds; `topics` are (topic prefix, partition)."""
+    """Publishes the windows of one model and judges them. Times are microseconds since the epoch."""
 
-    def __init__(self, model: str, prefix: str, partition: int) -> None:
+    def __init__(self, model: str, prefix: str, partition: int, software: str) -> None:
         self.model = model
         self.prefix = prefix
         self.partition = partition
+        self.software = software
         self.judged_us = 0
         self._thresholds: dict[tuple[str, str, Segment], Threshold] = {}
         self._burns: dict[tuple[str, str], BurnRate] = {}
@@ -173,7 +174,7 @@ class Judge:
         if finding is not None:
             finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
         definition = intake.definition
-        context = AlertContext.of(definition, version.watch.baseline_id)
+        context = AlertContext.of(definition, version.watch.baseline_id, self.software)
         return book.observe(
             version.name, monitor, segment, finding, intake.now_us, definition.rule(monitor), context
         )

@@ -52,7 +52,7 @@ class ModelState:
         self.definition = definition
         self.context = context
         self.intake = context.intake(definition)
-        self.judge = Judge(definition.model, context.prefix, context.partition)
+        self.judge = Judge(definition.model, context.prefix, context.partition, context.software)
         self.book = AlertBook(definition.model)
         self.retrain = RetrainPolicy(definition.model)
         self.account = context.account()
@@ -135,6 +135,8 @@ class ModelState:
         now_us = self.intake.now_us
         asked: list[Output] = []
         for version in self.intake.versions.values():
+            if not alerts and not self.retrain.waiting(version.name, now_us):
+                continue
             onset_us = min(
                 (e.onset_us for e in self.book.open_episodes() if e.version == version.name and e.onset_us),
                 default=None,
@@ -153,7 +155,10 @@ class ModelState:
         version, finding = self.retrain.version, self.retrain.unanswered()
         if version is None or (finding is None and not self.book.is_open(version, UNANSWERED, ALL)):
             return []
-        rule, context = self.definition.rule(UNANSWERED), AlertContext.of(self.definition)
+        rule, context = (
+            self.definition.rule(UNANSWERED),
+            AlertContext.of(self.definition, software=self.context.software),
+        )
         return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
 
     def _redefine(self, order: Define) -> None:

@@ -1,6 +1,7 @@
 """`Watch`: the baseline and the detectors of one model version."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Watch:
         self.alpha = alpha
         self.learning = Learning()
         self.profile: BaselineProfile | None = None
+        self.baseline_id: str | None = None
         self.bank: FeatureBank | None = None
         self.errors = ErrorBank(definition, self._first, streams, alpha)
         self.groups = GroupBank(definition)
@@ -49,10 +51,6 @@ class Watch:
     @property
     def _first(self) -> int:
         return self.definition.baseline.first or _DEFAULT_FIRST
-
-    @property
-    def baseline_id(self) -> str | None:
-        return None if self.profile is None else self.profile.profile_id
 
     @property
     def weight(self) -> float:
@@ -128,7 +126,11 @@ class Watch:
         return self.profile.to_json() if changed and self.profile is not None else None
 
     def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
-        self._recent.setdefault(monitor, {})[name] = alarm
+        moved = self._recent.setdefault(monitor, {})
+        before = moved.get(name)
+        if before is not None and before.direction == alarm.direction:
+            alarm = replace(alarm, onset_us=before.onset_us)
+        moved[name] = alarm
         self._fired.add(monitor)
         self._new.add(monitor)
 
@@ -142,6 +144,7 @@ class Watch:
 
     def _adopt(self, profile: BaselineProfile, paid: float) -> None:
         self.profile = profile
+        self.baseline_id = profile.profile_id
         self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, paid)
 
     def to_state(self) -> dict[str, Any]:
