@@ -153,7 +153,7 @@ class DisparityEvidence:
         self._groups, self._detector = groups, grown
 
     def _detectors(self, groups: int) -> EDetector:
-        """One stream a pair: bins are differences −1, 0, 1; bets four sizes for i over j, then for j over i."""
+        """One stream a pair: bins are differences −1, 0, 1; bets four sizes for i over j, then j over i."""
         difference = np.array([-1.0, 0.0, 1.0])
         gains = [sign * difference - self.tolerance for sign in (1, -1)]
         # No factor is below .1, so that one look cannot wipe out what a bet has won.

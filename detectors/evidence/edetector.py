@@ -131,31 +131,32 @@ class EDetector:
 
     def _take(self, codes: Ints, time_us: Ints, paid: float) -> None:
         streams, bins = self._partial.shape
-        n = codes.shape[1]
         if streams == 0:
             return
         present = (codes >= 0) & (codes < bins)
         filled = self._partial.sum(axis=1)
-        complete = present.all()
-        if complete and (filled == filled[:1]).all():
-            place = np.broadcast_to(filled[:1, None] + np.arange(n), (1, n))
+        # Without gaps all streams are at the same place, and one row of places does for all.
+        complete = bool(present.all() and (filled == filled[0]).all())
+        if complete:
+            place = filled[:1, None] + np.arange(codes.shape[1])
         else:
             place = np.cumsum(present, axis=1) - 1 + filled[:, None]
         look = place // LOOK
         done = (filled + present.sum(axis=1)) // LOOK
         most = int(done.max(initial=0))
-        cells = (look + np.arange(streams)[:, None] * (most + 1)) * bins + codes
-        if not complete:
-            cells = cells[present]
-        counts = np.bincount(cells.ravel(), minlength=streams * (most + 1) * bins)
+        cells = look * bins + np.arange(0, streams * (most + 1) * bins, (most + 1) * bins)[:, None] + codes
+        cells = cells.ravel() if complete else cells[present]
+        counts = np.bincount(cells, minlength=streams * (most + 1) * bins)
         counts = counts.reshape(streams, most + 1, bins)
         counts[:, 0] += self._partial
         starts = np.zeros((streams, most + 1), np.int64)
         starts[:, 0] = self._look_start
-        rows, columns = np.nonzero((place % LOOK == 0) & present)
-        starts[rows, np.broadcast_to(look, codes.shape)[rows, columns]] = np.broadcast_to(
-            time_us, codes.shape
-        )[rows, columns]
+        if complete:
+            opening = np.flatnonzero(place[0] % LOOK == 0)
+            starts[:, look[0, opening]] = time_us[..., opening]
+        else:
+            rows, columns = np.nonzero((place % LOOK == 0) & present)
+            starts[rows, look[rows, columns]] = np.broadcast_to(time_us, codes.shape)[rows, columns]
         everyone = np.arange(streams)
         self._partial, self._look_start = counts[everyone, done], starts[everyone, done]
         if most == 0:
@@ -163,13 +164,14 @@ class EDetector:
         sums = counts[:, :most].astype(np.float64) @ self._table
         looked = done > 0
         due = np.where(looked, paid - self._last_paid, 0.0)
-        if due.any():
-            self._held = np.where(
-                looked[:, None], _evidence(self._held, self._grown) + due[:, None], self._held
-            )
-            self._grown = np.where(looked[:, None], 0.0, self._grown)
-            self._last_paid = np.where(looked, paid, self._last_paid)
+        owed = (due > 0)[:, None]
+        if owed.any():
+            # Only then is R rounded, so that without new money batches may be cut anywhere.
+            self._held = np.where(owed, _evidence(self._held, self._grown) + due[:, None], self._held)
+            self._grown = np.where(owed, 0.0, self._grown)
+            self._last_paid = np.where(owed[:, 0], paid, self._last_paid)
         self._advance(everyone, sums, starts, done)
+        self._crossings.sort(key=lambda crossing: crossing.stream)
 
     def _advance(self, rows: NDArray[np.intp], sums: Floats, starts: Ints, done: Ints) -> None:
         """`done` (r,) looks of the streams `rows`, of `sums` (r, L, J + M) and start times (r, L)."""

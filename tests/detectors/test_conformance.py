@@ -1,0 +1,273 @@
+"""Every class of detectors/ with a state passes the conformance kit; none may stay away."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import streamgauge.detectors
+from streamgauge.detectors import checks
+from streamgauge.detectors.baseline import build_profile
+from streamgauge.detectors.checks import Case
+from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
+from streamgauge.detectors.distances import FeatureCounts
+from streamgauge.detectors.evidence.account import Account
+from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
+from streamgauge.detectors.evidence.disparity import DisparityEvidence
+from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.exact_sum import ExactSum, ExactSums
+from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
+from streamgauge.detectors.log_histogram import LogHistogram
+from streamgauge.detectors.regression import RegressionErrors
+from streamgauge.detectors.river_drift import DETECTORS, RiverDrift
+from streamgauge.detectors.scores import ScoreHistogram
+from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.profile import RateProfile
+
+NASTY = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 5e-324, 1.7e308, 2.0**63, -(2.0**63), 1.0]
+)
+FLAT = np.full(300, 7.0)
+
+
+def floats(seed, n):
+    rng = np.random.default_rng(seed)
+    return (rng.lognormal(2, 2, n),)
+
+
+def matrix(seed, n):
+    return (np.random.default_rng(seed).normal(size=(3, n)) * [[1e-200], [1.0], [1e200]],)
+
+
+def pairs_of_codes(seed, n):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-1, 4, n).astype(np.int32), rng.integers(-1, 4, n).astype(np.int32)
+
+
+def scored(seed, n):
+    rng = np.random.default_rng(seed)
+    score = rng.random(n)
+    return score, rng.random(n) < score
+
+
+def pairs_of_numbers(seed, n):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=n), rng.normal(size=n)
+
+
+def grouped(seed, n):
+    rng = np.random.default_rng(seed)
+    return tuple(rng.integers(-1, 4, n).astype(np.int32) for _ in range(3))
+
+
+def errors(seed, n):
+    rng = np.random.default_rng(seed)
+    return ((rng.random(n) < np.where(np.arange(n) < n // 2, 0.1, 0.6)).astype(float),)
+
+
+REFERENCE = np.random.default_rng(99)
+PROFILE = build_profile(
+    {
+        "a": REFERENCE.normal(size=2_000),
+        "b": REFERENCE.exponential(size=2_000).round(1),
+        "c": Categories.of(REFERENCE.choice(["x", "y", "z"], 2_000).tolist()),
+    }
+)
+NUMBERS = [PROFILE.features["a"], PROFILE.features["b"]]
+RATES = [RateProfile(200, 2_000), RateProfile(0, 2_000), RateProfile(20, 2_000, 3.0)]
+
+
+def columns(seed, n):
+    rng = np.random.default_rng(seed)
+    a = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n))
+    return a, rng.exponential(size=n), rng.integers(-1, 4, n).astype(np.int32)
+
+
+def feed_columns(counts, a, b, c):
+    counts.update_many({"a": a, "b": b, "c": Categories(c, ("x", "y", "z", "new"))})
+
+
+def moved(seed, n):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(np.where(np.arange(n) > n // 2, 1.5, 0.0), size=(2, n))
+    values[rng.random((2, n)) < 0.05] = np.nan
+    return values, np.arange(n) + 1_000_000 * seed
+
+
+def outcomes(seed, n):
+    rng = np.random.default_rng(seed)
+    values = (rng.random((3, n)) < np.where(np.arange(n) > n // 2, 0.5, 0.05)).astype(np.int64)
+    values[rng.random((3, n)) < 0.05] = -1
+    return values, np.arange(n) + 1_000_000 * seed
+
+
+def places(seed, n):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-1, 3, (1, n))
+    values[rng.random((1, n)) < 0.2] = UNSEEN
+    return values, np.arange(n) + 1_000_000 * seed
+
+
+def treated(seed, n):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(-1, 3, n)
+    return group, (rng.random(n) < np.where(group == 2, 0.9, 0.3)).astype(np.int64), np.arange(n)
+
+
+def times(seed, n):
+    return (np.cumsum(np.random.default_rng(seed).integers(0, 10**9, n)) + seed * 10**13,)
+
+
+def restored(make):
+    def restore(state):
+        one = make()
+        one.restore(state)
+        return one
+
+    return restore
+
+
+def bets():
+    factors = np.log(np.array([[[0.9, 0.6], [1.1, 1.4]]] * 3))
+    return EDetector(
+        factors, np.full((3, 2), 0.5), np.tile([[[0.0], [1.0]]], (3, 1, 1)), np.zeros(2, int), 0.0
+    )
+
+
+def numeric():
+    return NumericEvidence(NUMBERS, streams=2, alpha=0.05)
+
+
+def rates():
+    return RateEvidence(RATES, streams=3, alpha=0.05, up=True, down=True)
+
+
+def categorical():
+    return CategoricalEvidence([PROFILE.features["c"]], streams=1, alpha=0.05)
+
+
+def feed(one, *batch):
+    one.update_many(*batch)
+
+
+def take_back(one, *batch):
+    one.subtract_many(*batch)
+
+
+def feed_paid(one, *batch):
+    one.update_many(*batch, 1e-6)
+
+
+def advance(account, time_us):
+    for now in time_us.tolist():
+        account.advance(now)
+
+
+def read_metrics(one):
+    for estimate in one.metrics().values():
+        estimates = estimate.values() if isinstance(estimate, dict) else [estimate]
+        for e in estimates:
+            assert all(x is None or np.isfinite(x) for x in (e.value, e.low, e.high))
+
+
+def feed_groups(counts, group, true, pred):
+    counts.update_predictions(group, pred)
+    counts.update_labels(group, true, pred)
+
+
+CODES = np.array([-1, 0, 3, -(2**31)], np.int32)
+CASES = [
+    Case("LogHistogram", LogHistogram, LogHistogram.from_state, floats, feed, take_back, True,
+         [(NASTY,), (FLAT,)], lambda one: one.estimate(0.5)),
+    Case("ExactSum", ExactSum, ExactSum.from_state, floats, feed, take_back, True,
+         [(NASTY,), (FLAT,)], lambda one: one.value()),
+    Case("ExactSums", lambda: ExactSums(3), ExactSums.from_state, matrix, feed, take_back, True,
+         [(np.tile(NASTY, (3, 1)),)], lambda one: one.values()),
+    Case("ConfusionCounts", ConfusionCounts, ConfusionCounts.from_state, pairs_of_codes, feed, take_back,
+         True,
+         [(CODES, CODES[::-1])], lambda one: classification_metrics(one.matrix, list("abcd"), "a")),
+    Case("ScoreHistogram", ScoreHistogram, ScoreHistogram.from_state, scored, feed, take_back, True,
+         [(NASTY, NASTY > 0), (np.ones(300), np.ones(300, bool))], read_metrics),
+    Case("RegressionErrors", RegressionErrors, RegressionErrors.from_state, pairs_of_numbers, feed, take_back,
+         True, [(NASTY, NASTY[::-1]), (FLAT, FLAT)], read_metrics),
+    Case("GroupCounts", GroupCounts, GroupCounts.from_state, grouped, feed_groups, None, True,
+         [(CODES, CODES, CODES)], lambda one: fairness_metrics(one, list("abcd"), list("wxyz"), "w", 1)),
+    Case("FeatureCounts", lambda: FeatureCounts(PROFILE), lambda s: FeatureCounts.from_state(s, PROFILE),
+         columns, feed_columns, None, True, [(NASTY, NASTY[::-1], np.full(len(NASTY), -1, np.int32))],
+         lambda one: [read_metrics(one)]),
+    Case("RiverDrift", lambda: RiverDrift("adwin"), RiverDrift.from_state, errors, feed, None, False,
+         [(NASTY[:3],), (FLAT,)]),
+    *(Case(f"RiverDrift {name}", lambda name=name: RiverDrift(name), RiverDrift.from_state, errors, feed)
+      for name in DETECTORS if name != "adwin"),
+    Case("Account", lambda: Account(0.05, 10**12, 7.0), lambda s: Account.from_state(s, 0.05, 10**12), times,
+         advance),
+    Case("EDetector", bets, restored(bets), outcomes, feed_paid, None, False,
+         [(np.full((3, 2), 2**62), np.array([2**62, -(2**62)]))], lambda one: one.evidence),
+    Case("NumericEvidence", numeric, restored(numeric), moved, feed_paid, None, False,
+         [(np.tile(NASTY, (2, 1)), np.arange(len(NASTY))), (np.tile(FLAT, (2, 1)), np.arange(300))],
+         lambda one: one.evidence),
+    Case("RateEvidence", rates, restored(rates), outcomes, feed_paid, None, False,
+         [(np.ones((3, 300), np.int64), np.arange(300)), (np.zeros((3, 300), np.int64), np.arange(300))],
+         lambda one: one.evidence),
+    Case("CategoricalEvidence", categorical, restored(categorical), places, feed_paid, None, False,
+         [(np.full((1, 300), 999), np.arange(300))], lambda one: one.evidence),
+    Case("DisparityEvidence", lambda: DisparityEvidence(0.1), lambda s: DisparityEvidence.from_state(s, 0.1),
+         treated, feed_paid, None, False, [(np.array([500, -1]), np.array([1, -1]), np.array([0, 2**62]))],
+         lambda one: one.evidence),
+]  # fmt: skip
+IDS = [case.name for case in CASES]
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_restored_one_goes_on_as_if_never_interrupted(case, seed):
+    checks.check_a_restored_one_goes_on_as_if_never_interrupted(case, seed)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_split_into_batches_gives_the_same(case, seed):
+    checks.check_any_split_into_batches_gives_the_same(case, seed)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.merges], ids=[c.name for c in CASES if c.merges])
+def test_merging_is_having_seen_both(case):
+    checks.check_merging_is_having_seen_both(case, 1)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.subtract], ids=[c.name for c in CASES if c.subtract])
+def test_what_is_subtracted_leaves_no_trace(case):
+    checks.check_what_is_subtracted_leaves_no_trace(case, 1)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_hostile_values_poison_nothing(case):
+    checks.check_hostile_values_poison_nothing(case, 1)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_its_size_is_bounded(case):
+    checks.check_its_size_is_bounded(case, 1)
+
+
+def test_every_class_with_a_state_is_enrolled():
+    enrolled = {case.name.split()[0] for case in CASES}
+    found = set()
+    for module in pkgutil.walk_packages(streamgauge.detectors.__path__, "streamgauge.detectors."):
+        for name, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if member.__module__ == module.name and hasattr(member, "to_state"):
+                found.add(name)
+    assert found == enrolled
+
+
+def test_the_kit_tells_states_apart_that_differ_in_one_bit():
+    assert checks.same({"a": [np.array([0.1])]}, {"a": [np.array([0.1])]})
+    assert not checks.same({"a": np.array([0.1])}, {"a": np.array([np.nextafter(0.1, 1)])})
+    assert not checks.same([0.0], [-0.0])
+    assert not checks.same([1], [1.0])
+    assert not checks.is_plain({"a": object()})
+    assert not checks.is_plain([1 << 63])

@@ -1,0 +1,258 @@
+"""The e-detectors: valid bets, a kept budget, alarms where and when something changed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamgauge.detectors.baseline import categorical_profile, numeric_profile, rate_profile
+from streamgauge.detectors.evidence.account import MAX_STEP_US, Account
+from streamgauge.detectors.evidence.bets import numeric_table, rate_bets, rate_bounds, size_as_ratio
+from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
+from streamgauge.detectors.evidence.disparity import DisparityEvidence
+from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.profile import RateProfile
+
+#: .05 false alarms in 10,000 events of one stream, and in a month of 100,000 events of each of a thousand.
+SINGLE, FLEET = 0.9 * 0.05 / 10_000, 0.9 * 0.05 / (1_000 * 100_000)
+
+
+def autoregressive(rng, streams, n, phi):
+    noise = rng.normal(size=(streams, n))
+    values = np.empty_like(noise)
+    values[:, 0] = noise[:, 0]
+    for t in range(1, n):
+        values[:, t] = phi * values[:, t - 1] + np.sqrt(1 - phi**2) * noise[:, t]
+    return values
+
+
+def delays(evidence, streams, chunks, rate, change):
+    """(alarms before `change`, events from `change` to the first alarm by stream)."""
+    paid, false, found = 0.0, 0, {}
+    position = 0
+    for chunk in chunks:
+        n = chunk.shape[1]
+        paid += rate * n
+        evidence.update_many(chunk, np.arange(position, position + n), paid)
+        position += n
+        for alarm in evidence.take_alarms():
+            if position <= change:
+                false += 1
+            else:
+                found.setdefault(alarm.stream, (position - change, alarm))
+    return false, [found.get(s, (10**9, None)) for s in range(streams)]
+
+
+def in_looks(values):
+    return np.split(values, range(50, values.shape[1], 50), axis=1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-5, 5), min_size=60, max_size=300), st.sampled_from([1, 1_000]))
+def test_numeric_bets_have_mean_at_most_one_under_the_reference_and_within_tolerance_of_it(values, streams):
+    profile = numeric_profile(np.array(values, float))
+    masses = np.array(profile.counts) / profile.n
+    table = numeric_table(profile, 0.05, streams)
+    factors = np.exp(table.log_factors)
+    assert factors.min() >= 0.1 - 1e-9
+    assert (masses @ factors <= 1 + 1e-12).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 400), st.floats(1, 20), st.floats(0, 1))
+def test_rate_bets_have_mean_at_most_one_for_every_rate_within_the_bounds(k, effect, where):
+    profile = RateProfile(k, 400, effect)
+    lower, upper = rate_bounds(profile, 1e-6)
+    rate = lower + where * (upper - lower)
+    for unlike, like, _ in rate_bets((lower, upper), 1.0, (1.25, 5.0), (0.8, 0.2)):
+        assert (1 - rate) * np.exp(unlike) + rate * np.exp(like) <= 1 + 1e-9
+
+
+def test_fleets_without_change_raise_no_alarm():
+    rng = np.random.default_rng(3)
+    profiles = [numeric_profile(rng.normal(size=5_000)) for _ in range(300)]
+    evidence = NumericEvidence(profiles, streams=1_000, alpha=0.05)
+    false, _ = delays(evidence, 300, in_looks(rng.normal(size=(300, 6_000))), FLEET, 10**9)
+    assert false == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phi", [0.5, 0.9])
+def test_dependent_streams_without_change_raise_no_alarm(phi):
+    rng = np.random.default_rng(4)
+    profiles = [numeric_profile(row) for row in autoregressive(rng, 200, 5_000, phi)]
+    evidence = NumericEvidence(profiles, streams=1_000, alpha=0.05)
+    false, _ = delays(evidence, 200, in_looks(autoregressive(rng, 200, 10_000, phi)), FLEET, 10**9)
+    assert false == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("m", [500, 2_000])
+def test_small_references_are_paid_for_by_the_tolerance(m):
+    rng = np.random.default_rng(5)
+    profiles = [numeric_profile(rng.normal(size=m)) for _ in range(1_000)]
+    evidence = NumericEvidence(profiles, streams=1_000, alpha=0.05)
+    false, _ = delays(evidence, 1_000, in_looks(rng.normal(size=(1_000, 10_000))), FLEET, 10**9)
+    assert false == 0
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "rate", "streams", "within", "aspect"),
+    [
+        (0.25, 1.0, SINGLE, 1, 700, "location"),
+        (-0.5, 1.0, SINGLE, 1, 200, "location"),
+        (1.0, 1.0, SINGLE, 1, 100, "location"),
+        (0.0, 1.5**0.5, SINGLE, 1, 700, "spread"),
+        (0.25, 1.0, FLEET, 1_000, 1_800, "location"),
+        (0.5, 1.0, FLEET, 1_000, 400, "location"),
+        (0.0, 1.5**0.5, FLEET, 1_000, 1_900, "spread"),
+    ],
+)
+def test_numbers_that_move_are_seen_within_their_time(shift, scale, rate, streams, within, aspect):
+    rng = np.random.default_rng(6)
+    profiles = [numeric_profile(rng.normal(size=5_000)) for _ in range(21)]
+    values = rng.normal(size=(21, 6_000))
+    values[:, 2_000:] = values[:, 2_000:] * scale + shift
+    evidence = NumericEvidence(profiles, streams=streams, alpha=0.05)
+    false, found = delays(evidence, 21, in_looks(values), rate, 2_000)
+    assert false == 0
+    assert np.median([delay for delay, _ in found]) <= within
+    alarms = [alarm for _, alarm in found if alarm]
+    assert {alarm.aspect for alarm in alarms} == {aspect}
+    assert {alarm.direction for alarm in alarms} == {"down" if shift < 0 else "up"}
+    assert abs(np.median([alarm.onset_us for alarm in alarms]) - 2_000) <= 150
+    size = np.median([alarm.size for alarm in alarms])
+    assert size == pytest.approx(shift if aspect == "location" else scale, abs=0.15)
+
+
+def test_error_rates_missing_values_and_categories_are_seen_within_their_time():
+    rng = np.random.default_rng(7)
+
+    def switched(before, after, rows=21):
+        rate = np.where(np.arange(5_000) < 2_000, before, after)
+        return (rng.random((rows, 5_000)) < rate).astype(np.int64)
+
+    for before, after, within in ((0.1, 0.2, 400), (0.01, 0.05, 450)):
+        profiles = [rate_profile((rng.random(5_000) < before).astype(float)) for _ in range(21)]
+        evidence = RateEvidence(profiles, streams=1_000, alpha=0.05)
+        false, found = delays(evidence, 21, in_looks(switched(before, after)), FLEET, 2_000)
+        assert false == 0
+        assert np.median([delay for delay, _ in found]) <= within
+        assert np.median([a.value for _, a in found if a]) == pytest.approx(after, rel=0.3)
+
+
+def test_a_category_that_doubles_and_a_new_one_are_told_apart():
+    rng = np.random.default_rng(8)
+    names = ["a", "b", "c", "d"]
+    profile = categorical_profile(Categories.of(rng.choice(names, 5_000, p=[0.5, 0.3, 0.1, 0.1]).tolist()))
+    doubled = rng.choice(4, (1, 4_000), p=[0.4, 0.3, 0.2, 0.1])
+    codes = np.array([profile.categories.index(name) for name in names])[doubled]
+    evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
+    _, [(delay, alarm)] = delays(evidence, 1, in_looks(codes), SINGLE, 0)
+    assert (alarm.aspect, alarm.category, alarm.direction) == ("category", "c", "up")
+    assert delay <= 600
+    assert alarm.value == pytest.approx(0.2, abs=0.06)
+
+    steady = rng.choice(4, (1, 4_000), p=[0.5, 0.3, 0.1, 0.1])
+    steady = np.array([profile.categories.index(name) for name in names])[steady]
+    steady[rng.random((1, 4_000)) < 0.02] = UNSEEN
+    evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
+    _, [(delay, alarm)] = delays(evidence, 1, in_looks(steady), SINGLE, 0)
+    assert (alarm.aspect, alarm.category) == ("unseen", None)
+    assert delay <= 600
+
+
+def test_equal_treatment_up_to_the_tolerance_raises_no_alarm_and_beyond_it_does():
+    rng = np.random.default_rng(9)
+    n = 20_000
+    group = rng.choice(3, n, p=[0.7, 0.2, 0.1])
+
+    def run(rates):
+        outcome = (rng.random(n) < np.array(rates)[group]).astype(np.int64)
+        evidence, found, paid = DisparityEvidence(0.1), [], 0.0
+        for start in range(0, n, 500):
+            paid += SINGLE * 500
+            rows = slice(start, start + 500)
+            evidence.update_many(group[rows], outcome[rows], np.arange(start, start + 500), paid)
+            found += evidence.take_alarms()
+        return found
+
+    assert run([0.45, 0.5, 0.55]) == []
+    alarms = run([0.5, 0.5, 0.2])
+    assert {alarm.groups for alarm in alarms} == {(0, 2), (1, 2)}
+    assert alarms[0].size == pytest.approx(0.3, abs=0.15)
+
+
+def test_references_that_were_not_stationary_are_outside_the_budget():
+    rng = np.random.default_rng(10)
+    steady, stepped = rng.normal(size=4_000), rng.normal(size=4_000) + np.repeat([0.0, 1.0], 2_000)
+    evidence = NumericEvidence([numeric_profile(steady), numeric_profile(stepped)], streams=2, alpha=0.05)
+    assert evidence.weight == 1
+    evidence.update_many(np.tile(rng.normal(3.0, size=1_000), (2, 1)), np.arange(1_000), 1e-6)
+    assert {alarm.stream for alarm in evidence.take_alarms()} == {0}
+
+
+def test_looks_are_counted_by_stream_over_what_is_not_missing():
+    factors = np.log(np.array([[[0.9], [1.1]]] * 2))
+    detector = EDetector(factors, np.ones((2, 1)), np.zeros((2, 2, 1)), np.zeros(1, int), 0.0)
+    codes = np.ones((2, 100), np.int64)
+    codes[1, ::2] = -1
+    detector.update_many(codes, np.arange(100), 1e-9)
+    assert np.log(detector.evidence / 1e-9) == pytest.approx([100 * np.log(1.1), 50 * np.log(1.1)])
+
+
+def test_a_stream_without_payment_never_alarms():
+    factors = np.log(np.array([[[0.5], [1.5]]]))
+    detector = EDetector(factors, np.ones((1, 1)), np.zeros((1, 2, 1)), np.zeros(1, int), 3.0)
+    detector.update_many(np.ones((1, 10_000), int), np.arange(10_000), 3.0)
+    assert detector.take_crossings() == []
+    detector.update_many(np.ones((1, 100), int), np.arange(100), 3.0 + 1e-6)
+    assert len(detector.take_crossings()) == 1
+
+
+def test_the_expected_number_of_alarms_is_at_most_what_was_paid_in():
+    rng = np.random.default_rng(11)
+    streams, looks, paid_per_look = 2_000, 100, 2e-4
+    factors = np.log(np.array([[[0.8, 0.5], [1.2, 1.5]]] * streams))
+    detector = EDetector(
+        factors, np.full((streams, 2), 0.5), np.zeros((streams, 2, 1)), np.zeros(2, int), 0.0
+    )
+    for look in range(1, looks + 1):
+        codes = rng.integers(0, 2, (streams, 50))
+        detector.update_many(codes, np.arange(50), look * paid_per_look)
+    alarms = len(detector.take_crossings())
+    expected_at_most = streams * looks * paid_per_look
+    assert alarms <= expected_at_most + 3 * expected_at_most**0.5
+
+
+def test_the_account_pays_by_event_time_and_not_for_gaps():
+    account = Account(alpha=1.0, horizon_us=10 * MAX_STEP_US, total_weight=2.0)
+    account.advance(5 * MAX_STEP_US)
+    assert account.paid == 0.0
+    account.advance(6 * MAX_STEP_US)
+    assert account.paid == pytest.approx(1 / 20)
+    account.advance(9 * MAX_STEP_US)
+    assert account.paid == pytest.approx(2 / 20)
+    account.advance(7 * MAX_STEP_US)
+    assert account.paid == pytest.approx(2 / 20)
+    account.total_weight = 0.0
+    account.advance(10 * MAX_STEP_US)
+    assert account.paid == pytest.approx(2 / 20)
+
+
+def test_evidence_of_another_baseline_is_refused():
+    profile = numeric_profile(np.arange(1_000.0))
+    state = NumericEvidence([profile], 1, 0.05).to_state()
+    with pytest.raises(ValueError, match="another baseline"):
+        NumericEvidence([profile, profile], 1, 0.05).restore(state)
+
+
+def test_a_size_reads_back_the_ratio_of_deviations():
+    rng = np.random.default_rng(12)
+    reference = np.sort(rng.normal(size=100_000))
+    for ratio in (0.5, 1.0, 2.0):
+        u = np.searchsorted(reference, ratio * rng.normal(size=100_000)) / 100_000
+        assert size_as_ratio(((2 * u - 1) ** 2).mean()) == pytest.approx(ratio, rel=0.05)
