@@ -55,6 +55,10 @@ def serve(partitions: int, topics: Iterable[str]) -> None:
     """Serve `topics` until standard input ends: so it never outlives whoever started it."""
     message = create_string_buffer(512)
     conf = function("rd_kafka_conf_new", c_void_p)()
+    # only a warning that there is no broker to connect to, which is as it should be
+    function("rd_kafka_conf_set", c_int, c_void_p, c_char_p, c_char_p, c_char_p, c_size_t)(
+        conf, b"log_level", b"3", message, len(message)
+    )
     client = function("rd_kafka_new", c_void_p, c_int, c_void_p, c_char_p, c_size_t)(
         _PRODUCER, conf, message, len(message)
     )

@@ -84,14 +84,17 @@ def describe_topics(connection: Connection) -> tuple[TopicState, ...]:
     """
     admin = AdminClient(connection.librdkafka() | {"log_level": 2})
     try:
-        found = admin.list_topics(timeout=_TIMEOUT_S).topics
+        metadata = admin.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
         raise ConfigurationError(
             f"no Kafka broker answers at {connection.bootstrap_servers} ({error.args[0].str()}): "
             "check STREAMGAUGE_BOOTSTRAP_SERVERS and the credentials"
         ) from error
     names = [connection.topic(name) for name in TOPICS]
-    configs = _configs(admin, [name for name in names if name in found])
+    found = metadata.topics
+    # The embedded broker names a controller that does not exist, and would be waited for.
+    controlled = metadata.controller_id in metadata.brokers
+    configs = _configs(admin, [name for name in names if name in found]) if controlled else {}
     return tuple(
         TopicState(name, len(found[name].partitions) if name in found else 0, configs.get(name, {}))
         for name in names
