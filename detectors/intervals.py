@@ -126,7 +126,8 @@ def auc(positives: Ints, negatives: Ints) -> Estimate:
     """Area under the ROC curve from histograms of scores in rising order, int64 (bins,); ties count half.
 
     Interval on the logit scale: DeLong, DeLong & Clarke-Pearson (1988) where both classes have 50 or more,
-    otherwise Hanley & McNeil (1982), which over-covers.
+    otherwise Hanley & McNeil (1982), which over-covers. Where scores separate the classes wholly, the bound
+    of Clopper & Pearson on as many disjoint pairs as the smaller class gives.
 
     >>> auc(np.array([0, 1, 3]), np.array([3, 1, 0])).value
     0.96875
@@ -138,16 +139,18 @@ def auc(positives: Ints, negatives: Ints) -> Estimate:
     above = m - np.cumsum(positives)
     wins = int((positives * (2 * below + negatives)).sum())
     value = wins / (2 * m * n)
-    inside = min(max(value, 0.5 / (m * n)), 1 - 0.5 / (m * n))
+    if value in (0.0, 1.0):
+        bound = 0.025 ** (1 / min(m, n))
+        return Estimate(value, *((bound, 1.0) if value else (0.0, 1 - bound)), m + n)
     variance = 0.0
     if m >= 50 and n >= 50:
         variance = _placement_variance((below + negatives / 2) / n, positives, m, value) / m
         variance += _placement_variance((above + positives / 2) / m, negatives, n, value) / n
     if variance == 0.0:
-        q1, q2 = inside / (2 - inside), 2 * inside**2 / (1 + inside)
-        variance = inside * (1 - inside) + (m - 1) * (q1 - inside**2) + (n - 1) * (q2 - inside**2)
+        q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+        variance = value * (1 - value) + (m - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)
         variance /= m * n
-    low, high = logit_interval(inside, math.sqrt(variance) / (inside * (1 - inside)))
+    low, high = logit_interval(value, math.sqrt(variance) / (value * (1 - value)))
     return Estimate(value, min(low, value), max(high, value), m + n)
 
 

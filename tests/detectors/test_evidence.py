@@ -121,48 +121,57 @@ def test_numbers_that_move_are_seen_within_their_time(shift, scale, rate, stream
     assert false == 0
     assert np.median([delay for delay, _ in found]) <= within
     alarms = [alarm for _, alarm in found if alarm]
-    assert {alarm.aspect for alarm in alarms} == {aspect}
+    alarms = [alarm for alarm in alarms if alarm.aspect == aspect]
+    assert len(alarms) > 0.6 * len(found)
     assert {alarm.direction for alarm in alarms} == {"down" if shift < 0 else "up"}
     assert abs(np.median([alarm.onset_us for alarm in alarms]) - 2_000) <= 150
     size = np.median([alarm.size for alarm in alarms])
     assert size == pytest.approx(shift if aspect == "location" else scale, abs=0.15)
 
 
-def test_error_rates_missing_values_and_categories_are_seen_within_their_time():
+def test_error_rates_and_missing_values_are_seen_within_their_time():
     rng = np.random.default_rng(7)
 
     def switched(before, after, rows=21):
         rate = np.where(np.arange(5_000) < 2_000, before, after)
         return (rng.random((rows, 5_000)) < rate).astype(np.int64)
 
-    for before, after, within in ((0.1, 0.2, 400), (0.01, 0.05, 450)):
+    for before, after, within in ((0.1, 0.2, 350), (0.01, 0.05, 400)):
         profiles = [rate_profile((rng.random(5_000) < before).astype(float)) for _ in range(21)]
-        evidence = RateEvidence(profiles, streams=1_000, alpha=0.05)
-        false, found = delays(evidence, 21, in_looks(switched(before, after)), FLEET, 2_000)
+        evidence = RateEvidence(profiles, streams=1, alpha=0.05)
+        false, found = delays(evidence, 21, in_looks(switched(before, after)), SINGLE, 2_000)
         assert false == 0
         assert np.median([delay for delay, _ in found]) <= within
         assert np.median([a.value for _, a in found if a]) == pytest.approx(after, rel=0.3)
 
 
-def test_a_category_that_doubles_and_a_new_one_are_told_apart():
-    rng = np.random.default_rng(8)
-    names = ["a", "b", "c", "d"]
-    profile = categorical_profile(Categories.of(rng.choice(names, 5_000, p=[0.5, 0.3, 0.1, 0.1]).tolist()))
-    doubled = rng.choice(4, (1, 4_000), p=[0.4, 0.3, 0.2, 0.1])
-    codes = np.array([profile.categories.index(name) for name in names])[doubled]
-    evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
-    _, [(delay, alarm)] = delays(evidence, 1, in_looks(codes), SINGLE, 0)
-    assert (alarm.aspect, alarm.category, alarm.direction) == ("category", "c", "up")
-    assert delay <= 600
-    assert alarm.value == pytest.approx(0.2, abs=0.06)
-
-    steady = rng.choice(4, (1, 4_000), p=[0.5, 0.3, 0.1, 0.1])
-    steady = np.array([profile.categories.index(name) for name in names])[steady]
-    steady[rng.random((1, 4_000)) < 0.02] = UNSEEN
-    evidence = CategoricalEvidence([profile], streams=1, alpha=0.05)
-    _, [(delay, alarm)] = delays(evidence, 1, in_looks(steady), SINGLE, 0)
-    assert (alarm.aspect, alarm.category) == ("unseen", None)
-    assert delay <= 600
+@pytest.mark.parametrize(
+    ("after", "new", "told", "value"),
+    [
+        ([0.4, 0.3, 0.2, 0.1], 0.0, ("category", "c", "up"), 0.2),
+        ([0.5, 0.3, 0.1, 0.1], 0.02, ("unseen", None, "up"), 0.02),
+    ],
+)
+def test_a_category_that_doubles_and_a_new_one_are_told_apart(after, new, told, value):
+    rng, names = np.random.default_rng(8), ["a", "b", "c", "d"]
+    before = [0.5, 0.3, 0.1, 0.1]
+    profiles = [
+        categorical_profile(Categories.of(rng.choice(names, 5_000, p=before).tolist())) for _ in range(21)
+    ]
+    drawn = np.concatenate(
+        [rng.choice(4, (21, 2_000), p=before), rng.choice(4, (21, 4_000), p=after)], axis=1
+    )
+    codes = np.stack(
+        [np.array([p.categories.index(n) for n in names])[d] for p, d in zip(profiles, drawn, strict=True)]
+    )
+    codes[:, 2_000:][rng.random((21, 4_000)) < new] = UNSEEN
+    evidence = CategoricalEvidence(profiles, streams=1, alpha=0.05)
+    false, found = delays(evidence, 21, in_looks(codes), SINGLE, 2_000)
+    assert false == 0
+    assert np.median([delay for delay, _ in found]) <= 550
+    alarms = [a for _, a in found if a and (a.aspect, a.category, a.direction) == told]
+    assert len(alarms) > 0.6 * len(found)
+    assert np.median([alarm.value for alarm in alarms]) == pytest.approx(value, rel=0.3)
 
 
 def test_equal_treatment_up_to_the_tolerance_raises_no_alarm_and_beyond_it_does():

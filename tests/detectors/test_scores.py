@@ -14,7 +14,7 @@ def stream(prevalence, n, seed, shift=1.4):
     return 1 / (1 + np.exp(-logit)), positive
 
 
-@pytest.mark.parametrize(("prevalence", "n"), [(0.5, 2_000), (0.02, 20_000), (0.002, 50_000), (0.3, 40)])
+@pytest.mark.parametrize(("prevalence", "n"), [(0.5, 2_000), (0.02, 20_000), (0.002, 50_000), (0.3, 1_000)])
 def test_curves_come_within_two_thousandths_and_losses_exactly(prevalence, n):
     score, positive = stream(prevalence, n, seed=3)
     histogram = ScoreHistogram()
