@@ -105,10 +105,12 @@ def test_the_base_install_has_the_command_line_and_names_the_extra_a_command_lac
     command = base_python.with_name("streamgauge")
     assert "examples:" in run(command, "--help", cwd=tmp_path)
     assert run(command, "--version", cwd=tmp_path).startswith("streamgauge 0.")
-    for name, extra in (("worker", "worker"), ("demo", "demo"), ("monitors", "worker")):
-        done = subprocess.run(
-            [command, name, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+    for words, extra in (
+        (["worker"], "worker"),
+        (["monitors", "validate", "-"], "worker"),
+        (["demo"], "demo"),
+    ):
+        done = subprocess.run([command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"pip install 'streamgauge[{extra}]'" in done.stderr
         assert "Traceback" not in done.stderr
