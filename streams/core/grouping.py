@@ -1,8 +1,12 @@
 """One finding for one monitor: what moved together, most telling first."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
+from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.intervals import Z95, proportion
 from streamgauge.streams.core.error_bank import RIVER, ErrorBank
 from streamgauge.streams.core.findings import Contributor, Finding
 
@@ -25,6 +29,7 @@ def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> 
     ranked = sorted(alarms.items(), key=lambda item: (-item[1].evidence, item[0]))
     first = ranked[0][1]
     total = sum(alarm.evidence for _, alarm in ranked)
+    value = _value(first)
     river = monitor in RIVER
     onset_us = min(alarm.onset_us for _, alarm in ranked)
     if monitor == "concept_drift" or river:
@@ -46,7 +51,9 @@ def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> 
         monitor,
         metric,
         "warning",
-        value=first.size if first.value is None and contributors else first.value,
+        value=None if river else value.value,
+        low=None if river else value.low,
+        high=None if river else value.high,
         baseline=baseline,
         evidence=None if river else first.evidence,
         evidence_threshold=None if river else _THRESHOLD,
@@ -54,6 +61,35 @@ def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> 
         onset_us=onset_us,
         contributors=contributors,
     )
+
+
+def continued(before: Alarm, alarm: Alarm) -> Alarm:
+    """A change that goes on: since when it did, and its mean size over all events that told of it."""
+    if (before.aspect, before.direction, before.category) != (alarm.aspect, alarm.direction, alarm.category):
+        return alarm
+    n = before.n + alarm.n
+    share = alarm.n / n if n else 0.0
+    value = alarm.value
+    if value is not None and before.value is not None:
+        value = before.value + share * (value - before.value)
+    return replace(
+        alarm,
+        onset_us=before.onset_us,
+        n=n,
+        size=before.size + share * (alarm.size - before.size),
+        value=value,
+        evidence=max(before.evidence, alarm.evidence),
+    )
+
+
+def _value(alarm: Alarm) -> Estimate:
+    """A rate with Wilson's interval; a shift in reference deviations, whose mean has the error 1/sqrt(n)."""
+    if alarm.value is not None and alarm.aspect != "gap":
+        return proportion(round(alarm.value * alarm.n), alarm.n)
+    if alarm.aspect == "location" and alarm.n:
+        margin = Z95 / math.sqrt(alarm.n)
+        return Estimate(alarm.size, alarm.size - margin, alarm.size + margin, alarm.n)
+    return Estimate(alarm.size, None, None, alarm.n)
 
 
 def _direction(alarm: Alarm) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.regression import RegressionErrors
@@ -15,8 +14,8 @@ from streamgauge.streams.core.windows import ALL, Window
 def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     """The same finding with value, interval and n over the windows since its onset."""
     estimate: Estimate | None = None
-    if finding.monitor == "concept_drift":
-        estimate = _errors(finding, version, naming)
+    if finding.metric == "mean_absolute_error":
+        estimate = _errors(finding, version)
     elif finding.monitor == "fairness":
         estimate = _disparity(finding, version, naming)
     if estimate is None or estimate.value is None:
@@ -26,17 +25,11 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     )
 
 
-def _errors(finding: Finding, version: Version, naming: Naming) -> Estimate | None:
-    confusion, errors = ConfusionCounts(), RegressionErrors()
+def _errors(finding: Finding, version: Version) -> Estimate | None:
+    errors = RegressionErrors()
     for window in _windows(finding, version):
-        confusion.merge(window.bags[ALL].confusion)
         errors.merge(window.bags[ALL].errors)
-    metrics = (
-        errors.metrics()
-        if finding.metric == "mean_absolute_error"
-        else classification_metrics(confusion.matrix, naming.classes, naming.pos_label)
-    )
-    return metrics.get(finding.metric)
+    return errors.metrics().get(finding.metric)
 
 
 def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate | None:
@@ -54,8 +47,9 @@ def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate |
 
 
 def _windows(finding: Finding, version: Version) -> list[Window]:
-    return [
-        window
-        for window in version.in_order()
-        if finding.onset_us is None or window.end_us > finding.onset_us
-    ]
+    """Those that lie after the onset; if there is none yet, the one that it lies in."""
+    onset_us = finding.onset_us
+    if onset_us is None:
+        return list(version.in_order())
+    after = [window for window in version.in_order() if window.start_us >= onset_us]
+    return after or [window for window in version.in_order() if window.end_us > onset_us]

@@ -1,7 +1,6 @@
 """`Watch`: the baseline and the detectors of one model version."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from streamgauge.streams.core.bank import PREDICTION, SCORE, FeatureBank
 from streamgauge.streams.core.error_bank import ErrorBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
-from streamgauge.streams.core.grouping import finding_of
+from streamgauge.streams.core.grouping import continued, finding_of
 from streamgauge.streams.core.learning import Learning
 
 _DEFAULT_FIRST = 5_000
@@ -128,9 +127,7 @@ class Watch:
     def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
         moved = self._recent.setdefault(monitor, {})
         before = moved.get(name)
-        if before is not None and before.direction == alarm.direction:
-            alarm = replace(alarm, onset_us=before.onset_us)
-        moved[name] = alarm
+        moved[name] = alarm if before is None else continued(before, alarm)
         self._fired.add(monitor)
         self._new.add(monitor)
 
