@@ -141,7 +141,7 @@ def auc(positives: Ints, negatives: Ints) -> Estimate:
     value = wins / (2 * m * n)
     if value in (0.0, 1.0):
         bound = 0.025 ** (1 / min(m, n))
-        return Estimate(value, *((bound, 1.0) if value else (0.0, 1 - bound)), m + n)
+        return Estimate(value, bound if value else 0.0, 1.0 if value else 1 - bound, m + n)
     variance = 0.0
     if m >= 50 and n >= 50:
         variance = _placement_variance((below + negatives / 2) / n, positives, m, value) / m

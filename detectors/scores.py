@@ -21,7 +21,8 @@ class ScoreHistogram:
     """Counts of scores per class and exact sums of losses; scores that aren't in [0, 1] are ignored.
 
     Area under the curve and average precision come from 2,048 bins a class and differ from scikit-learn's by
-    at most 0.002 from a thousand scores on (with a few dozen, one tie weighs more, but far less than chance); Brier score and log loss are exact; calibration error has 10 equal-width bins.
+    at most 0.002 from a thousand scores on (with a few dozen, one tie weighs more, but far less than chance).
+    Brier score and log loss are exact; calibration error has 10 equal-width bins.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update_many(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
