@@ -7,7 +7,6 @@ from contextlib import suppress
 from time import time_ns
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar
-from weakref import WeakSet
 
 from streamgauge.clients.columns import ColumnBuilder, LoggedLabel, LoggedPrediction
 from streamgauge.clients.connection import Connection
@@ -23,7 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Values = Mapping[str, Any]
 
-_loggers: "WeakSet[PredictionLogger]" = WeakSet()
+#: Open loggers: what is queued must be sent at exit though the app has let go of its logger.
+_loggers: "set[PredictionLogger]" = set()
 
 
 class PredictionLogger:
@@ -115,9 +115,9 @@ class PredictionLogger:
         """Log one prediction; returns its id, by which `ground_truth` will name it.
 
         `score` is the probability of the positive class, `scores` those of all classes. `groups` are
-        protected attributes, `segments` the slices to watch apart. `time` is an aware datetime, an
-        RFC 3339 text or integer microseconds; now if not given. With `error` (anything but None) the
-        request failed, and `prediction` is not looked at. The mappings are copied; numpy's scalars will do.
+        protected attributes, `segments` the slices to watch apart. `time` is an aware datetime, an RFC 3339
+        text or integer microseconds; now if not given. With `error` (anything but None) the request failed,
+        and `prediction` is not looked at. Mappings are copied; numpy's scalars will do.
         """
         now_us = time_ns() // 1_000
         if prediction_id is None:
@@ -227,10 +227,6 @@ class PredictionLogger:
     ) -> None:
         self.close()
 
-    def _after_fork(self) -> None:
-        if self._sender is not None:
-            self._sender.after_fork()
-
 
 def _text(prediction_id: Any) -> str:
     with suppress(Exception):  # a caller's object; an id that has no text was refused already
@@ -245,7 +241,8 @@ def _close_all() -> None:
 
 def _after_fork() -> None:
     for logger in list(_loggers):
-        logger._after_fork()
+        if logger._sender is not None:
+            logger._sender.after_fork()
 
 
 atexit.register(_close_all)

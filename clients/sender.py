@@ -7,19 +7,13 @@ from dataclasses import dataclass, replace
 from threading import Lock, RLock, Thread
 from typing import Any
 
-from streamgauge.clients.columns import (
-    ColumnBuilder,
-    LoggedLabel,
-    LoggedPrediction,
-    MixedColumnError,
-    identity_of,
-    is_text,
-)
+from streamgauge.clients.columns import ColumnBuilder, LoggedLabel, LoggedPrediction
 from streamgauge.clients.event_queue import EventQueue
 from streamgauge.clients.privacy import Privacy
 from streamgauge.clients.sampling import is_sampled
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.clients.sinks import Batch, Sink
+from streamgauge.clients.values import MixedColumnError, identity_of, is_text
 from streamgauge.schemas.batch import PredictionBatch
 from streamgauge.schemas.errors import BadEvent
 
@@ -110,8 +104,13 @@ class Sender:
         with self._starting:
             if self._thread is None and not self._stopping:
                 name = f"streamgauge-{self._builder.model}"
-                self._thread = Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name=name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no more threads: the next event tries again
+                    self._warn("thread", f"the background thread cannot start: {error}")
+                else:
+                    self._thread = thread
 
     def _run(self) -> None:
         linger_s = self._settings.linger_ms / 1_000

@@ -250,3 +250,65 @@ def test_a_signal_handler_may_log_while_the_app_logs(connection: Connection) -> 
         connection,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_forks_amid_busy_threads_lose_and_repeat_nothing(connection: Connection) -> None:
+    done = run(
+        """
+        import os, sys, threading
+        from streamgauge import PredictionLogger
+        logger = PredictionLogger("credit", queue_events=100_000, linger_ms=5)
+        ending, counts = threading.Event(), []
+        def serve():
+            count = 0
+            while not ending.wait(0.0005):
+                logger.predict("parent")
+                count += 1
+            counts.append(count)
+        threads = [threading.Thread(target=serve) for _ in range(4)]
+        for thread in threads: thread.start()
+        for _ in range(15):
+            pid = os.fork()
+            if pid == 0:
+                for _ in range(10):
+                    logger.predict("child")
+                os._exit(0 if logger.flush(20) else 1)
+            assert os.waitpid(pid, 0)[1] == 0
+        ending.set()
+        for thread in threads: thread.join()
+        logger.close()
+        print(sum(counts))
+        """,
+        connection,
+    )
+    assert done.returncode == 0, done.stderr
+    found = batches(connection, PREDICTIONS)
+    logged = [text for batch in found for text in batch.prediction.to_list()]
+    assert logged.count("child") == 150
+    assert logged.count("parent") == int(done.stdout)
+    assert len(set(ids_of(found))) == len(logged)
+
+
+def test_a_process_ends_though_kafka_is_away() -> None:
+    done = run(
+        """
+        from streamgauge import PredictionLogger
+        logger = PredictionLogger("credit", close_timeout_s=0.2)
+        for _ in range(100):
+            logger.predict("yes")
+        """,
+        Connection("127.0.0.1:1"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_logger_the_app_let_go_of_is_flushed_too(connection: Connection) -> None:
+    done = run(
+        """
+        from streamgauge import PredictionLogger
+        PredictionLogger("credit", linger_ms=60_000).predict("yes")
+        """,
+        connection,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(ids_of(batches(connection, PREDICTIONS))) == 1

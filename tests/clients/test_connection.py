@@ -1,0 +1,102 @@
+"""Addresses and credentials: from the environment to librdkafka, never into a log."""
+
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.errors import ConfigurationError
+
+SASL = {
+    "STREAMGAUGE_BOOTSTRAP_SERVERS": "a:9093,b:9093",
+    "STREAMGAUGE_TOPIC_PREFIX": "risk.",
+    "STREAMGAUGE_SECURITY_PROTOCOL": "SASL_SSL",
+    "STREAMGAUGE_SASL_MECHANISM": "SCRAM-SHA-256",
+    "STREAMGAUGE_SASL_USERNAME": "app",
+    "STREAMGAUGE_SASL_PASSWORD": "hunter2",
+}
+
+
+def test_every_setting_reaches_librdkafka() -> None:
+    connection = Connection.from_environment(SASL)
+    config = connection.librdkafka()
+    assert config == {
+        "bootstrap.servers": "a:9093,b:9093",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-256",
+        "sasl.username": "app",
+        "sasl.password": "hunter2",
+    }
+    assert connection.topic("alerts") == "risk.alerts"
+    Producer(config | {"log_level": 0})  # librdkafka knows each of them
+
+
+def test_files_of_certificates_are_passed_on(tmp_path: Path) -> None:
+    paths = {}
+    for name in ("CA", "CERTIFICATE", "KEY"):
+        path = tmp_path / name
+        path.write_text("pem")
+        paths[f"STREAMGAUGE_SSL_{name}_LOCATION"] = str(path)
+    environ = {"STREAMGAUGE_BOOTSTRAP_SERVERS": "a:1", "STREAMGAUGE_SSL_KEY_PASSWORD": "hunter2", **paths}
+    connection = Connection.from_environment(environ)
+    assert connection.librdkafka() == {
+        "bootstrap.servers": "a:1",
+        "security.protocol": "SSL",
+        "ssl.ca.location": str(tmp_path / "CA"),
+        "ssl.certificate.location": str(tmp_path / "CERTIFICATE"),
+        "ssl.key.location": str(tmp_path / "KEY"),
+        "ssl.key.password": "hunter2",
+    }
+    assert "hunter2" not in repr(connection)
+
+
+def test_secrets_are_in_no_repr_and_no_message() -> None:
+    assert "hunter2" not in repr(Connection.from_environment(SASL))
+    for broken in ({"STREAMGAUGE_SASL_MECHANISM": "x"}, {"STREAMGAUGE_SASL_USERNAME": ""}):
+        with pytest.raises(ConfigurationError) as caught:
+            Connection.from_environment(SASL | broken)
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "protocol", "mechanism"),
+    [
+        ({}, "PLAINTEXT", ""),
+        ({"sasl_username": "a", "sasl_password": "b"}, "SASL_PLAINTEXT", "SCRAM-SHA-512"),
+        (
+            {"sasl_username": "a", "sasl_password": "b", "ssl_ca_location": __file__},
+            "SASL_SSL",
+            "SCRAM-SHA-512",
+        ),
+        ({"ssl_ca_location": __file__}, "SSL", ""),
+        ({"security_protocol": "SSL"}, "SSL", ""),
+    ],
+    ids=str,
+)
+def test_the_protocol_follows_from_what_is_given(
+    given: dict[str, str], protocol: str, mechanism: str
+) -> None:
+    connection = Connection("a:1", **given)
+    assert (connection.protocol, connection.mechanism) == (protocol, mechanism)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"bootstrap_servers": ""}, "STREAMGAUGE_BOOTSTRAP_SERVERS"),
+        ({"bootstrap_servers": "kafka"}, "host:port"),
+        ({"bootstrap_servers": "a:1,:2"}, "host:port"),
+        ({"bootstrap_servers": "a:1,"}, "host:port"),
+        ({"prefix": "my topics/"}, "prefix"),
+        ({"security_protocol": "TLS"}, "SASL_SSL"),
+        ({"sasl_mechanism": "GSSAPI"}, "SCRAM-SHA-512"),
+        ({"security_protocol": "SASL_SSL"}, "STREAMGAUGE_SASL_PASSWORD"),
+        ({"ssl_certificate_location": __file__}, "STREAMGAUGE_SSL_KEY_LOCATION"),
+        ({"ssl_ca_location": "/no/such/file"}, "STREAMGAUGE_SSL_CA_LOCATION"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said_with_what_to_do(given: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        Connection(**({"bootstrap_servers": "a:1"} | given))
