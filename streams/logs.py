@@ -6,7 +6,13 @@ from typing import Any
 
 import structlog
 
-_LIBRARIES = {"faust": logging.WARNING, "mode": logging.WARNING, "aiokafka": logging.ERROR}
+#: aiokafka tells of every attempt while a broker is away, several a second; the watchdog says what matters.
+_LIBRARIES = {
+    "faust": logging.WARNING,
+    "mode": logging.WARNING,
+    "aiokafka": logging.CRITICAL,
+    "streamgauge.streams": logging.WARNING,  # Faust logs under the module of whoever extends it
+}
 
 
 def configure_logs(level: str, form: str) -> None:

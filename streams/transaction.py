@@ -93,9 +93,8 @@ class FencedProducer:
                     TopicPartition(topic, self._partition, offset + 1, self._pending_token)
                     for topic, offset in offsets.items()
                 ]
-                self._retry(
-                    lambda left: producer.send_offsets_to_transaction(positions, membership, left), deadline
-                )
+                # Never tried again: after a time-out librdkafka 2.16 does not return from a second call.
+                producer.send_offsets_to_transaction(positions, membership, COMMIT_DEADLINE_S)
             self._retry(producer.commit_transaction, deadline)
         except (KafkaException, BufferError) as error:
             self._abort(producer, error)

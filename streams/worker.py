@@ -1,6 +1,7 @@
 """`run_worker`: one process that owns partitions until it is stopped, and whose exit code says why."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -204,6 +205,8 @@ def fail(cause: BaseException) -> NoReturn:
         else FAILED
     )
     log.critical("failed", exit_code=code, error=str(cause), kind=type(cause).__name__, exc_info=cause)
+    if isinstance(cause, StuckError):
+        faulthandler.dump_traceback(all_threads=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
