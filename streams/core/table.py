@@ -109,10 +109,12 @@ class IdTable:
         for name, store in self._stores.items():
             self._stores[name] = store[whole : self.size].copy()
         self._ids = self._ids[whole : self.size].copy()
+        self._older = np.maximum(self._older[whole : self.size] - whole, _NONE).astype(np.int32)
         self.base += whole
         self.size -= whole
         self._dirty = {b for b in self._dirty if b * BLOCK >= self.base}
-        self._rebuild()
+        heads = self._slots[self._slots >= whole] - whole
+        self._reindex(heads, self.size)
 
     def changes(self) -> list[tuple[int, dict[str, Any] | None]]:
         """Blocks changed or gone since the last call: (block number, state or None)."""
@@ -144,7 +146,7 @@ class IdTable:
                 [p["columns"].get(name, np.full(len(p["ids"]) // 16, fill, dtype)) for p in parts]
             ).astype(dtype)
         self._stored = set(numbers)
-        self._rebuild()
+        self._index_all()
 
     def _block(self, number: int) -> dict[str, Any]:
         low = number * BLOCK - self.base
@@ -172,17 +174,17 @@ class IdTable:
                 new[: self.size] = store[: self.size]
                 self._stores[name] = new
         if rows * 2 > len(self._slots):
-            self._slots = np.full(1 << (rows * 2).bit_length(), _NONE, np.int32)
-            self._older[:] = _NONE
-            self._index_all()
+            self._reindex(self._slots[self._slots >= 0], rows)
 
-    def _rebuild(self) -> None:
-        self._older = np.full(len(self._ids), _NONE, np.int32)
-        self._slots = np.full(max(BLOCK * 2, 1 << (self.size * 2).bit_length()), _NONE, np.int32)
-        self._index_all()
+    def _reindex(self, heads: NDArray[np.int32], rows: int) -> None:
+        """A new index with room for `rows`; `heads` are the newest rows of each identity."""
+        self._slots = np.full(max(BLOCK * 2, 1 << (rows * 2).bit_length()), _NONE, np.int32)
+        self._index(np.sort(heads).astype(np.int64))
 
     def _index_all(self) -> None:
-        """Rows of one identity must enter one after the other, oldest first."""
+        """From nothing. Rows of one identity must enter one after the other, oldest first."""
+        self._older = np.full(len(self._ids), _NONE, np.int32)
+        self._reindex(np.empty(0, np.int32), self.size)
         remaining = np.arange(self.size, dtype=np.int64)
         while remaining.size:
             _, first = np.unique(self._ids[remaining], return_index=True)
