@@ -96,10 +96,12 @@ class Ownership:
         """Apply what was gathered."""
         if not self._inbox.count:
             return
-        gathered = self._inbox.messages
+        gathered, telemetry = self._inbox.messages, self._context.telemetry
         self._inbox.clear()
-        for number, messages in gathered.items():
-            self.tasks[number].apply(messages)
+        with telemetry.apply_seconds.time():
+            for number, messages in gathered.items():
+                self.tasks[number].apply(messages)
+                telemetry.messages.inc(len(messages))
 
     def tick(self, probe: Probe) -> None:
         """Tell each partition the time up to which everything was applied, where that is known."""

@@ -46,7 +46,7 @@ class Telemetry:
             registry=registry,
         )
         self.messages = Counter(
-            "streamgauge_messages_total", "Input messages given to the core.", ["topic"], registry=registry
+            "streamgauge_messages_total", "Input messages given to the core.", registry=registry
         )
         self.outputs = Counter(
             "streamgauge_outputs_total", "Committed output records.", ["topic"], registry=registry

@@ -1,10 +1,12 @@
 """The engine's pure parts: records of state, ticks, the watchdog's judgement, topics, settings, health."""
 
 import json
+import re
 import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -211,10 +213,10 @@ def test_the_password_is_in_no_representation() -> None:
     ("given", "protocol"), [({}, None), ({"sasl_username": "me", "sasl_password": "hush"}, "SASL_PLAINTEXT")]
 )
 def test_both_kafka_clients_get_the_same_credentials(
-    given: dict[str, str], protocol: str | None, tmp_path: object
+    given: dict[str, str], protocol: str | None, tmp_path: Path
 ) -> None:
     settings = WorkerSettings(bootstrap_servers="a:1,b:2", **given)  # type: ignore[arg-type]
-    app = build_app(settings, tmp_path)  # type: ignore[arg-type]
+    app = build_app(settings, tmp_path)
     credentials = app.conf.broker_credentials
     assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
     if protocol is None:
@@ -234,6 +236,19 @@ def test_outcomes_never_fall_when_partitions_come_and_go() -> None:
     assert outcomes.totals["applied"] == 10
     outcomes.update({0: {"applied": 0}, 1: {"applied": 4}})  # moved away and back between two looks
     assert outcomes.totals["applied"] == 10
+
+
+def test_the_table_of_metrics_is_the_registry() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/worker-metrics.md").read_text()
+    documented = {
+        match[1]: (match[2], match[3])
+        for match in re.finditer(r"^\| `(streamgauge_\w+)` \| (\w+) \|[^|]*\| (.+) \|$", page, re.MULTILINE)
+    }
+    registered = {
+        family.name + ("_total" if family.type == "counter" else ""): (family.type, family.documentation)
+        for family in Telemetry().registry.collect()
+    }
+    assert documented == registered
 
 
 def fetch(port: int, path: str) -> tuple[int, str]:
