@@ -9,6 +9,7 @@ import numpy as np
 
 from streamgauge.clients.values import (
     FLOATS,
+    TEXTS,
     MixedColumnError,
     check_text,
     classes,
@@ -63,19 +64,21 @@ class LoggedLabel(NamedTuple):
 
 @dataclass(slots=True)
 class ColumnBuilder:
-    """Builds batches of one model's version.
+    """Builds batches of one model's version; `numeric` is whether outcomes are numbers, if that is declared.
 
-    Without a `task`, integers, booleans and strings are classes and floats are numbers; the first float
-    decides that this model predicts numbers, from then on integers are numbers too.
+    If not, floats are numbers, strings and booleans are classes. An integer that is predicted is a class
+    until a float has been; one that is a label may be either, so it stays a number, and whoever joins it
+    with its prediction knows.
 
     >>> builder = ColumnBuilder("credit", "7")
-    >>> builder.outcomes([True, 0, "yes"], np.zeros(3, dtype=bool)).to_list()
+    >>> builder.outcomes([True, 0, "yes"], np.zeros(3, dtype=bool), whole_numbers=False).to_list()
     ['true', '0', 'yes']
     """
 
     model: str
     version: str
     numeric: bool | None = None
+    _fractions: bool = False
 
     def predictions(self, events: Sequence[LoggedPrediction], sample_rate: float = 1.0) -> PredictionBatch:
         """The batch; raises `BadEvent` if any event holds what no column can, and `MixedColumnError`."""
@@ -89,14 +92,16 @@ class ColumnBuilder:
         latency_ms = numbers(latency)
         if np.any(latency_ms < 0):
             raise BadEvent(Reason.OUT_OF_RANGE, "latency_ms is negative")
+        prediction = self.outcomes(
+            [None if f else p for p, f in zip(predictions, failures, strict=True)], failures, self._fractions
+        )
+        self._fractions |= not isinstance(prediction, Categories)
         return PredictionBatch(
             model=self.model,
             version=self.version,
             ids=np.frombuffer(b"".join(map(identity_of, ids)), dtype=ID_DTYPE),
             time_us=np.array([microseconds(time) for time in times], dtype=np.int64),
-            prediction=self.outcomes(
-                [None if f else p for p, f in zip(predictions, failures, strict=True)], failures
-            ),
+            prediction=prediction,
             latency_ms=latency_ms,
             score=probabilities(score),
             failed=failures,
@@ -117,16 +122,24 @@ class ColumnBuilder:
             model=self.model,
             ids=np.frombuffer(b"".join(map(identity_of, ids)), dtype=ID_DTYPE),
             time_us=np.array([microseconds(time) for time in times], dtype=np.int64),
-            label=self.outcomes(labels, out),
+            label=self.outcomes(labels, out, whole_numbers=True),
             revision=np.array(revisions, dtype=np.int32),
             retracted=out,
         )
 
-    def outcomes(self, values: Sequence[Any], optional: Bools) -> Column:
-        """Predictions or labels as classes or numbers, by the task; only where `optional` may one be None."""
-        if self.numeric is None and any(issubclass(kind, FLOATS) for kind in set(map(type, values))):
-            self.numeric = True
-        column = numbers(values) if self.numeric else classes(values)
+    def outcomes(self, values: Sequence[Any], optional: Bools, whole_numbers: bool) -> Column:
+        """A column of classes or numbers; None is allowed where `optional`, of shape (n,).
+
+        `whole_numbers` says what integers are when nothing else does.
+        """
+        numeric = self.numeric
+        if numeric is None:
+            kinds = set(map(type, values))
+            if any(issubclass(kind, TEXTS) for kind in kinds):
+                numeric = False
+            else:
+                numeric = whole_numbers or any(issubclass(kind, FLOATS) for kind in kinds)
+        column = numbers(values) if numeric else classes(values)
         missing = column.codes < 0 if isinstance(column, Categories) else np.isnan(column)
         if np.any(missing & ~optional):
             raise BadEvent(Reason.MISSING_FIELD, "the prediction or label is missing")

@@ -36,7 +36,7 @@ class PredictionLogger:
 
     `connection` is taken from ``STREAMGAUGE_*`` in the environment if neither it nor a `sink` is given. To
     share one producer among several models, give them the same sink. `task` says whether outcomes are
-    classes or numbers; without it, floats are numbers and everything else is a class. `redact` names
+    classes or numbers; without it, floats are numbers and other predictions are classes. `redact` names
     features, groups and segments that never leave this process, `hashed` those that leave as a hash keyed
     with `hash_key`. The remaining settings: see `LoggerSettings`.
 

@@ -21,8 +21,9 @@ from streamgauge.schemas.times import parse_time
 
 _NUMBERS = frozenset([float, int, np.float64, np.float32, np.int64, np.int32, type(None)])
 _STRINGS = frozenset([str, type(None)])
+#: What decides, without a task, that outcomes are numbers, and that they are classes.
 FLOATS = (float, np.floating, Decimal)
-_TEXTS = (str, bool, np.bool_)
+TEXTS = (str, bool, np.bool_)
 _REALS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)
 
 
@@ -89,17 +90,17 @@ def check_text(text: str, limit: int) -> None:
 
 def feature(values: Sequence[Any]) -> Column:
     """Numbers, or strings and booleans as strings: as the worker reads the same values from JSON."""
-    texts = [kind for kind in set(map(type, values)) if issubclass(kind, _TEXTS)]
+    texts = [kind for kind in set(map(type, values)) if issubclass(kind, TEXTS)]
     if not texts:
         return numbers(values)
-    if any(isinstance(value, _REALS) and not isinstance(value, _TEXTS) for value in values):
+    if any(isinstance(value, _REALS) and not isinstance(value, TEXTS) for value in values):
         raise MixedColumnError
     return classes(values)
 
 
 def is_text(value: Any) -> bool:
     """Whether a feature's value belongs into a column of strings."""
-    return isinstance(value, _TEXTS)
+    return isinstance(value, TEXTS)
 
 
 def probabilities(values: Sequence[Any]) -> Floats:

@@ -18,8 +18,11 @@ from hypothesis import strategies as st
 from streamgauge.clients.logger import PredictionLogger
 from streamgauge.clients.sinks import MemorySink
 from streamgauge.schemas.batch import Categories, Column
+from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.ids import identity
+from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, Message
+from streamgauge.streams.core.partition import CoreSettings, Partition
 
 
 def make(sink: Any, **settings: Any) -> PredictionLogger:
@@ -113,31 +116,77 @@ def test_numpy_scalars_are_accepted_everywhere() -> None:
         "d": ["x"],
     }
     assert batch.groups["band"].to_list() == ["2"]
-    assert sink.ground_truth[0].label.to_list() == ["1"]
+    assert sink.ground_truth[0].label.tolist() == [1.0]
     assert sink.ground_truth[0].revision.tolist() == [2]
     assert logger.stats().invalid == 0
 
 
-def test_without_a_task_floats_are_numbers_and_stay_so() -> None:
+def test_without_a_task_floats_are_numbers_and_whole_predictions_classes_until_then() -> None:
     sink = MemorySink()
     logger = make(sink)
-    for value in (1.5, 2):
+    for value in (1, 1.5, 2, "yes", 3):
         logger.predict(value)
         logger.flush()
-    logger.ground_truth("a", 3)
     logger.close()
-    assert [batch.prediction.tolist() for batch in sink.predictions] == [[1.5], [2.0]]
-    assert sink.ground_truth[0].label.tolist() == [3.0]
+    assert [as_list(batch.prediction) for batch in sink.predictions] == [["1"], [1.5], [2.0], ["yes"], [3.0]]
 
 
 @pytest.mark.parametrize(
-    ("given_label", "text"), [(True, "true"), (1, "1"), (np.bool_(False), "false"), ("rejected", "rejected")]
+    ("task", "label", "column"),
+    [
+        (None, True, ["true"]),
+        (None, np.bool_(False), ["false"]),
+        (None, "rejected", ["rejected"]),
+        (None, 1, [1.0]),  # a class or a number: the prediction that it belongs to says which
+        (None, 1.0, [1.0]),
+        ("binary", 1, ["1"]),
+        ("binary", 1.0, ["1"]),
+        ("regression", 1, [1.0]),
+    ],
 )
-def test_labels_of_a_classifier_are_texts(given_label: Any, text: str) -> None:
+def test_labels_are_columns_of_their_tasks_kind(task: Any, label: Any, column: list[Any]) -> None:
     sink = MemorySink()
-    with make(sink) as logger:
-        logger.ground_truth("a", given_label)
-    assert sink.ground_truth[0].label.to_list() == [text]
+    with make(sink, task=task) as logger:
+        logger.ground_truth("a", label)
+    assert as_list(sink.ground_truth[0].label) == column
+
+
+@pytest.mark.parametrize("labels_first", [False, True])
+@pytest.mark.parametrize(
+    ("predictions", "labels", "metric", "value"),
+    [
+        ([0, 1, 1, 0], [0, 1, 0, 0], "accuracy", 0.75),
+        ([0, 1, 2, 0], [0.0, 1.0, 2.0, 1.0], "accuracy", 0.75),
+        ([True, False], [True, True], "accuracy", 0.5),
+        (["a", "b"], ["a", "b"], "accuracy", 1.0),
+        ([0.5, 2.5], [1, 2], "mean_error", 0.0),
+    ],
+    ids=str,
+)
+def test_what_is_logged_is_understood_by_the_core(
+    predictions: list[Any], labels: list[Any], metric: str, value: float, labels_first: bool
+) -> None:
+    start_us = 1795255200000000
+    predicted, labelled, later = MemorySink(), MemorySink(), MemorySink()
+    with make(predicted) as here, make(labelled) as there:
+        for i, (prediction, label) in enumerate(zip(predictions * 50, labels * 50, strict=True)):
+            there.ground_truth(here.predict(prediction, time=start_us + i), label, time=start_us + i)
+    with make(later) as here:
+        here.predict(predictions[0], time=start_us + 3_600_000_000)
+    messages = [
+        Message(PREDICTIONS, 0, start_us, b"credit", encode_prediction_batch(predicted.predictions[0])),
+        Message(GROUND_TRUTH, 0, start_us, b"credit", encode_ground_truth_batch(labelled.ground_truth[0])),
+    ]
+    closing = Message(PREDICTIONS, 1, start_us, b"credit", encode_prediction_batch(later.predictions[0]))
+    partition = Partition(0, CoreSettings(clock="events"))
+    for message in [*(reversed(messages) if labels_first else messages), closing]:
+        partition.apply([message])
+    found = [
+        output.record["value"]
+        for output in partition.checkpoint().outputs
+        if output.topic == METRICS and output.record["metric"] == metric
+    ]
+    assert found[:1] == [pytest.approx(value)]
 
 
 def test_a_retraction_needs_no_label() -> None:
