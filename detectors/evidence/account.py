@@ -6,50 +6,84 @@ t are at most alpha · t / horizon, whatever the number, rates or dependence of 
 Rinaldo 2022, for the mixture Shiryaev–Roberts statistic).
 """
 
+import numpy as np
+
 from streamgauge.detectors.estimate import State
+from streamgauge.schemas.batch import Floats, Ints
 
 #: A step of event time pays for at most this long: what was not watched is not paid for.
 MAX_STEP_US = 3_600_000_000
 
 
 class Account:
-    """Pays in alpha · Δt / (horizon · total weight of the live streams).
+    """Pays in alpha · Δt / (horizon · total weight of the live streams), per unit of stream weight.
 
-    `total_weight` may be set at any time; it holds from the next `advance`. Nothing is paid while it is 0.
+    `total_weight` may be set at any time and holds from then on. Nothing is paid while it is 0.
 
     >>> account = Account(alpha=0.05, horizon_us=30 * 86_400_000_000, total_weight=10.0)
     >>> account.advance(0), round(account.advance(3_600_000_000) * 30 * 24 * 10, 6)
     (0.0, 0.05)
     """
 
-    __slots__ = ("_now_us", "alpha", "horizon_us", "paid", "total_weight")
+    __slots__ = ("_before", "_elapsed_us", "_now_us", "_total_weight", "alpha", "horizon_us")
 
     def __init__(self, alpha: float, horizon_us: int, total_weight: float = 0.0) -> None:
         self.alpha = alpha
         self.horizon_us = horizon_us
-        self.total_weight = total_weight
-        #: Paid in so far, per unit of stream weight.
-        self.paid = 0.0
+        self._total_weight = total_weight
         self._now_us: int | None = None
+        #: Paid in before the weight was last set, and the time that has been paid for since: whole
+        #: microseconds, so that the balance at an event doesn't depend on how events were cut into batches.
+        self._before = 0.0
+        self._elapsed_us = 0
+
+    @property
+    def paid(self) -> float:
+        """The balance: all that was paid in so far."""
+        return self._before + self._elapsed_us * self._rate
+
+    @property
+    def total_weight(self) -> float:
+        """Of the streams that live now."""
+        return self._total_weight
+
+    @total_weight.setter
+    def total_weight(self, weight: float) -> None:
+        if weight != self._total_weight:
+            self._before, self._elapsed_us, self._total_weight = self.paid, 0, weight
 
     def advance(self, now_us: int) -> float:
-        """Pays for the event time up to `now_us` and returns `paid`. Time never goes back."""
-        if self._now_us is None:
-            self._now_us = now_us
-        step = min(now_us - self._now_us, MAX_STEP_US)
-        if step > 0:
-            self._now_us = now_us
-            if self.total_weight > 0:
-                self.paid += self.alpha * step / (self.horizon_us * self.total_weight)
-        return self.paid
+        """Pays for the event time up to `now_us` and returns the balance. Time never goes back."""
+        return float(self.advance_many(np.array([now_us]))[0])
+
+    def advance_many(self, time_us: Ints) -> Floats:
+        """Pays for the time up to each event, int64 (n,), and returns the balance at each, float64 (n,)."""
+        if len(time_us) == 0:
+            return np.zeros(0)
+        start = int(time_us[0]) if self._now_us is None else self._now_us
+        now = np.maximum.accumulate(np.concatenate([[start], time_us]))
+        elapsed = self._elapsed_us + np.cumsum(np.minimum(np.diff(now), MAX_STEP_US))
+        self._now_us, self._elapsed_us = int(now[-1]), int(elapsed[-1])
+        balance: Floats = self._before + elapsed * self._rate
+        return balance
+
+    @property
+    def _rate(self) -> float:
+        return self.alpha / (self.horizon_us * self._total_weight) if self._total_weight > 0 else 0.0
 
     def to_state(self) -> State:
         """What a restored account needs besides its configuration."""
-        return {"paid": self.paid, "now_us": self._now_us, "total_weight": self.total_weight}
+        return {
+            "before": self._before,
+            "elapsed_us": self._elapsed_us,
+            "now_us": self._now_us,
+            "total_weight": self._total_weight,
+        }
 
     @classmethod
     def from_state(cls, state: State, alpha: float, horizon_us: int) -> "Account":
-        """What `to_state` gave, with the budget in force now."""
+        """What `to_state` gave; `alpha` and `horizon_us` are those in force then."""
         account = cls(alpha, horizon_us, state["total_weight"])
-        account.paid, account._now_us = state["paid"], state["now_us"]
+        account._before, account._elapsed_us = state["before"], state["elapsed_us"]
+        account._now_us = state["now_us"]
         return account

@@ -58,7 +58,7 @@ class CategoricalEvidence:
         """Float64 (F,): 1 is an alarm; streams are ranked by it."""
         return self._detector.evidence
 
-    def update_many(self, codes: Ints, time_us: Ints, paid: float) -> None:
+    def update_many(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (F, n): a category's place in its profile, `UNSEEN` for others, −1 for missing."""
         self._detector.update_many(np.where(codes == UNSEEN, _NEW, np.minimum(codes, _OTHER)), time_us, paid)
 

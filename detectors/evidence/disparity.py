@@ -53,15 +53,17 @@ class DisparityEvidence:
         """Float64 (pairs,), in the order (0, 1), (0, 2), (1, 2), (0, 3), …; 1 is an alarm."""
         return self._detector.evidence
 
-    def update_many(self, group_codes: Ints, outcomes: Ints, time_us: Ints, paid: float) -> None:
+    def update_many(self, group_codes: Ints, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take rows in order, int64 (n,) each: group (negative: missing), 0 or 1, and time."""
-        known = (group_codes >= 0) & (group_codes < MAX_GROUPS) & (outcomes >= 0)
+        known = np.flatnonzero((group_codes >= 0) & (group_codes < MAX_GROUPS) & (outcomes >= 0))
+        balance = np.broadcast_to(np.asarray(paid, np.float64), group_codes.shape)[known]
         rows = np.stack([group_codes, outcomes, time_us]).astype(np.int64)[:, known]
+        held = self._block.shape[1]
         rows = np.concatenate([self._block, rows], axis=1)
-        while rows.shape[1] >= _BLOCK:
-            self._pair(rows[:, :_BLOCK], paid)
-            rows = rows[:, _BLOCK:]
-        self._block = rows
+        whole = rows.shape[1] - rows.shape[1] % _BLOCK
+        for start in range(0, whole, _BLOCK):
+            self._pair(rows[:, start : start + _BLOCK], float(balance[start + _BLOCK - 1 - held]))
+        self._block = rows[:, whole:]
 
     def take_alarms(self) -> list[Alarm]:
         """Alarms since the last call; each pair of them has started over."""

@@ -56,22 +56,34 @@ class EDetector:
     """
 
     __slots__ = (
-        "_base", "_bets", "_crossings", "_cusum", "_grown", "_held", "_last_paid", "_look_start",
-        "_looks", "_partial", "_since", "_since_looks", "_table", "_totals", "follows", "weights",
+        "_base",
+        "_bets",
+        "_crossings",
+        "_cusum",
+        "_last_paid",
+        "_look_start",
+        "_looks",
+        "_partial",
+        "_r",
+        "_since",
+        "_since_looks",
+        "_table",
+        "_totals",
+        "follows",
+        "weights",
     )  # fmt: skip
 
     def __init__(
         self, log_factors: Floats, weights: Floats, statistics: Floats, follows: NDArray[np.intp], paid: float
     ) -> None:
         streams, bins, self._bets = log_factors.shape
-        gridded = np.floor(np.clip(log_factors, -12.0, 12.0) / _GRID) * _GRID
+        # Where there is no weight nothing grows, or what isn't watched would overflow one day.
+        gridded = np.floor(np.clip(log_factors, -12.0, 12.0) / _GRID) * _GRID * (weights[:, None] > 0)
         self._table = np.concatenate([gridded, np.rint(statistics / _GRID) * _GRID], axis=2)
         self.weights = weights
         self.follows = follows
         shape = (streams, self._bets)
-        #: R is _held · exp(_grown): what was paid in, apart from what it has grown by since.
-        self._held: Floats = np.zeros(shape)
-        self._grown: Floats = np.zeros(shape)
+        self._r: Floats = np.zeros(shape)
         #: Best suffix of each bet: log evidence, start, and the totals before it.
         self._cusum: Floats = np.zeros(shape)
         self._since: Ints = np.zeros(shape, np.int64)
@@ -88,17 +100,19 @@ class EDetector:
     @property
     def evidence(self) -> Floats:
         """Float64 (S,): the mean of R over the bets; 1 is an alarm. Streams are ranked by it."""
-        mixture: Floats = (_evidence(self._held, self._grown) * self.weights).sum(axis=1)
+        mixture: Floats = (self._r * self.weights).sum(axis=1)
         return mixture
 
-    def update_many(self, codes: Ints, time_us: Ints, paid: float) -> None:
-        """Take int64 (S, n) bins in order (negative or ≥ K: missing), at `time_us` int64 (n,).
+    def update_many(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
+        """Take int64 (S, n) bins in order (negative or ≥ K: missing), at `time_us` int64 (n,) or (S, n).
 
-        `time_us` may also be (S, n). `paid` is the account's balance now; of the looks that the batch
-        completes, the first of each stream is paid what came in since its last one.
+        `paid` is the account's balance at each event, float64 (n,); or one for all, and then the first look
+        that the batch completes is paid all that came in, which depends on how events are cut into batches.
         """
+        paid = np.broadcast_to(np.asarray(paid, np.float64), codes.shape[1:])
         for start in range(0, codes.shape[1], _CHUNK):
-            self._take(codes[:, start : start + _CHUNK], time_us[..., start : start + _CHUNK], paid)
+            chunk = slice(start, start + _CHUNK)
+            self._take(codes[:, chunk], time_us[..., chunk], paid[chunk])
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""
@@ -129,7 +143,7 @@ class EDetector:
             getattr(self, "_" + name)[: len(other.weights)] = getattr(other, "_" + name)
         self._crossings = list(other._crossings)
 
-    def _take(self, codes: Ints, time_us: Ints, paid: float) -> None:
+    def _take(self, codes: Ints, time_us: Ints, paid: Floats) -> None:
         streams, bins = self._partial.shape
         if streams == 0:
             return
@@ -151,94 +165,82 @@ class EDetector:
         counts[:, 0] += self._partial
         starts = np.zeros((streams, most + 1), np.int64)
         starts[:, 0] = self._look_start
+        balance = np.zeros((streams, most))
         if complete:
-            opening = np.flatnonzero(place[0] % LOOK == 0)
+            opening, closing = (np.flatnonzero(place[0] % LOOK == at) for at in (0, LOOK - 1))
             starts[:, look[0, opening]] = time_us[..., opening]
+            balance[:, look[0, closing]] = paid[closing]
         else:
             rows, columns = np.nonzero((place % LOOK == 0) & present)
             starts[rows, look[rows, columns]] = np.broadcast_to(time_us, codes.shape)[rows, columns]
+            rows, columns = np.nonzero((place % LOOK == LOOK - 1) & present)
+            balance[rows, look[rows, columns]] = paid[columns]
         everyone = np.arange(streams)
         self._partial, self._look_start = counts[everyone, done], starts[everyone, done]
-        if most == 0:
-            return
-        sums = counts[:, :most].astype(np.float64) @ self._table
-        looked = done > 0
-        due = np.where(looked, paid - self._last_paid, 0.0)
-        owed = (due > 0)[:, None]
-        if owed.any():
-            # Only then is R rounded, so that without new money batches may be cut anywhere.
-            self._held = np.where(owed, _evidence(self._held, self._grown) + due[:, None], self._held)
-            self._grown = np.where(owed, 0.0, self._grown)
-            self._last_paid = np.where(owed[:, 0], paid, self._last_paid)
-        self._advance(everyone, sums, starts, done)
-        self._crossings.sort(key=lambda crossing: crossing.stream)
+        if most:
+            sums = counts[:, :most].astype(np.float64) @ self._table
+            due = np.maximum(np.diff(balance, axis=1, prepend=self._last_paid[:, None]), 0.0)
+            self._last_paid = np.where(done > 0, balance[everyone, done - 1], self._last_paid)
+            self._advance(everyone, sums, due, starts, done)
+            self._crossings.sort(key=lambda crossing: crossing.stream)
 
-    def _advance(self, rows: NDArray[np.intp], sums: Floats, starts: Ints, done: Ints) -> None:
-        """`done` (r,) looks of the streams `rows`, of `sums` (r, L, J + M) and start times (r, L)."""
-        logs, steps = sums[..., : self._bets], sums[..., self._bets :]
-        grown = self._grown[rows][:, None] + np.cumsum(logs, axis=1)
-        reached = _evidence(self._held[rows][:, None], grown)
-        alarmed = (reached * self.weights[rows][:, None]).sum(axis=2) >= 1.0
-        alarmed &= np.arange(logs.shape[1]) < done[:, None]
+    def _advance(self, rows: NDArray[np.intp], sums: Floats, due: Floats, starts: Ints, done: Ints) -> None:
+        """`done` (r,) looks of the streams `rows`: of `sums` (r, L, J + M), `due` and start times (r, L)."""
+        factors = np.exp(np.minimum(sums[..., : self._bets], _LOG_LIMIT))
+        reached, r = np.empty_like(factors), self._r[rows]
+        with np.errstate(over="ignore"):  # after a crossing; it is computed anew from there
+            for look in range(factors.shape[1]):
+                r = np.multiply(factors[:, look], r + due[:, look, None], out=reached[:, look])
+            alarmed = (reached * self.weights[rows][:, None]).sum(axis=2) >= 1.0
+        alarmed &= np.arange(factors.shape[1]) < done[:, None]
         crossed = alarmed.any(axis=1)
         stop = np.where(crossed, np.argmax(alarmed, axis=1) + 1, done)
-        self._keep(rows, logs, steps, grown, starts, stop)
+        self._keep(rows, sums, starts, stop)
+        ended = reached[np.arange(len(rows)), stop - 1]
+        self._r[rows] = np.where((stop > 0)[:, None], ended, self._r[rows])
         for i in np.flatnonzero(crossed).tolist():
-            row = int(rows[i])
-            self._cross(row, reached[i, stop[i] - 1])
-            self._held[row] = self._grown[row] = self._cusum[row] = 0.0
+            self._cross(int(rows[i]))
             if stop[i] < done[i]:
-                rest = slice(int(stop[i]), None)
+                one, rest = slice(i, i + 1), slice(int(stop[i]), None)
                 self._advance(
-                    rows[i : i + 1], sums[i : i + 1, rest], starts[i : i + 1, rest], (done - stop)[i : i + 1]
+                    rows[one], sums[one, rest], due[one, rest], starts[one, rest], (done - stop)[one]
                 )
 
-    def _keep(
-        self, rows: NDArray[np.intp], logs: Floats, steps: Floats, grown: Floats, starts: Ints, stop: Ints
-    ) -> None:
-        """State after `stop` (r,) looks: growth, totals, and the best suffix of each bet."""
-        r, looks, bets = logs.shape
-        at, moved = np.arange(r), stop > 0
-        last = np.maximum(stop, 1) - 1
-        before = np.concatenate([np.zeros((r, 1, steps.shape[2])), np.cumsum(steps, axis=1)], axis=1)
+    def _keep(self, rows: NDArray[np.intp], sums: Floats, starts: Ints, stop: Ints) -> None:
+        """The totals after `stop` (r,) looks, and the best suffix of each bet."""
+        r, looks = starts.shape[0], sums.shape[1]
+        at, line = np.arange(r), np.arange(r)[:, None]
+        so_far = np.concatenate([np.zeros((r, 1, sums.shape[2])), np.cumsum(sums, axis=1)], axis=1)
+        logs, totals = so_far[..., : self._bets], self._totals[rows][:, None] + so_far[..., self._bets :]
         # A suffix starts anew where the evidence before it is no longer positive: at each new minimum of the
         # sums so far.
-        sums = np.concatenate([np.zeros((r, 1, bets)), np.cumsum(logs, axis=1)], axis=1)
         held = np.where(self._cusum[rows] > 0, -self._cusum[rows], np.inf)
-        lowest = np.minimum.accumulate(np.concatenate([held[:, None], sums[:, :-1]], axis=1), axis=1)
-        anew = (sums[:, :-1] <= lowest[:, :-1]) & (np.arange(looks)[:, None] < stop[:, None, None])
-        latest = np.max(np.where(anew, np.arange(looks)[:, None], -1), axis=1)
-        restarted = latest >= 0
-        start = np.maximum(latest, 0)
-        line = at[:, None]
-        totals = self._totals[rows][:, None] + before
+        lowest = np.minimum.accumulate(np.concatenate([held[:, None], logs[:, :-1]], axis=1), axis=1)
+        numbers = np.arange(looks)[:, None]
+        anew = (logs[:, :-1] <= lowest[:, :-1]) & (numbers < stop[:, None, None])
+        latest = np.max(np.where(anew, numbers, -1), axis=1)
+        restarted, start = latest >= 0, np.maximum(latest, 0)
+        looked = self._looks[rows][:, None] + start
         self._since[rows] = np.where(restarted, starts[line, start], self._since[rows])
         self._base[rows] = np.where(restarted, totals[line, start, self.follows], self._base[rows])
-        self._since_looks[rows] = np.where(
-            restarted, self._looks[rows][:, None] + start, self._since_looks[rows]
-        )
-        cusum = sums[at, stop] - lowest[at, stop]
-        self._cusum[rows] = np.where(moved[:, None], cusum, self._cusum[rows])
-        self._grown[rows] = np.where(moved[:, None], grown[at, last], self._grown[rows])
+        self._since_looks[rows] = np.where(restarted, looked, self._since_looks[rows])
+        cusum = logs[at, stop] - lowest[at, stop]
+        self._cusum[rows] = np.where((stop > 0)[:, None], cusum, self._cusum[rows])
         self._totals[rows] = totals[at, stop]
         self._looks[rows] += stop
 
-    def _cross(self, row: int, reached: Floats) -> None:
-        bet = int(np.argmax(reached * self.weights[row]))
+    def _cross(self, row: int) -> None:
+        """Notes the alarm of a stream and starts it over."""
+        won = self._r[row] * self.weights[row]
+        bet = int(np.argmax(won))
         n = int(self._looks[row] - self._since_looks[row, bet]) * LOOK
         total = float(self._totals[row, self.follows[bet]] - self._base[row, bet])
         onset_us = int(self._since[row, bet])
-        evidence = float((reached * self.weights[row]).sum())
-        self._crossings.append(Crossing(row, bet, evidence, onset_us, n, total / n))
-
-
-def _evidence(held: Floats, grown: Floats) -> Floats:
-    """R; the clip matters only where nothing is held."""
-    r: Floats = held * np.exp(np.clip(grown, -_LOG_LIMIT, _LOG_LIMIT))
-    return r
+        self._crossings.append(Crossing(row, bet, float(won.sum()), onset_us, n, total / n))
+        self._r[row] = self._cusum[row] = 0.0
 
 
 _ARRAYS = (
-    "held", "grown", "cusum", "since", "base", "since_looks", "totals", "looks", "partial", "look_start",
+    "r", "cusum", "since", "base", "since_looks", "totals", "looks", "partial", "look_start",
     "last_paid",
 )  # fmt: skip

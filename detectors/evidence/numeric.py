@@ -52,7 +52,7 @@ class NumericEvidence:
         """Float64 (F,): 1 is an alarm; streams are ranked by it."""
         return self._detector.evidence
 
-    def update_many(self, values: Floats, time_us: Ints, paid: float) -> None:
+    def update_many(self, values: Floats, time_us: Ints, paid: float | Floats) -> None:
         """Take float64 (F, n) in order, NaN for missing, at `time_us` int64 (n,), the account at `paid`."""
         codes = np.full(values.shape, -1, np.int64)
         for row, edges in enumerate(self._edges):
@@ -60,7 +60,7 @@ class NumericEvidence:
         codes[~np.isfinite(values)] = -1
         self.update_codes(codes, time_us, paid)
 
-    def update_codes(self, codes: Ints, time_us: Ints, paid: float) -> None:
+    def update_codes(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """The same with bins int64 (F, n), as `FeatureBins.codes` has them."""
         self._detector.update_many(codes, time_us, paid)
 

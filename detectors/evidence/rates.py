@@ -62,7 +62,7 @@ class RateEvidence:
         """Float64 (S,): 1 is an alarm; streams are ranked by it."""
         return self._detector.evidence
 
-    def update_many(self, outcomes: Ints, time_us: Ints, paid: float) -> None:
+    def update_many(self, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (S, n) of 0 and 1 in order, −1 for missing, at `time_us` int64 (n,)."""
         self._detector.update_many(outcomes, time_us, paid)
 

@@ -1,11 +1,14 @@
 """The e-detectors: valid bets, a kept budget, alarms where and when something changed."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgauge.detectors.baseline import categorical_profile, numeric_profile, rate_profile
+from streamgauge.detectors.checks import same
 from streamgauge.detectors.evidence.account import MAX_STEP_US, Account
 from streamgauge.detectors.evidence.bets import numeric_table, rate_bets, rate_bounds, size_as_ratio
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
@@ -250,6 +253,28 @@ def test_the_account_pays_by_event_time_and_not_for_gaps():
     account.total_weight = 0.0
     account.advance(10 * MAX_STEP_US)
     assert account.paid == pytest.approx(2 / 20)
+
+
+def test_with_a_balance_by_event_it_doesnt_matter_how_events_were_cut():
+    rng = np.random.default_rng(13)
+    profiles = [numeric_profile(rng.normal(size=1_000)) for _ in range(2)]
+    values, time = rng.normal(0.2, size=(2, 1_700)), np.arange(1_700) * 1_000_000
+    values[1, rng.random(1_700) < 0.1] = np.nan
+    group, outcome = rng.integers(0, 3, 1_700), rng.integers(0, 2, 1_700)
+
+    def run(cuts):
+        numeric, disparity = NumericEvidence(profiles, 2, 0.05), DisparityEvidence(0.05)
+        account = Account(0.05, 10**9, 3.0)
+        for start, stop in pairwise(cuts):
+            rows = slice(start, stop)
+            paid = account.advance_many(time[rows])
+            numeric.update_many(values[:, rows], time[rows], paid)
+            disparity.update_many(group[rows], outcome[rows], time[rows], paid)
+        return [numeric.to_state(), disparity.to_state(), account.to_state()]
+
+    whole = run([0, 1_700])
+    assert same(run([0, 3, 77, 500, 501, 1_100, 1_700]), whole)
+    assert same(run(range(1_701)), whole)
 
 
 def test_evidence_of_another_baseline_is_refused():
