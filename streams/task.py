@@ -177,6 +177,7 @@ class PartitionTask:
     async def _open(self) -> None:
         began = time.perf_counter()
         self.core = await self._in_thread(self._restore)
+        self._context.telemetry.outcomes.opened(self.number, self.core.counts())
         seconds = time.perf_counter() - began
         self._context.telemetry.restore_seconds.observe(seconds)
         self._log.info("partition_opened", seconds=round(seconds, 3), applied=dict(self.core.applied))

@@ -4,11 +4,14 @@ from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _FAST = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _SLOW = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80)
+
+#: Of a core's totals, those that say how much there is, not how much there has been.
+HELD = frozenset(["models", "pending", "waiting"])
 
 
 class Telemetry:
@@ -87,40 +90,47 @@ class Telemetry:
 
 
 class Outcomes(Collector):
-    """`streamgauge_events_total` by outcome, summed over this worker's partitions, past and present.
+    """What became of events on this worker, from the totals that each partition's state carries.
+
+    A partition that comes brings its past totals along; only what is added here counts, so that no rate
+    jumps at a rebalance.
 
     >>> outcomes = Outcomes()
-    >>> outcomes.update({0: {"applied": 5}, 1: {"applied": 1}})
-    >>> outcomes.update({1: {"applied": 2}})
-    >>> outcomes.totals["applied"]
-    7
+    >>> outcomes.opened(0, {"applied": 1_000, "pending": 7})
+    >>> outcomes.update({0: {"applied": 1_005, "pending": 3}})
+    >>> outcomes.added["applied"], outcomes.held["pending"]
+    (5, 3)
     """
 
     def __init__(self) -> None:
-        self._present: dict[int, Mapping[str, int]] = {}
-        self._past: Tally[str] = Tally()
+        self.added: Tally[str] = Tally()
+        self.held: Tally[str] = Tally()
+        self._seen: dict[int, Mapping[str, int]] = {}
 
-    @property
-    def totals(self) -> Mapping[str, int]:
-        total = Tally(self._past)
-        for counts in list(self._present.values()):
-            total.update(counts)
-        return total
+    def opened(self, partition: int, counts: Mapping[str, int]) -> None:
+        """A partition has come, with these totals."""
+        self._seen[partition] = dict(counts)
 
     def update(self, present: Mapping[int, Mapping[str, int]]) -> None:
-        """The counts of each partition's core, which begin at zero when it is opened."""
-        for number, counts in self._present.items():
-            now = present.get(number)
-            if now is None or any(now.get(outcome, 0) < count for outcome, count in counts.items()):
-                self._past.update(counts)
-        self._present = {number: dict(counts) for number, counts in present.items()}
+        """The totals of every open partition as of now. Those of a retired model are no longer in them."""
+        held: Tally[str] = Tally()
+        for partition, counts in present.items():
+            before = self._seen.get(partition, {})
+            for name, count in counts.items():
+                if name in HELD:
+                    held[name] += count
+                else:
+                    self.added[name] += max(0, count - before.get(name, 0))
+        self._seen = {partition: dict(counts) for partition, counts in present.items()}
+        self.held = held
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "streamgauge_events",
-            "Events by what became of them, and the core's other totals.",
-            labels=["outcome"],
+        events = CounterMetricFamily(
+            "streamgauge_events", "Events by what became of them on this worker.", labels=["outcome"]
         )
-        for outcome, count in sorted(self.totals.items()):
-            family.add_metric([outcome], count)
-        yield family
+        for name, count in sorted(self.added.copy().items()):
+            events.add_metric([name], count)
+        held = GaugeMetricFamily("streamgauge_held", "What this worker's state holds now.", labels=["kind"])
+        for name, count in sorted(self.held.items()):
+            held.add_metric([name], count)
+        yield from (events, held)

@@ -8,9 +8,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import METRICS, Checkpoint, Message, Output
 from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.worker import run_worker
+from streamgauge.streams.worker import WRONG_USE, run_worker
 
 APPLIED = b"\x00applied"
 
@@ -86,4 +87,8 @@ def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker(WorkerSettings(), core=CountingCore, encode=encode))
+    try:
+        sys.exit(run_worker(WorkerSettings(), core=CountingCore, encode=encode))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        sys.exit(WRONG_USE)

@@ -227,15 +227,19 @@ def test_both_kafka_clients_get_the_same_credentials(
         assert credentials.mechanism.value == settings.connection.mechanism
 
 
-def test_outcomes_never_fall_when_partitions_come_and_go() -> None:
+def test_outcomes_neither_fall_nor_jump_when_partitions_come_and_go() -> None:
     outcomes = Outcomes()
-    outcomes.update({0: {"applied": 5}, 1: {"applied": 3}})
-    outcomes.update({1: {"applied": 4}})
-    assert outcomes.totals["applied"] == 9
-    outcomes.update({0: {"applied": 1}, 1: {"applied": 4}})
-    assert outcomes.totals["applied"] == 10
-    outcomes.update({0: {"applied": 0}, 1: {"applied": 4}})  # moved away and back between two looks
-    assert outcomes.totals["applied"] == 10
+    outcomes.opened(0, {"applied": 100})
+    outcomes.opened(1, {"applied": 50})
+    outcomes.update({0: {"applied": 105}, 1: {"applied": 53}})
+    assert outcomes.added["applied"] == 8
+    outcomes.update({1: {"applied": 54}})  # 0 has left
+    assert outcomes.added["applied"] == 9
+    outcomes.opened(0, {"applied": 900})  # and is back, after others counted it on
+    outcomes.update({0: {"applied": 901}, 1: {"applied": 54}})
+    assert outcomes.added["applied"] == 10
+    outcomes.update({0: {"applied": 700}, 1: {"applied": 54}})  # a model was retired
+    assert outcomes.added["applied"] == 10
 
 
 def test_the_table_of_metrics_is_the_registry() -> None:
