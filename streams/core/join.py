@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
-from streamgauge.streams.core.table import IdTable
+from streamgauge.streams.core.table import IdTable, first_of_each
 
 UNLABELLED = -1
 _PREDICTIONS: dict[str, tuple[str, Any]] = {
@@ -95,8 +95,7 @@ class LabelJoin:
 
         The rest of the mask are duplicates: same version, same identity.
         """
-        new = np.zeros(len(ids), np.bool_)
-        new[np.unique(ids, return_index=True)[1]] = True
+        new = first_of_each(ids)
         table, found = self.predictions, self.predictions.find(ids)
         sibling = np.full(len(ids), -1, np.int64)
         while (found >= 0).any():
@@ -157,14 +156,14 @@ class LabelJoin:
         remaining = np.arange(len(ids))
         while remaining.size:
             # a repeated identity must see the effect of the one before it
-            first = np.sort(np.unique(ids[remaining], return_index=True)[1])
+            first = first_of_each(ids[remaining])
             now = remaining[first]
             pairs, n = self._add_distinct(
                 ids[now], time_us[now], label[now], revision[now], retracted[now], offset, watermark_us
             )
             parts += pairs
             stale += n
-            remaining = np.delete(remaining, first)
+            remaining = remaining[~first]
         return Pairs.concatenate(parts), stale
 
     def _add_distinct(
