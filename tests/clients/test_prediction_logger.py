@@ -289,7 +289,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("arguments", BAD, ids=str)
+@pytest.mark.parametrize("arguments", BAD, ids=lambda bad: "-".join(bad))
 def test_bad_arguments_are_counted_not_raised(arguments: dict[str, Any]) -> None:
     sink = MemorySink()
     with make(sink) as logger:
