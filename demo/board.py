@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from streamgauge.demo.faults import Fault
+from streamgauge.demo.faults import MINUTE_US, Fault
 from streamgauge.demo.services import Service
 from streamgauge.demo.verdict import ENDED
 from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS
@@ -130,16 +130,14 @@ class Board:
         time_us = parse_time(record["time"])
         if record["state"] in ENDED:
             row.open.pop(record["alert_id"], None)
-            return [
-                Line(time_us, "✓", f"{record['monitor']}, {record['state']}: {record['summary']}", "ended")
-            ]
+            minutes = (time_us - parse_time(record["opened_at"])) / MINUTE_US
+            text = f"{record['model']} {record['monitor']}: {record['state']} after {minutes:.0f} min"
+            return [Line(time_us, "✓", text, "ended")]
         first = record["alert_id"] not in row.open
         row.open[record["alert_id"]] = record
         if not first:
             return []
-        return [
-            Line(time_us, "●", f"{record['monitor']}, {record['severity']}: {record['summary']}", "alert")
-        ]
+        return [Line(time_us, "●", f"{record['monitor']}: {record['summary']}", "alert")]
 
 
 def clock(time_us: int) -> str:

@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     world = World(args.seed, timeline_for(args.start_us, args.seconds), with_faults=not args.no_faults)
-    sink = KafkaSink(Connection.from_environment(os.environ), linger_ms=LINGER_MS)
+    connection = Connection.from_environment(os.environ)
+    sink = KafkaSink(connection, linger_ms=LINGER_MS, compression="none")  # it never leaves this machine
     loggers = {
         service.name: PredictionLogger(
             service.name, service.version, sink=sink, task=service.task, queue_events=100_000

@@ -88,7 +88,7 @@ class ScreenView:
         ]
         for text in news:
             text.no_wrap, text.overflow = True, "ellipsis"
-        empty = Text("nothing yet: the monitors are learning what is normal", "dim")
+        empty = Text("nothing has gone wrong yet: the monitors learn what is normal", "dim")
         return Group(
             self._header(),
             self._models(),

@@ -80,7 +80,8 @@ def test_an_alert_is_news_when_it_opens_and_when_it_ends(services: tuple[Service
         board.fold("alerts", _alert(s, m)) for s, m in (("opened", 70), ("updated", 75), ("resolved", 99))
     ]
     assert [len(lines) for lines in news] == [1, 0, 1]
-    assert plain(news[0][0]) == "09:10 ● fairness, critical: credit 7: demographic parity difference 0.35"
+    assert plain(news[0][0]) == "09:10 ● fairness: credit 7: demographic parity difference 0.35"
+    assert plain(news[2][0]) == "09:39 ✓ credit fairness: resolved after 29 min"
     assert board.rows["credit"].open == {}
 
 
