@@ -1,0 +1,150 @@
+"""What the core costs an event: decode and apply, on one core, for each way in which events come.
+
+CPU time, the best of some rounds, and as a ratio to numpy's sort of as many numbers in the same run, so that
+figures of different machines can be compared.
+"""
+
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.figure import Figure
+from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction, encode_prediction_batch
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.streams.core.partition import CoreSettings, Partition
+
+_START_US = 1_795_255_200_000_000
+_STEP_US = 2_000
+_LEARN = 5_000
+
+
+def figures(rounds: int = 5) -> list[Figure]:
+    """The table's lines about the core."""
+    sort_us = _best(lambda: np.sort(np.random.default_rng(0).random(500)), rounds * 20) / 500
+    columnar = min(_columnar(seed) for seed in range(rounds))
+    gathered = min(_columnar(seed, run=16) for seed in range(rounds))
+    labelled = min(_columnar(seed, labels=True) for seed in range(rounds))
+    segments = min(_columnar(seed, segments=True) for seed in range(rounds))
+    return [
+        Figure("decode + apply, columnar 500, 12 features, one by one", columnar, "µs/event", "≤ 1.5"),
+        Figure("the same, 16 messages at a time, as a busy worker has them", gathered, "µs/event"),
+        Figure("the same, numpy.sort being 1", columnar / sort_us, "×"),
+        Figure("the same with 2 segment keys and a protected attribute", segments, "µs/event"),
+        Figure("decode + apply of its labels, columnar 500", labelled, "µs/label"),
+        Figure("decode + apply, single JSON", min(_single("json") for _ in range(rounds)), "µs/event"),
+        Figure("decode + apply, single Avro", min(_single("avro") for _ in range(rounds)), "µs/event"),
+    ]
+
+
+def predictions(
+    rng: np.random.Generator, start_us: int, n: int = 500, segments: bool = False
+) -> PredictionBatch:
+    """A batch of a binary classifier: 9 numeric and 3 categorical features."""
+
+    def words(values: tuple[str, ...]) -> Categories:
+        return Categories(rng.integers(0, len(values), n).astype(np.int32), values)
+
+    features = {f"number_{i}": rng.normal(size=n) for i in range(9)}
+    features |= {
+        "job": words(("clerk", "cook", "pilot")),
+        "city": words(("Oslo", "Bergen")),
+        "plan": words(("a", "b", "c", "d")),
+    }  # type: ignore[dict-item]
+    return PredictionBatch(
+        model="bench",
+        version="1",
+        ids=np.frombuffer(rng.bytes(16 * n), dtype="S16"),
+        time_us=start_us + _STEP_US * np.arange(n, dtype=np.int64),
+        prediction=words(("no", "yes")),
+        latency_ms=rng.lognormal(3.0, 0.3, n),
+        score=rng.random(n),
+        failed=np.zeros(n, np.bool_),
+        features=features,
+        groups={"sex": words(("f", "m"))} if segments else {},
+        segments={"country": words(("NO", "SE", "DK")), "channel": words(("web", "app"))} if segments else {},
+    )
+
+
+def _columnar(
+    seed: int, *, labels: bool = False, segments: bool = False, run: int = 1, batches: int = 64
+) -> float:
+    rng = np.random.default_rng(seed)
+    partition = Partition(0, CoreSettings(clock="events"))
+    sent = [predictions(rng, _START_US + i * 500 * _STEP_US, segments=segments) for i in range(batches + 20)]
+    messages = [Message(PREDICTIONS, i, 0, b"bench", encode_prediction_batch(b)) for i, b in enumerate(sent)]
+    partition.apply(messages[:20])
+    served = _timed(lambda: _apply(partition, messages[20:], run)) / batches / 500
+    if not labels:
+        return served
+    truths = [Message(GROUND_TRUTH, i, 0, b"bench", _labels(rng, batch)) for i, batch in enumerate(sent)]
+    partition.apply(truths[:20])
+    return _timed(lambda: _apply(partition, truths[20:], run)) / batches / 500
+
+
+def _single(form: str, events: int = 4_000) -> float:
+    rng = np.random.default_rng(0)
+    names = {"job": "clerk", "city": "Oslo", "plan": "a"}
+    values = [
+        encode_prediction(
+            {
+                "prediction_id": rng.bytes(16).hex(),
+                "model": "bench",
+                "version": "1",
+                "time": _START_US + i * _STEP_US,
+                "latency_ms": 20.0,
+                "prediction": "yes",
+                "score": 0.8,
+                "features": {f"number_{k}": float(x) for k, x in enumerate(rng.normal(size=9))} | names,
+            },
+            form,  # type: ignore[arg-type]
+        )
+        for i in range(events + _LEARN)
+    ]
+    messages = [Message(PREDICTIONS, i, 0, b"bench", value) for i, value in enumerate(values)]
+    partition = Partition(0, CoreSettings(clock="events"))
+    partition.apply(messages[:_LEARN])
+    rest = messages[_LEARN:]
+    runs = [rest[i : i + 256] for i in range(0, events, 256)]  # as the worker gathers them
+
+    def apply() -> None:
+        for run in runs:
+            partition.apply(run)
+
+    return _timed(apply) / events
+
+
+def _labels(rng: np.random.Generator, batch: PredictionBatch) -> bytes:
+    n = len(batch)
+    return encode_ground_truth_batch(
+        GroundTruthBatch(
+            "bench",
+            batch.ids,
+            batch.time_us + 60_000_000,
+            Categories(rng.integers(0, 2, n).astype(np.int32), ("no", "yes")),
+            np.zeros(n, np.int32),
+            np.zeros(n, np.bool_),
+        )
+    )
+
+
+def _apply(partition: Partition, messages: list[Message], run: int) -> None:
+    for start in range(0, len(messages), run):
+        partition.apply(messages[start : start + run])
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.process_time_ns()
+    call()
+    return (time.process_time_ns() - started) / 1_000
+
+
+def _best(call: Callable[[], object], rounds: int) -> float:
+    return min(_timed(call) for _ in range(rounds))
+
+
+if __name__ == "__main__":
+    for figure in figures():
+        print(json.dumps([figure.name, round(figure.value, 3), figure.unit, figure.expected]))

@@ -1,0 +1,78 @@
+"""Consecutive batches of one model become one: what is computed by columns costs less the longer they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
+
+Batch = PredictionBatch | GroundTruthBatch
+
+_BY_NAME = ("features", "groups", "segments", "scores")
+_BY_ROW = ("ids", "time_us", "latency_ms", "score", "failed", "revision", "retracted")
+_TYPED = ("prediction", "label")
+
+
+def mergeable(a: Batch, b: Batch) -> bool:
+    """Whether both are of one kind, model and version, with the same columns of the same types."""
+    if type(a) is not type(b) or a.model != b.model:
+        return False
+    if isinstance(a, GroundTruthBatch) or isinstance(b, GroundTruthBatch):
+        return _kind(a) == _kind(b)
+    return a.version == b.version and a.sample_rate == b.sample_rate and _kind(a) == _kind(b)
+
+
+def merge_batches(batches: Sequence[Any]) -> Any:
+    """One batch of the same rows in the same order, of batches that are all `mergeable`.
+
+    >>> batch = GroundTruthBatch("m", np.zeros(1, "S16"), np.array([5]), Categories.of(["a"]),
+    ...                          np.zeros(1, np.int32), np.zeros(1, np.bool_))
+    >>> both = merge_batches([batch, replace(batch, label=Categories.of(["b"]))])
+    >>> both.label.to_list(), both.time_us.tolist()
+    (['a', 'b'], [5, 5])
+    """
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    merged: dict[str, Any] = {}
+    for name in type(first).__slots__:
+        if name in _BY_ROW:
+            merged[name] = np.concatenate([getattr(batch, name) for batch in batches])
+        elif name in _TYPED:
+            merged[name] = _column([getattr(batch, name) for batch in batches])
+        elif name in _BY_NAME:
+            merged[name] = {
+                key: _column([getattr(batch, name)[key] for batch in batches]) for key in getattr(first, name)
+            }
+        elif name == "dropped":
+            merged[name] = sum(batch.dropped for batch in batches)
+    return replace(first, **merged)
+
+
+def _kind(batch: Batch) -> list[Any]:
+    if isinstance(batch, GroundTruthBatch):
+        return [type(batch.label)]
+    columns: list[Any] = [type(batch.prediction)]
+    for name in _BY_NAME:
+        by_name: Mapping[str, Column] = getattr(batch, name)
+        columns.append({key: type(column) for key, column in by_name.items()})
+    return columns
+
+
+def _column(columns: "list[Column]") -> Column:
+    first = columns[0]
+    if not isinstance(first, Categories):
+        return np.concatenate(columns)  # type: ignore[arg-type]
+    values: dict[str, int] = {value: code for code, value in enumerate(first.values)}
+    codes = []
+    for column in columns:
+        assert isinstance(column, Categories)
+        if column.values == first.values:
+            codes.append(column.codes)
+        else:
+            # the last entry serves code -1
+            places = [*(values.setdefault(value, len(values)) for value in column.values), -1]
+            codes.append(np.array(places, np.int32)[column.codes])
+    return Categories(np.concatenate(codes), tuple(values))
