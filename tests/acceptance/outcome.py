@@ -1,0 +1,87 @@
+"""What a run of workers left in Kafka, as the acceptance tests look at it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.message import DEAD_LETTERS, INPUTS, METRICS, STATE
+from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.records import StateRecords
+from tests.acceptance.traffic import PARTITIONS
+from tests.harness import read_topic
+
+Record = Mapping[str, Any]
+#: model, version, sorted segment pairs, start of the window, metric, feature, group
+Key = tuple[str, str, tuple[tuple[str, str], ...], str, str, str | None, str | None]
+
+
+def all_is_applied(connection: Connection, group: str) -> bool:
+    """Whether the group's committed offsets have reached the end of every input."""
+    consumer = Consumer(
+        connection.librdkafka() | {"group.id": group, "enable.auto.commit": False, "log_level": 2}
+    )
+    try:
+        inputs = [TopicPartition(connection.topic(name), n) for name in INPUTS for n in range(PARTITIONS)]
+        for place in consumer.committed(inputs, timeout=10):
+            _, end = consumer.get_watermark_offsets(place, timeout=10, cached=False)
+            if max(place.offset, 0) < end:
+                return False
+        return True
+    finally:
+        consumer.close()
+
+
+def records(connection: Connection, topic: str) -> list[Record]:
+    """The committed JSON records of an output topic."""
+    return [json.loads(m.value()) for m in read_topic(connection.bootstrap_servers, connection.topic(topic))]
+
+
+def key_of(metric: Record) -> Key:
+    return (
+        metric["model"],
+        metric["version"],
+        tuple(sorted(metric["segment"].items())),
+        metric["window"]["start"],
+        metric["metric"],
+        metric["feature"],
+        metric["group"],
+    )
+
+
+def final_metrics(connection: Connection) -> dict[Key, Record]:
+    """For each metric of each window the final record with the highest revision; none was sent twice."""
+    published = records(connection, METRICS)
+    twice = Counter((key_of(metric), metric["revision"]) for metric in published)
+    assert {key: times for key, times in twice.items() if times > 1} == {}
+    latest: dict[Key, Record] = {}
+    for metric in published:
+        known = latest.get(key_of(metric))
+        if known is None or metric["revision"] > known["revision"]:
+            latest[key_of(metric)] = metric
+    return {key: metric for key, metric in latest.items() if metric["status"] == "final"}
+
+
+def ledgers(connection: Connection) -> Counter[str]:
+    """Both ledgers over all partitions, as restored from the state topic, and the dead letters by reason."""
+    total: Counter[str] = Counter()
+    parts = [StateRecords() for _ in range(PARTITIONS)]
+    for message in read_topic(connection.bootstrap_servers, connection.topic(STATE)):
+        parts[message.partition()].read(message.key() or b"", message.value(), message.headers())
+    for number, stored in enumerate(parts):
+        total.update(Partition.restore(number, CoreSettings(clock="events"), stored.snapshots()).counts())
+    total.update(f"dead:{letter['reason']}" for letter in records(connection, DEAD_LETTERS))
+    return total
+
+
+def balance(total: Counter[str], sent: int, refused: Iterable[str] = ()) -> None:
+    """Every event is in exactly one place of the intake ledger, and every applied one of the join's."""
+    taken = sum(total[name] for name in ("applied", "duplicate", "stale_revision", "late"))
+    assert taken + sum(total[f"dead:{reason}"] for reason in refused) == sent, total
+    assert total["predictions"] == total["pending"] + total["labelled"] + total["expired"], total
+    ends = ("joined", "waiting", "orphaned", "superseded", "retracted")
+    assert total["labels"] == sum(total[name] for name in ends), total
+    assert total["applied"] == total["predictions"] + total["labels"], total

@@ -1,0 +1,128 @@
+"""Whatever happens to workers, what they publish equals what is computed offline from the raw events."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streamgauge.clients.alerts import AlertSubscription
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.control import Control
+from streamgauge.clients.retrain import RetrainRequests
+from streamgauge.schemas.message import DEAD_LETTERS
+from tests.acceptance.outcome import all_is_applied, balance, final_metrics, ledgers, records
+from tests.acceptance.traffic import (
+    CHANGE_US,
+    CREDIT,
+    DEFINITIONS,
+    PARTITIONS,
+    Sender,
+    Traffic,
+    make_traffic,
+)
+from tests.harness import WorkerProcess, create_topics, wait_until
+
+pytestmark = pytest.mark.kafka
+
+Disturb = Callable[[Sender, list[WorkerProcess]], None]
+BOTH_OPEN = 'streamgauge_partitions{state="open"} 2.0'
+
+
+class Run:
+    """Two workers, a third at hand, and the traffic that they are given."""
+
+    def __init__(self, broker: str, prefix: str, logs: Path) -> None:
+        self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
+        self._arguments = (broker, prefix)
+        self._logs = logs
+        self.workers: list[WorkerProcess] = []
+        self.group = f"{prefix}worker"
+
+    def worker(self) -> WorkerProcess:
+        """One more of them, started."""
+        worker = WorkerProcess(
+            *self._arguments,
+            self._logs / f"worker-{len(self.workers)}.log",
+            module="streamgauge",
+            arguments=["worker"],
+            environment={"STREAMGAUGE_CLOCK": "events"},
+        ).start()
+        self.workers.append(worker)
+        return worker
+
+    def start(self) -> None:
+        """Two workers with two partitions each, which know the definitions."""
+        for _ in range(2):
+            self.worker()
+        for worker in self.workers:
+            worker.wait_ready()
+        wait_until(lambda: all(BOTH_OPEN in w.health("/metrics")[1] for w in self.workers), 60)
+        control = Control(self.connection, "tests")
+        for definition in DEFINITIONS:
+            control.define(definition)
+        self.wait_applied(30)
+
+    def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int = 5_000) -> None:
+        """All of the traffic, and wait until it is applied and its windows are final."""
+        sender = Sender(self.connection, traffic.parcels, per_second).start()
+        if disturb is not None:
+            disturb(sender, self.workers)
+        sender.wait(60)
+        self.wait_applied(60)
+        Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
+        self.wait_applied(30)
+
+    def wait_applied(self, seconds: float) -> None:
+        def applied() -> bool:
+            assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
+            return all_is_applied(self.connection, self.group)
+
+        wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
+
+
+@pytest.fixture
+def run(broker: str, prefix: str, tmp_path: Path) -> Iterator[Run]:
+    started = Run(broker, prefix, tmp_path)
+    try:
+        started.start()
+        yield started
+    finally:
+        for worker in started.workers:
+            worker.__exit__()
+
+
+def assert_exact(run: Run, traffic: Traffic) -> None:
+    """Metrics, ledgers, dead letters and subscribers' view of a run that is over."""
+    connection = run.connection
+    assert traffic.sent >= 50_000
+    metrics = final_metrics(connection)
+    print(len(metrics))
+    total = ledgers(connection)
+    print(total)
+    balance(total, traffic.sent)
+    assert total["late"] == traffic.late
+    assert total["dead:orphaned"] == total["orphaned"] == traffic.orphans
+    assert len(records(connection, DEAD_LETTERS)) == traffic.orphans
+
+    with AlertSubscription(connection, "pager", start="earliest", stop_at_end=True) as alerts:
+        opened = [alert for alert in alerts if (alert.state, alert.monitor) == ("opened", "accuracy")]
+    assert {alert.model for alert in opened} == {CREDIT}
+    [alert] = [alert for alert in opened if (alert.version, alert.segment) == ("7", {})]
+    assert (alert.severity, alert.limit) == ("critical", 0.8)
+    assert alert.onset is not None
+    assert alert.onset >= datetime.fromtimestamp(CHANGE_US / 1e6, UTC)
+    with RetrainRequests(
+        connection, "trainer", start="earliest", stop_at_end=True, include_expired=True
+    ) as requests:
+        [request] = list(requests)
+        requests.check_data(request)
+    assert (request.model, request.priority) == (CREDIT, "high")
+    assert request.data_offsets
+
+
+def test_two_workers_publish_what_is_computed_offline(run: Run) -> None:
+    traffic = make_traffic(seed=1)
+    run.send(traffic)
+    assert_exact(run, traffic)
+    assert [worker.stop() for worker in run.workers] == [0, 0]
