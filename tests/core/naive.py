@@ -1,0 +1,579 @@
+"""What every window must say, computed the slow way: all raw events kept as rows, scikit-learn, fairlearn.
+
+It shares nothing with the core but the definitions and the contract's events, so that it can serve as an
+oracle: for the core alone, and for workers on a real broker.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from fairlearn import metrics as fair
+from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn import metrics as sk
+
+from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.monitor import MonitorDefinition
+
+Value = str | float | None
+Segment = tuple[tuple[str, str], ...]
+#: (model, version, segment, window start in µs, metric, feature, group)
+Key = tuple[str, str, Segment, int, str, str | None, str | None]
+#: The value, None where it is undefined, and the count that it rests on.
+Number = tuple[float | None, int]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTERPARTS = {"yes": "no", "true": "false", "1": "0", "positive": "negative", "pos": "neg"}
+_MANY = 1_000
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+
+@dataclass
+class Prediction:
+    """One applied prediction, and the label that counts for it now."""
+
+    version: str
+    time_us: int
+    answer: Value
+    failed: bool
+    latency_ms: float | None
+    score: float | None
+    groups: dict[str, str]
+    segments: dict[str, str]
+    label: Value = None
+    revision: int = -1
+    label_us: int = 0
+    lag_s: float | None = None
+
+    @property
+    def labelled(self) -> bool:
+        return self.label is not None and self.answer is not None
+
+
+@dataclass
+class Label:
+    """One applied label that no prediction has taken yet."""
+
+    time_us: int
+    label: Value
+    revision: int
+    taken: bool = False
+
+
+@dataclass
+class Model:
+    """Everything that one model has sent."""
+
+    definition: MonitorDefinition
+    inferred: bool = False
+    classifies: bool | None = None
+    pos_label: str | None = None
+    now_us: int = -(2**62)
+    predictions: dict[bytes, list[Prediction]] = field(default_factory=dict)
+    waiting: dict[bytes, list[Label]] = field(default_factory=dict)
+
+    @property
+    def watermark_us(self) -> int:
+        return self.now_us - self.definition.grace
+
+
+class Naive:
+    """Feed every event in the order in which it was sent, then ask for `metrics`.
+
+    An event is its JSON form as a dict, or a batch. `counts` is the intake ledger, without dead letters:
+    events that are refused are not to be fed. Assumes that no column has more values than its vocabulary
+    holds, and that time moves by the events alone; a tick is passed on with `tick`.
+    """
+
+    def __init__(self, definitions: Iterable[MonitorDefinition] = ()) -> None:
+        self.models = {definition.model: _model(definition) for definition in definitions}
+        self.counts = dict.fromkeys(("applied", "duplicate", "stale_revision", "late"), 0)
+
+    def predict(self, event: Mapping[str, Any] | PredictionBatch) -> None:
+        """A prediction, or a batch of them."""
+        if isinstance(event, PredictionBatch):
+            for row_of_batch in _prediction_rows(event):
+                self.predict(row_of_batch)
+            return
+        model = self._model(event["model"])
+        failed = bool(event.get("error"))
+        answer = None if failed else _value(event.get("prediction"))
+        _infer(model, answer)
+        time_us = _time_us(event["time"])
+        watermark_us, definition = model.watermark_us, model.definition
+        model.now_us = max(model.now_us, time_us)
+        end_us = time_us - time_us % definition.window + definition.window
+        if end_us + min(definition.lateness, definition.labels.ttl) < watermark_us:
+            self.counts["late"] += 1
+            return
+        ident, version = _identity(event["prediction_id"]), event.get("version") or ""
+        siblings = [
+            p
+            for p in model.predictions.setdefault(ident, [])
+            if p.time_us + definition.labels.ttl >= watermark_us
+        ]
+        if any(p.version == version for p in siblings):
+            self.counts["duplicate"] += 1
+            return
+        self.counts["applied"] += 1
+        score = event.get("score")
+        if score is None and model.pos_label is not None:
+            score = (event.get("scores") or {}).get(model.pos_label)
+        row = Prediction(
+            version,
+            time_us,
+            _typed(model, answer),
+            failed,
+            event.get("latency_ms"),
+            score,
+            _texts(event.get("groups")),
+            _texts(event.get("segments")),
+        )
+        model.predictions[ident].append(row)
+        self._take_early_label(model, ident, row, siblings, watermark_us)
+
+    def label(self, event: Mapping[str, Any] | GroundTruthBatch) -> None:
+        """A label, or a batch of them."""
+        if isinstance(event, GroundTruthBatch):
+            for row in _label_rows(event):
+                self.label(row)
+            return
+        model = self._model(event["model"])
+        ttl_us, watermark_us = model.definition.labels.ttl, model.watermark_us
+        retracted = bool(event.get("retracted"))
+        value = None if retracted else _value(event.get("label"))
+        _infer(model, value)
+        value = _typed(model, value)
+        ident, time_us = _identity(event["prediction_id"]), _time_us(event["time"])
+        revision = event.get("revision") or 0
+        near = [
+            p
+            for p in model.predictions.get(ident, ())
+            if p.time_us + ttl_us >= watermark_us and abs(time_us - p.time_us) <= ttl_us
+        ]
+        waiting = [
+            w
+            for w in model.waiting.get(ident, ())
+            if not w.taken and w.time_us + ttl_us >= watermark_us and not near
+        ]
+        known = [p.revision for p in near] + [w.revision for w in waiting]
+        if revision <= max(known, default=-1):
+            self.counts["stale_revision"] += 1
+            return
+        self.counts["applied"] += 1
+        for p in near:
+            _assign(p, time_us, value, revision)
+        for w in waiting:
+            w.taken = True
+        if not near:
+            model.waiting.setdefault(ident, []).append(Label(time_us, value, revision))
+
+    def tick(self, now_us: int) -> None:
+        """The clock: all events up to `now_us` have been fed."""
+        for model in self.models.values():
+            model.now_us = max(model.now_us, now_us)
+
+    def metrics(self) -> dict[Key, Number]:
+        """Every metric of every window, version and segment as of now, as if no more events came."""
+        found: dict[Key, Number] = {}
+        for name, model in self.models.items():
+            windows: dict[tuple[str, int, Segment], list[Prediction]] = {}
+            for p in (p for rows in model.predictions.values() for p in rows):
+                start_us = p.time_us - p.time_us % model.definition.window
+                for segment in ((), *((item,) for item in p.segments.items())):
+                    windows.setdefault((p.version, start_us, segment), []).append(p)
+            for (version, start_us, segment), rows in windows.items():
+                for metric, number in _measure(model, rows):
+                    found[name, version, segment, start_us, metric, None, None] = number
+                if not segment:
+                    for attribute, metric, number in _fairness(model, rows):
+                        found[name, version, segment, start_us, metric, None, attribute] = number
+        return found
+
+    def _model(self, name: str) -> Model:
+        if name not in self.models:
+            self.models[name] = _model(MonitorDefinition(model=name))
+        return self.models[name]
+
+    @staticmethod
+    def _take_early_label(
+        model: Model, ident: bytes, row: Prediction, siblings: Sequence[Prediction], watermark_us: int
+    ) -> None:
+        ttl_us = model.definition.labels.ttl
+        for sibling in reversed(siblings):
+            if sibling.revision >= 0 and abs(sibling.label_us - row.time_us) <= ttl_us:
+                _assign(row, sibling.label_us, sibling.label, sibling.revision)
+                return
+        for w in reversed(model.waiting.get(ident, ())):
+            if not w.taken and w.time_us + ttl_us >= watermark_us and abs(w.time_us - row.time_us) <= ttl_us:
+                w.taken = True
+                _assign(row, w.time_us, w.label, w.revision)
+                return
+
+
+def differences(
+    records: Iterable[Mapping[str, Any]], expected: Mapping[Key, Number], *, final: bool = True
+) -> list[str]:
+    """How published metric records differ from the oracle's; empty if they agree.
+
+    Of each key the highest revision counts, and it must be `final` unless told otherwise. Also told: a key
+    and revision that was published twice, and bounds that do not enclose their value.
+    """
+    found: list[str] = []
+    latest: dict[Key, Mapping[str, Any]] = {}
+    for record in records:
+        if record["feature"] is not None:  # against their baseline: that has tests of its own
+            continue
+        key = key_of(record)
+        known = latest.get(key)
+        if known is not None and known["revision"] == record["revision"]:
+            found.append(f"{key}: revision {record['revision']} was published twice")
+        if known is None or known["revision"] < record["revision"]:
+            latest[key] = record
+    found += [f"{key}: missing; it is {expected[key]}" for key in expected.keys() - latest.keys()]
+    for key, record in latest.items():
+        if key not in expected:
+            found.append(f"{key}: {record['value']} was published, but nothing calls for it")
+            continue
+        value, n = expected[key]
+        if not agrees(key[4], record["value"], value, n) or record["n"] != n:
+            found.append(f"{key}: {record['value']} of {record['n']}; it is {value} of {n}")
+        if final and record["status"] != "final":
+            found.append(f"{key}: {record['status']}, not final")
+        low, high = record["low"], record["high"]
+        if (record["value"] is None and (low, high) != (None, None)) or not _encloses(record):
+            found.append(f"{key}: {record['value']} in [{low}, {high}]")
+    return found
+
+
+def key_of(record: Mapping[str, Any]) -> Key:
+    """The oracle's key of a metric record in its JSON form."""
+    return (
+        record["model"],
+        record["version"],
+        tuple(sorted(record["segment"].items())),
+        _time_us(record["window"]["start"]),
+        record["metric"],
+        record["feature"],
+        record["group"],
+    )
+
+
+def agrees(metric: str, found: float | None, expected: float | None, n: int) -> bool:
+    """To 1e-9; quantiles of histograms to 1 %; what ranks a thousand scores or more to .002."""
+    if found is None or expected is None:
+        return found is expected
+    if metric.startswith(("latency_", "label_lag_")):
+        return math.isclose(found, expected, rel_tol=0.0101, abs_tol=1e-6)
+    if metric in ("roc_auc", "average_precision") and n >= _MANY:
+        return math.isclose(found, expected, abs_tol=0.002)
+    return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _encloses(record: Mapping[str, Any]) -> bool:
+    value, low, high = record["value"], record["low"], record["high"]
+    if value is None:
+        return True
+    slack = 0.02 * abs(value) if record["metric"].startswith(("latency_", "label_lag_")) else 1e-12
+    return (low is None or low <= value + slack) and (high is None or value - slack <= high)
+
+
+def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+    n, failed = len(rows), sum(p.failed for p in rows)
+    yield "throughput_per_s", (n / (model.definition.window / 1e6), n)
+    yield "failure_rate", _share(failed, n)
+    latencies = [p.latency_ms for p in rows if p.latency_ms is not None]
+    for name, q in _QUANTILES.items():
+        yield f"latency_{name}_ms", (_quantile(latencies, q), len(latencies))
+    pairs = [p for p in rows if p.labelled]
+    yield "label_coverage", _share(len(pairs), n - failed)
+    if not pairs:
+        return
+    lags = [p.lag_s for p in rows if p.lag_s is not None and p.answer is not None]
+    yield "label_lag_p50_s", (_quantile(lags, 0.5), len(lags))
+    measure = _classification if model.classifies else _regression
+    yield from measure(model, pairs)
+
+
+def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+    n = len(pairs)
+    true, predicted = [p.label for p in pairs], [p.answer for p in pairs]
+    yield "accuracy", (_quiet(sk.accuracy_score, true, predicted), n)
+    yield "zero_one_loss", (_quiet(sk.zero_one_loss, true, predicted), n)
+    yield "balanced_accuracy", (_quiet(sk.balanced_accuracy_score, true, predicted), n)
+    varied = len(set(true)) > 1 and len(set(predicted)) > 1
+    yield "matthews_corrcoef", (_quiet(sk.matthews_corrcoef, true, predicted) if varied else None, n)
+    yield "cohen_kappa", (_quiet(sk.cohen_kappa_score, true, predicted) if varied else None, n)
+    positive = model.pos_label
+    if positive is None:
+        classes = set(true) | set(predicted)
+        precision, recall, f1, _ = _quiet(
+            sk.precision_recall_fscore_support, true, predicted, average="macro", zero_division=0.0
+        )
+        yield "precision", (precision if classes == set(predicted) else None, n)
+        yield "recall", (recall if classes == set(true) else None, n)
+        yield "f1", (f1, n)
+        return
+    precision, recall, f1, _ = (
+        column[0]
+        for column in _quiet(
+            sk.precision_recall_fscore_support, true, predicted, labels=[positive], zero_division=0.0
+        )
+    )
+    chosen, actual = predicted.count(positive), true.count(positive)
+    either = sum(positive in pair for pair in zip(true, predicted, strict=True))
+    yield "precision", (precision if chosen else None, chosen)
+    yield "recall", (recall if actual else None, actual)
+    yield "f1", (f1 if either else None, either)
+    yield from _scores([(p.score, p.label == positive) for p in pairs if p.score is not None])
+
+
+def _scores(scored: Sequence[tuple[float, bool]]) -> Iterator[tuple[str, Number]]:
+    n = len(scored)
+    if n == 0:
+        return
+    score, outcome = np.array([s for s, _ in scored]), np.array([o for _, o in scored])
+    ranked = score if n >= _MANY else _binned(score)
+    both = 0 < outcome.sum() < n
+    yield "roc_auc", (float(sk.roc_auc_score(outcome, ranked)) if both else None, n)
+    yield "average_precision", (float(sk.average_precision_score(outcome, ranked)) if both else None, n)
+    yield "brier_score", (float(sk.brier_score_loss(outcome, score, pos_label=True)), n)
+    yield "log_loss", (float(sk.log_loss(outcome, score, labels=[False, True])), n)
+    tenth = np.minimum(score * 10, 9).astype(int)
+    gaps = [abs(outcome[tenth == b].sum() - score[tenth == b].sum()) for b in range(10)]
+    yield "expected_calibration_error", (float(sum(gaps)) / n, n)
+
+
+def _binned(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Among few scores one tie weighs more than .002, so ties are made where the core makes them."""
+    limit, bins = math.log(1e6), 2048
+    odds = np.clip(logit(score), -limit, limit)
+    return np.floor((odds + limit) / (2 * limit) * (bins - 1) + 0.5)
+
+
+def _regression(_: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+    n = len(pairs)
+    true, predicted = np.array([p.label for p in pairs]), np.array([p.answer for p in pairs])
+    yield "mean_absolute_error", (float(sk.mean_absolute_error(true, predicted)), n)
+    yield "root_mean_squared_error", (float(sk.root_mean_squared_error(true, predicted)), n)
+    varied = len(set(true.tolist())) > 1
+    yield "r2", (float(sk.r2_score(true, predicted)) if varied else None, n)
+    percentage = float(sk.mean_absolute_percentage_error(true, predicted)) if true.all() else None
+    yield "mean_absolute_percentage_error", (percentage, n)
+    yield "mean_error", (float((predicted - true).mean()), n)
+
+
+def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, str, Number]]:
+    """(attribute, metric, number) for each protected attribute that an answered prediction names."""
+    positive = model.pos_label
+    if positive is None or not model.classifies:
+        return
+    declared = model.definition.fairness.groups
+    min_n = max(model.definition.fairness.min_n, 1)
+    for attribute in sorted({attribute for p in rows for attribute in p.groups}):
+        if declared is not None and attribute not in declared:
+            continue
+        known = [p for p in rows if attribute in p.groups and p.answer is not None]
+        if not known:
+            continue
+        compare = partial(_compare, attribute, min_n)
+        selection = partial(_frame, fair.selection_rate, positive)
+        yield attribute, "demographic_parity_difference", compare(known, selection, "difference")
+        yield attribute, "demographic_parity_ratio", compare(known, selection, "ratio")
+        if not any(p.labelled for p in rows):
+            continue
+        pairs = [p for p in known if p.labelled]
+        tpr = compare(
+            [p for p in pairs if p.label == positive],
+            partial(_frame, fair.true_positive_rate, positive),
+            "difference",
+        )
+        fpr = compare(
+            [p for p in pairs if p.label != positive],
+            partial(_frame, fair.false_positive_rate, positive),
+            "difference",
+        )
+        ppv = compare(
+            [p for p in pairs if p.answer == positive],
+            partial(_frame, sk.precision_score, positive),
+            "difference",
+        )
+        odds = None if tpr[0] is None or fpr[0] is None else max(tpr[0], fpr[0])
+        yield attribute, "equalized_odds_difference", (odds, tpr[1] + fpr[1])
+        yield attribute, "equal_opportunity_difference", tpr
+        yield attribute, "false_positive_rate_difference", fpr
+        yield attribute, "predictive_parity_difference", ppv
+
+
+def _compare(
+    attribute: str,
+    min_n: int,
+    rows: Sequence[Prediction],
+    frame: Callable[[Sequence[Prediction], str], Any],
+    contrast: str,
+) -> Number:
+    """Over the groups of at least `min_n` rows; `n` counts their rows."""
+    sizes: dict[str, int] = {}
+    for p in rows:
+        sizes[p.groups[attribute]] = sizes.get(p.groups[attribute], 0) + 1
+    compared = [p for p in rows if sizes[p.groups[attribute]] >= min_n]
+    if len({p.groups[attribute] for p in compared}) < 2:
+        return None, len(compared)
+    by_group = frame(compared, attribute)
+    if contrast == "ratio" and by_group.by_group.max() == 0:
+        return None, len(compared)
+    return float(_quiet(getattr(by_group, contrast))), len(compared)
+
+
+def _frame(metric: Callable[..., float], positive: str, rows: Sequence[Prediction], attribute: str) -> Any:
+    # All rows of a rate share the side it is conditioned on, so fairlearn is told both outcomes as 0 and 1.
+    return _quiet(
+        fair.MetricFrame,
+        metrics=metric,
+        y_true=[int(p.label == positive) for p in rows],
+        y_pred=[int(p.answer == positive) for p in rows],
+        sensitive_features=[p.groups[attribute] for p in rows],
+    )
+
+
+def _share(count: int, n: int) -> Number:
+    return (count / n, n) if n else (None, 0)
+
+
+def _quantile(values: Sequence[float], q: float) -> float | None:
+    """The lower order statistic."""
+    return sorted(values)[math.floor(q * (len(values) - 1))] if values else None
+
+
+def _quiet(metric: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Warnings of undefined parts are no news here: what is undefined is decided above."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return metric(*args, **kwargs)
+
+
+def _model(definition: MonitorDefinition) -> Model:
+    classifies = None if definition.task is None else definition.task != "regression"
+    return Model(definition, classifies=classifies, pos_label=definition.pos_label)
+
+
+def _infer(model: Model, value: Value) -> None:
+    """The first value says what the model predicts, and its positive class, unless its definition does."""
+    if value is None or model.inferred:
+        return
+    model.inferred = True
+    if model.classifies is None:
+        model.classifies = isinstance(value, str) or value in (0.0, 1.0)
+    if model.classifies and model.pos_label is None and model.definition.task != "multiclass":
+        model.pos_label = _positive(_class(value))
+
+
+def _positive(name: str) -> str | None:
+    """The positive one of a usual pair, in the case in which the first of the two was written."""
+    for yes, no in _COUNTERPARTS.items():
+        if name.lower() == yes:
+            return name
+        if name.lower() == no:
+            return yes.upper() if name.isupper() else yes.title() if name.istitle() else yes
+    return None
+
+
+def _typed(model: Model, value: Value) -> Value:
+    if value is None or model.classifies is None:
+        return value
+    if model.classifies:
+        return _class(value)
+    return value if isinstance(value, float) else None
+
+
+def _class(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _assign(p: Prediction, time_us: int, label: Value, revision: int) -> None:
+    if p.revision < 0 and label is not None:
+        p.lag_s = max(time_us - p.time_us, 0) / 1e6
+    p.label, p.revision, p.label_us = label, revision, time_us
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return float(value) if isinstance(value, int | float) else value
+
+
+def _texts(entries: Mapping[str, Any] | None) -> dict[str, str]:
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in (entries or {}).items()
+        if value is not None
+    }
+
+
+def _time_us(time: str | int) -> int:
+    if isinstance(time, int):
+        return time
+    return (datetime.fromisoformat(time) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _identity(prediction_id: str | bytes) -> bytes:
+    if isinstance(prediction_id, bytes):
+        return prediction_id
+    try:
+        if len(prediction_id) == 36:
+            return UUID(prediction_id).bytes
+    except ValueError:
+        pass
+    return blake2b(prediction_id.encode(), digest_size=16).digest()
+
+
+def _prediction_rows(batch: PredictionBatch) -> Iterator[dict[str, Any]]:
+    ids = batch.ids.tobytes()
+    columns = {
+        "time": batch.time_us.tolist(),
+        "prediction": _cells(batch.prediction),
+        "latency_ms": _cells(batch.latency_ms),
+        "score": _cells(batch.score),
+        "error": [("failed" if failed else None) for failed in batch.failed.tolist()],
+    }
+    maps = {
+        name: {key: _cells(column) for key, column in getattr(batch, name).items()}
+        for name in ("groups", "segments", "scores")
+    }
+    for i in range(len(batch)):
+        yield {
+            "prediction_id": ids[16 * i : 16 * i + 16],
+            "model": batch.model,
+            "version": batch.version,
+            **{name: column[i] for name, column in columns.items()},
+            **{name: {key: column[i] for key, column in of.items()} for name, of in maps.items()},
+        }
+
+
+def _label_rows(batch: GroundTruthBatch) -> Iterator[dict[str, Any]]:
+    ids, label = batch.ids.tobytes(), _cells(batch.label)
+    for i in range(len(batch)):
+        yield {
+            "prediction_id": ids[16 * i : 16 * i + 16],
+            "model": batch.model,
+            "time": int(batch.time_us[i]),
+            "label": label[i],
+            "revision": int(batch.revision[i]),
+            "retracted": bool(batch.retracted[i]),
+        }
+
+
+def _cells(column: Column) -> list[Any]:
+    if isinstance(column, Categories):
+        return column.to_list()
+    return [None if math.isnan(cell) else cell for cell in column.tolist()]
