@@ -100,12 +100,12 @@ class Connection:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Connection":
-        """From ``STREAMGAUGE_BOOTSTRAP_SERVERS``, ``_TOPIC_PREFIX``, ``_SASL_*`` and ``_SSL_*``.
+        """From ``STREAMGAUGE_BOOTSTRAP_SERVERS``, ``_TOPIC_PREFIX``, ``_SASL_*``, ``_SSL_*``; empty is unset.
 
         >>> Connection.from_environment({"STREAMGAUGE_BOOTSTRAP_SERVERS": "localhost:9092"}).protocol
         'PLAINTEXT'
         """
-        given = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if variable in environ}
+        given = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
         return cls(**{"bootstrap_servers": ""} | given)
 
     @property

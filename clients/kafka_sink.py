@@ -49,6 +49,7 @@ class KafkaSink:
         )
         self._producer: Producer | None = None
         self._making = Lock()
+        self._told: set[int] = set()
 
     def send(self, batch: Batch, lost: Callable[[int, int], None]) -> None:
         """Encode and hand to the producer; a batch beyond the message size goes in halves."""
@@ -85,7 +86,7 @@ class KafkaSink:
     def _produce(self, topic: str, key: bytes, value: bytes, losing: Callable[[], None]) -> None:
         def delivered(error: KafkaError | None, message: object) -> None:
             if error is not None:
-                LOG.debug("streamgauge: a batch was not delivered: %s", error)
+                self._tell(error)
                 losing()
 
         for attempt in (1, 2):
@@ -100,6 +101,11 @@ class KafkaSink:
             else:
                 producer.poll(0)
                 return
+
+    def _tell(self, error: KafkaError) -> None:
+        if error.code() not in self._told:
+            self._told.add(error.code())
+            LOG.warning("streamgauge: a batch was not delivered: %s (each reason is told once)", error.str())
 
     def _ready(self) -> Producer:
         with self._making:

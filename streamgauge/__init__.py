@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamgauge.clients.alerts import AlertSubscription
     from streamgauge.clients.connection import Connection
+    from streamgauge.clients.control import Control
+    from streamgauge.clients.kafka_sink import KafkaSink
     from streamgauge.clients.logger import PredictionLogger
-    from streamgauge.clients.retrain import RetrainRequests
+    from streamgauge.clients.metrics import MetricSubscription
+    from streamgauge.clients.retrain import DataExpiredError, RetrainRequests
+    from streamgauge.clients.sinks import MemorySink
     from streamgauge.schemas.errors import StreamgaugeError
 
     __version__: str
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AlertSubscription",
     "Connection",
+    "Control",
+    "DataExpiredError",
+    "KafkaSink",
+    "MemorySink",
+    "MetricSubscription",
     "PredictionLogger",
     "RetrainRequests",
     "StreamgaugeError",
@@ -27,6 +36,11 @@ __all__ = [
 _HOMES = {
     "AlertSubscription": "streamgauge.clients.alerts",
     "Connection": "streamgauge.clients.connection",
+    "Control": "streamgauge.clients.control",
+    "DataExpiredError": "streamgauge.clients.retrain",
+    "KafkaSink": "streamgauge.clients.kafka_sink",
+    "MemorySink": "streamgauge.clients.sinks",
+    "MetricSubscription": "streamgauge.clients.metrics",
     "PredictionLogger": "streamgauge.clients.logger",
     "RetrainRequests": "streamgauge.clients.retrain",
     "StreamgaugeError": "streamgauge.schemas.errors",

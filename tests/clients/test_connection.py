@@ -51,6 +51,11 @@ def test_files_of_certificates_are_passed_on(tmp_path: Path) -> None:
     assert "hunter2" not in repr(connection)
 
 
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    environ = {"STREAMGAUGE_BOOTSTRAP_SERVERS": "a:1", "STREAMGAUGE_TOPIC_PREFIX": ""}
+    assert Connection.from_environment(environ).topic("alerts") == "streamgauge.alerts"
+
+
 def test_secrets_are_in_no_repr_and_no_message() -> None:
     assert "hunter2" not in repr(Connection.from_environment(SASL))
     for broken in ({"STREAMGAUGE_SASL_MECHANISM": "x"}, {"STREAMGAUGE_SASL_USERNAME": ""}):

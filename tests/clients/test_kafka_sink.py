@@ -116,13 +116,14 @@ def test_models_may_share_a_sink(connection: Connection) -> None:
     assert sorted(batch.model for batch in batches(connection, PREDICTIONS)) == ["m0", "m1", "m2"]
 
 
-def test_a_broker_that_is_not_there_costs_events_but_no_time() -> None:
+def test_a_broker_that_is_not_there_costs_events_but_no_time(caplog: pytest.LogCaptureFixture) -> None:
     sink = KafkaSink(Connection("127.0.0.1:1"), delivery_timeout_s=1.0)
     logger = PredictionLogger("credit", sink=sink, environ={}, close_timeout_s=10)
     for _ in range(3):
         logger.predict("yes")
     logger.close()
     assert logger.stats().dropped == 3
+    assert len([r for r in caplog.records if "was not delivered" in r.getMessage()]) == 1
 
 
 def run(script: str, connection: Connection) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """Subscribers on a real broker: only what is committed, until it is done; errors that say what to do."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -172,6 +173,37 @@ def test_members_of_a_group_share_and_take_over(connection: Connection, publish:
     assert sorted(seen) == [1, 2, 3]
     with all_alerts(connection, group_id="pager", stop_at_end=True) as second:
         assert [found.episode for found in second] == [2]
+
+
+def test_a_member_that_joins_gets_what_the_others_have_not_done(
+    connection: Connection, publish: Publish
+) -> None:
+    def publish_in_all(episodes: range) -> None:
+        for episode in episodes:
+            publish(ALERTS, alert(episode), partition=episode % PARTITIONS)
+
+    publish_in_all(range(6))
+    with all_alerts(connection, group_id="pager", timeout_s=20) as first:
+        seen = [next(first) for _ in range(6)]
+        for found in seen[:3]:
+            first.done(found)
+        with all_alerts(connection, group_id="pager") as second:
+            again = []
+            deadline = time.monotonic() + 60
+            while len(again) < 3 or not (first._assigned and second._assigned):
+                assert time.monotonic() < deadline
+                for member in (first, second):
+                    found_again = member.poll(0.1)
+                    if found_again is not None:
+                        again.append(found_again.episode)
+                        member.done(found_again)
+            publish_in_all(range(6, 12))
+            after = []
+            while len(after) < 6:
+                assert time.monotonic() < deadline
+                after += [a.episode for a in (first.poll(0.1), second.poll(0.1)) if a is not None]
+    assert sorted(again) == sorted(found.episode for found in seen[3:])
+    assert sorted(after) == list(range(6, 12))
 
 
 def test_latest_begins_with_what_comes_after_the_subscription_was_made(
