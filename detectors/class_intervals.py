@@ -1,14 +1,15 @@
 """95 % intervals of statistics of a whole confusion matrix: macro averages, Cohen's kappa, Matthews'.
 
 Each by the delta method, its coverage simulated (tests/detectors/test_interval_coverage.py): macro averages
-from Agresti–Coull variances of each class, the two coefficients on Fisher's z scale.
+of rates from Agresti–Coull variances of each class, macro F1 on the logit scale, the coefficients on
+Fisher's z scale.
 """
 
 import math
 
 import numpy as np
 
-from streamgauge.detectors.intervals import Z95, Interval
+from streamgauge.detectors.intervals import Z95, Interval, f1_interval, logit_interval
 from streamgauge.schemas.batch import Floats, Ints
 
 
@@ -24,6 +25,26 @@ def mean_interval(hits: Ints, totals: Ints) -> Interval:
     half = Z95 * math.sqrt(float((p * (1 - p) / (totals + 4)).sum())) / len(hits)
     centre = float(p.mean())
     return max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value))
+
+
+def macro_f1_interval(matrix: Ints, value: float) -> Interval:
+    """Of the unweighted mean of the classes' F1, int64 (K, K), every class true or predicted.
+
+    One wrong pair lowers the F1 of two classes, so they are not independent: K intervals of single classes
+    put together cover .75–.89.
+    """
+    k, n = len(matrix), int(matrix.sum())
+    if k == 1:
+        return f1_interval(n, 0, 0)
+    smoothed = matrix + 0.5 / k
+    p, rows, columns = _shares(smoothed)
+    sizes = rows + columns
+    ratio = 2 * np.diag(p) / sizes**2
+    gradient = (np.diag(2 / sizes) - ratio[:, None] - ratio[None, :]) / k
+    inside = float((2 * np.diag(p) / sizes).mean())
+    se = math.sqrt(_variance(gradient, p) / n) / (inside * (1 - inside))
+    low, high = logit_interval(inside, se)
+    return min(low, value), max(high, value)
 
 
 def kappa_interval(matrix: Ints, kappa: float) -> Interval:
@@ -46,7 +67,12 @@ def matthews_interval(matrix: Ints, coefficient: float) -> Interval:
     return _on_fisher_z(coefficient, gradient, p, int(matrix.sum()))
 
 
-def _shares(matrix: Ints) -> tuple[Floats, Floats, Floats]:
+def _variance(gradient: Floats, p: Floats) -> float:
+    """Of one pair's influence, under multinomial counts."""
+    return max(float((p * gradient**2).sum() - (p * gradient).sum() ** 2), 0.0)
+
+
+def _shares(matrix: Ints | Floats) -> tuple[Floats, Floats, Floats]:
     p = matrix / matrix.sum()
     return p, p.sum(axis=1), p.sum(axis=0)
 
@@ -54,7 +80,6 @@ def _shares(matrix: Ints) -> tuple[Floats, Floats, Floats]:
 def _on_fisher_z(value: float, gradient: Floats, p: Floats, n: int) -> Interval:
     """±1.96 se of atanh(value), brought back; at ±1 the standard error of n pairs, one of them wrong."""
     inside = min(max(value, -1 + 1 / n), 1 - 1 / n) if n > 1 else 0.0
-    variance = float((p * gradient**2).sum() - (p * gradient).sum() ** 2) / n
-    se = math.sqrt(max(variance, (1 - inside**2) / n**2)) / (1 - inside**2)
+    se = math.sqrt(max(_variance(gradient, p) / n, (1 - inside**2) / n**2)) / (1 - inside**2)
     low, high = math.tanh(math.atanh(inside) - Z95 * se), math.tanh(math.atanh(inside) + Z95 * se)
     return min(low, value), max(high, value)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from river import metrics
 
-from streamgauge.detectors.class_intervals import kappa_interval, matthews_interval, mean_interval
+from streamgauge.detectors.class_intervals import (
+    kappa_interval,
+    macro_f1_interval,
+    matthews_interval,
+    mean_interval,
+)
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.intervals import f1_interval, proportion
 from streamgauge.schemas.batch import Codes, Ints
@@ -161,10 +166,7 @@ def _macro(matrix: Ints, confusion: metrics.ConfusionMatrix) -> dict[str, Estima
         if totals.all():
             estimates[name] = Estimate(float(metric(cm=confusion).get()), *mean_interval(hits, totals), n)
     value = float(metrics.MacroF1(cm=confusion).get())
-    low, high = mean_interval(hits, true + predicted - hits)
-    # Jaccard's interval brought over as for a single class: F1 is monotone in J.
-    low, high = 2 * low / (1 + low), 2 * high / (1 + high)
-    estimates["f1"] = Estimate(value, min(low, value), max(high, value), n)
+    estimates["f1"] = Estimate(value, *macro_f1_interval(matrix, value), n)
     return estimates
 
 

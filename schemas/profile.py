@@ -5,14 +5,29 @@ Its JSON form is what `streamgauge baseline` writes and control events carry; `p
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 #: Version of the JSON form.
 SCHEMA = 1
 
 _Numbers = tuple[float, ...]
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"not a baseline profile: {what}")
+
+
+def _whole(values: tuple[Any, ...]) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)
+
+
+def _finite(values: tuple[Any, ...], at_least: float = -math.inf) -> bool:
+    return all(type(v) in (int, float) and math.isfinite(v) and v >= at_least for v in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,10 @@ class RateProfile:
     n: int
     design_effect: float = 1.0
     stationary: bool = True
+
+    def __post_init__(self) -> None:
+        _require(_whole((self.k, self.n)) and 0 <= self.k <= self.n, "a rate has 0 ≤ k ≤ n")
+        _require(_finite((self.design_effect,), at_least=1), "a design effect is at least 1")
 
 
 _NEVER = RateProfile(0, 0)
@@ -55,6 +74,16 @@ class NumericProfile:
     out_of_range: RateProfile = _NEVER
     kind: Literal["numeric"] = "numeric"
 
+    def __post_init__(self) -> None:
+        bins = len(self.counts)
+        _require(_whole(self.counts) and sum(self.counts) == self.n > 0, "the counts of the bins add up to n")
+        _require(len(self.edges) + 1 == bins == len(self.centres), "B bins have B − 1 edges and B centres")
+        _require(_finite((*self.edges, *self.centres, self.mean, self.low, self.high)), "numbers are finite")
+        _require(_finite((self.sd,), at_least=0), "a standard deviation is at least 0")
+        _require(all(a < b for a, b in pairwise(self.edges)), "the edges of a profile rise")
+        effects = len(self.design_effects) == 2 and _finite(self.design_effects, at_least=1)
+        _require(effects, "a number has two design effects, at least 1")
+
 
 @dataclass(frozen=True, slots=True)
 class CategoricalProfile:
@@ -74,6 +103,13 @@ class CategoricalProfile:
     stationary: bool = True
     missing: RateProfile = _NEVER
     kind: Literal["categorical"] = "categorical"
+
+    def __post_init__(self) -> None:
+        _require(all(isinstance(name, str) for name in self.categories), "categories are strings")
+        _require(len(set(self.categories)) == len(self.counts), "each category has one count")
+        _require(_whole(self.counts) and 0 < sum(self.counts) <= self.n, "the counts add up to n at most")
+        effects = len(self.design_effects) <= len(self.counts) and _finite(self.design_effects, at_least=1)
+        _require(effects, "design effects of categories are at least 1")
 
 
 FeatureProfile = NumericProfile | CategoricalProfile
@@ -169,7 +205,7 @@ def _feature(document: Mapping[str, Any] | None) -> FeatureProfile | None:
 
 
 def errors_of(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
-    """A reference of errors from its plain form. Raises KeyError, TypeError or ValueError for anything else."""
+    """A reference of errors from its plain form. Raises KeyError, TypeError or ValueError."""
     if document is None or "kind" not in document:
         return None if document is None else _rate(document)
     profile = _known(document)
