@@ -205,7 +205,7 @@ class Intake:
             pairs, predicted = pairs.take(answered), predicted[answered]
         rows = pairs.rows
         time = table.column("time")[rows]
-        lag_s = np.where(pairs.fresh, np.maximum(pairs.lag_us, 0) / 1e6, np.nan)
+        lag_s = np.maximum(pairs.lag_us, 0) / 1e6
         labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign)
         codes = {name: table.column(name)[rows] for name in table.names if ":" in name}
         starts = time - time % length

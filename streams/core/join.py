@@ -23,6 +23,7 @@ _PREDICTIONS: dict[str, tuple[str, Any]] = {
     "label": ("<f8", np.nan),
     "revision": ("<i4", UNLABELLED),
     "retracted": ("|b1", False),
+    "label_us": ("<i8", 0),
 }
 _WAITING: dict[str, tuple[str, Any]] = {
     "time": ("<i8", 0),
@@ -32,7 +33,7 @@ _WAITING: dict[str, tuple[str, Any]] = {
     "offset": ("<i8", 0),
     "live": ("|b1", True),
 }
-_LABEL = ("label", "revision", "retracted")
+_LABEL = ("label", "revision", "retracted", "label_us")
 _COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
            "superseded", "retracted")  # fmt: skip
 
@@ -42,7 +43,7 @@ class Pairs:
     """Rows of `LabelJoin.predictions` whose label came or went, in order; all arrays have shape (k,).
 
     `sign` is +1 where `label` now counts for `rows` and -1 where it no longer does; `fresh` marks the first
-    label that a prediction ever got, and `lag_us` how long after the prediction that label's time is.
+    label that a prediction ever got, and `lag_us` how long after the prediction's time the label's is.
     """
 
     rows: Ints
@@ -102,6 +103,7 @@ class LabelJoin:
             live = (found >= 0) & (table.column("time")[found] + self.ttl_us >= watermark_us)
             new &= ~(live & (table.column("version")[found] == version))
             labelled = live & (table.column("revision")[found] > UNLABELLED)
+            labelled &= np.abs(table.column("label_us")[found] - time_us) <= self.ttl_us
             sibling = np.where((sibling < 0) & labelled, found, sibling)
             found = table.older(found)
         rows = table.append(
@@ -119,7 +121,6 @@ class LabelJoin:
         has = sibling >= 0
         if has.any():
             source = sibling[has]
-            # the label's own time is not kept with the row; the sibling met it within ttl
             parts.append(self._assign(rows[has], *(table.column(c)[source] for c in _LABEL)))
         if len(waiting) and self.counts["waiting"]:
             found = waiting.find(ids)
@@ -130,9 +131,8 @@ class LabelJoin:
             )
             if ok.any():
                 source = found[ok]
-                lag = waiting.column("time")[source] - table.column("time")[rows[ok]]
-                columns = [waiting.column(c)[source] for c in _LABEL]
-                parts.append(self._assign(rows[ok], columns[0], columns[1], columns[2], lag))
+                columns = [waiting.column(c)[source] for c in (*_LABEL[:3], "time")]
+                parts.append(self._assign(rows[ok], *columns))
                 waiting.column("live")[source] = False
                 waiting.touch(source)
                 retracted = int(waiting.column("retracted")[source].sum())
@@ -201,8 +201,7 @@ class LabelJoin:
         for at, rows in chains:
             use = accept[at]
             at, rows = at[use], rows[use]
-            lag = time_us[at] - table.column("time")[rows]
-            parts.append(self._assign(rows, label[at], revision[at], retracted[at], lag))
+            parts.append(self._assign(rows, label[at], revision[at], retracted[at], time_us[at]))
         had = accept & (known > UNLABELLED)
         self.counts["labels"] += int(accept.sum())
         self.counts["retracted"] += int((accept & retracted).sum()) - int((had & was_retracted).sum())
@@ -250,19 +249,20 @@ class LabelJoin:
         label: Floats,
         revision: NDArray[np.int32],
         retracted: Bools,
-        lag_us: Ints | None = None,
+        label_us: Ints,
     ) -> Pairs:
         """Writes labels into rows; says what stops counting and what starts."""
         table = self.predictions
         old_label, old_revision = table.column("label")[rows], table.column("revision")[rows]
+        time, old_label_us = table.column("time")[rows], table.column("label_us")[rows]
         counted = (old_revision > UNLABELLED) & ~table.column("retracted")[rows]
         table.column("label")[rows] = label
         table.column("revision")[rows] = revision
         table.column("retracted")[rows] = retracted
+        table.column("label_us")[rows] = label_us
         table.touch(rows)
         counts = ~retracted
         self._move("pending", "labelled", int(counts.sum()) - int(counted.sum()))
-        lag = np.zeros(len(rows), np.int64) if lag_us is None else lag_us
         signs = np.concatenate(
             [np.full(int(counted.sum()), -1, np.int8), np.ones(int(counts.sum()), np.int8)]
         )
@@ -271,7 +271,7 @@ class LabelJoin:
             np.concatenate([old_label[counted], label[counts]]),
             signs,
             np.concatenate([np.zeros(int(counted.sum()), np.bool_), (old_revision == UNLABELLED)[counts]]),
-            np.concatenate([lag[counted], lag[counts]]),
+            np.concatenate([(old_label_us - time)[counted], (label_us - time)[counts]]),
         )
 
     def expire(self, before_us: int, now_us: int) -> Orphans:

@@ -39,10 +39,7 @@ class Served:
 
 @dataclass(slots=True)
 class Labelled:
-    """Pairs that count (`sign` +1) or no longer do (-1); arrays of shape (n,).
-
-    `lag_s` is NaN for all but the first label of a prediction.
-    """
+    """Pairs that count (`sign` +1) or no longer do (-1); arrays of shape (n,)."""
 
     predicted: Floats
     score: Floats
@@ -95,7 +92,7 @@ class Bag:
 
     def _label(self, pairs: Labelled, counts: bool, positive: int | None) -> None:
         self.labelled += len(pairs.label) if counts else -len(pairs.label)
-        self.lag.update_many(pairs.lag_s)
+        (self.lag.update_many if counts else self.lag.subtract_many)(pairs.lag_s)
         if not self.classes:
             errors = self.errors
             (errors.update_many if counts else errors.subtract_many)(pairs.label, pairs.predicted)

@@ -501,8 +501,7 @@ def _class(value: str | float) -> str:
 
 
 def _assign(p: Prediction, time_us: int, label: Value, revision: int) -> None:
-    if p.revision < 0 and label is not None:
-        p.lag_s = max(time_us - p.time_us, 0) / 1e6
+    p.lag_s = None if label is None else max(time_us - p.time_us, 0) / 1e6
     p.label, p.revision, p.label_us = label, revision, time_us
 
 
