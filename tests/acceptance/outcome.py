@@ -8,15 +8,13 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from streamgauge.clients.connection import Connection
-from streamgauge.schemas.message import DEAD_LETTERS, INPUTS, METRICS, STATE
+from streamgauge.schemas.message import DEAD_LETTERS, INPUTS, STATE
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.records import StateRecords
 from tests.acceptance.traffic import PARTITIONS
 from tests.harness import read_topic
 
 Record = Mapping[str, Any]
-#: model, version, sorted segment pairs, start of the window, metric, feature, group
-Key = tuple[str, str, tuple[tuple[str, str], ...], str, str, str | None, str | None]
 
 
 def all_is_applied(connection: Connection, group: str) -> bool:
@@ -38,31 +36,6 @@ def all_is_applied(connection: Connection, group: str) -> bool:
 def records(connection: Connection, topic: str) -> list[Record]:
     """The committed JSON records of an output topic."""
     return [json.loads(m.value()) for m in read_topic(connection.bootstrap_servers, connection.topic(topic))]
-
-
-def key_of(metric: Record) -> Key:
-    return (
-        metric["model"],
-        metric["version"],
-        tuple(sorted(metric["segment"].items())),
-        metric["window"]["start"],
-        metric["metric"],
-        metric["feature"],
-        metric["group"],
-    )
-
-
-def final_metrics(connection: Connection) -> dict[Key, Record]:
-    """For each metric of each window the final record with the highest revision; none was sent twice."""
-    published = records(connection, METRICS)
-    twice = Counter((key_of(metric), metric["revision"]) for metric in published)
-    assert {key: times for key, times in twice.items() if times > 1} == {}
-    latest: dict[Key, Record] = {}
-    for metric in published:
-        known = latest.get(key_of(metric))
-        if known is None or metric["revision"] > known["revision"]:
-            latest[key_of(metric)] = metric
-    return {key: metric for key, metric in latest.items() if metric["status"] == "final"}
 
 
 def ledgers(connection: Connection) -> Counter[str]:

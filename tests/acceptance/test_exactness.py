@@ -10,17 +10,21 @@ from streamgauge.clients.alerts import AlertSubscription
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
 from streamgauge.clients.retrain import RetrainRequests
-from streamgauge.schemas.message import DEAD_LETTERS
-from tests.acceptance.outcome import all_is_applied, balance, final_metrics, ledgers, records
+from streamgauge.schemas.message import DEAD_LETTERS, METRICS
+from streamgauge.schemas.monitor import MonitorDefinition
+from tests.acceptance.outcome import all_is_applied, balance, ledgers, records
 from tests.acceptance.traffic import (
     CHANGE_US,
     CREDIT,
     DEFINITIONS,
     PARTITIONS,
+    SPAN_US,
+    START_US,
     Sender,
     Traffic,
     make_traffic,
 )
+from tests.core.naive import Key, Naive, Number, differences, key_of
 from tests.harness import WorkerProcess, create_topics, wait_until
 
 pytestmark = pytest.mark.kafka
@@ -92,14 +96,25 @@ def run(broker: str, prefix: str, tmp_path: Path) -> Iterator[Run]:
             worker.__exit__()
 
 
+def offline(traffic: Traffic) -> dict[Key, Number]:
+    """Every metric of every window, from the raw events."""
+    naive = Naive(MonitorDefinition.model_validate(definition) for definition in DEFINITIONS)
+    for event in traffic.predictions:
+        naive.predict(event)
+    for event in traffic.labels:
+        naive.label(event)
+    return naive.metrics()
+
+
 def assert_exact(run: Run, traffic: Traffic) -> None:
     """Metrics, ledgers, dead letters and subscribers' view of a run that is over."""
     connection = run.connection
     assert traffic.sent >= 50_000
-    metrics = final_metrics(connection)
-    print(len(metrics))
+    windows = range(START_US, START_US + SPAN_US)
+    published = [metric for metric in records(connection, METRICS) if key_of(metric)[3] in windows]
+    expected = offline(traffic)
+    assert differences(published, expected) == []
     total = ledgers(connection)
-    print(total)
     balance(total, traffic.sent)
     assert total["late"] == traffic.late
     assert total["dead:orphaned"] == total["orphaned"] == traffic.orphans
