@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 CODE = ("schemas", "detectors", "streams", "clients", "cli", "demo")
 MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
 LONGEST_MODULE = 250
+#: Modules that wait to be split, and how long they may be until then: these numbers only go down.
+LONGER = {"streams/core/intake.py": 287, "streams/core/join.py": 308, "streams/core/windows.py": 260}
 
 
 def relative(path: Path) -> str:
@@ -58,7 +60,9 @@ def test_the_import_rules_hold():
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_a_module_is_short_and_says_first_why_it_exists(path):
     text = path.read_text()
-    assert text.count("\n") <= LONGEST_MODULE, f"{relative(path)} has {text.count(chr(10))} lines"
+    lines, name = text.count("\n"), relative(path)
+    assert lines <= LONGER.get(name, LONGEST_MODULE), f"{name} has {lines} lines"
+    assert lines > LONGEST_MODULE or name not in LONGER, f"{name} is short now: take it out of LONGER"
     if text.strip():
         assert ast.get_docstring(ast.parse(text)), f"{relative(path)} does not say why it exists"
 

@@ -17,6 +17,7 @@ def test_the_demos_definitions_are_valid() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_every_fault_is_caught_by_its_monitor_and_no_alert_is_without_a_cause(seed: int) -> None:
     board, verdict = rehearsed(seed)
@@ -25,6 +26,7 @@ def test_every_fault_is_caught_by_its_monitor_and_no_alert_is_without_a_cause(se
     assert board.requests > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_without_faults_there_is_no_alert(seed: int) -> None:
     board, verdict = rehearsed(seed, with_faults=False)
