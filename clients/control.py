@@ -84,6 +84,10 @@ class Control:
         """Watch the model, or one version of it, no longer."""
         self._send(Retire(actor=self._actor, time_us=_now_us(), model=model, version=version, note=note))
 
+    def close(self) -> None:
+        """End its threads and connections."""
+        self._producer.close()
+
     def _send(self, event: ControlEvent) -> None:
         value, headers = encode_control(event)
         partitions = None if event.model else self._producer.partitions(CONTROL)

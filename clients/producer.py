@@ -1,13 +1,13 @@
 """Sending single events that must arrive: waits for the broker's answer, and raises if there is none."""
 
 import logging
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, Producer
 
 from streamgauge.clients.connection import Connection
-from streamgauge.schemas.errors import ConfigurationError, StreamgaugeError
+from streamgauge.clients.kafka_answers import partitions_of
+from streamgauge.schemas.errors import StreamgaugeError
 
 LOG = logging.getLogger("streamgauge.clients")
 Headers = tuple[tuple[str, bytes], ...]
@@ -40,14 +40,7 @@ class EventProducer:
 
     def partitions(self, topic: str) -> list[int]:
         """The numbers of a topic's partitions."""
-        name = self._connection.topic(topic)
-        try:
-            metadata = self._producer.list_topics(name, timeout=self._timeout_s).topics[name]
-        except KafkaException as error:
-            raise StreamgaugeError(f"Kafka does not answer: {error.args[0].str()}") from error
-        if metadata.error is not None:
-            raise ConfigurationError(f"there is no topic {name}: run `streamgauge topics create`")
-        return sorted(metadata.partitions)
+        return partitions_of(self._producer, self._connection.topic(topic))
 
     def send(
         self, topic: str, key: str, value: bytes, headers: Headers = (), partitions: list[int] | None = None
@@ -67,10 +60,6 @@ class EventProducer:
             why = failures[0].str() if failures else "Kafka did not answer in time"
             raise StreamgaugeError(f"an event for {name} was not stored: {why}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._producer.flush(self._timeout_s)
+    def close(self) -> None:
+        """End its threads and connections."""
+        self._producer.close()

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from time import time_ns
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Answer, OffsetRange, RetrainRequest
+from streamgauge.clients.kafka_answers import answer
 from streamgauge.clients.producer import EventProducer
 from streamgauge.clients.subscription import Subscription
 from streamgauge.schemas.control import RetrainState, RetrainStatus, encode_retrain_status
@@ -95,6 +97,11 @@ class RetrainRequests(Subscription[RetrainRequest]):
         self._answer(request, "declined", message=message)
         self.done(request)
 
+    def close(self) -> None:
+        """Commit what is done, leave the group, and stop answering."""
+        super().close()
+        self._answers.close()
+
     def _answer(
         self,
         request: RetrainRequest,
@@ -124,14 +131,8 @@ class RetrainRequests(Subscription[RetrainRequest]):
 
     def _lost(self, ranges: tuple[OffsetRange, ...]) -> Iterator[OffsetRange]:
         for each in ranges:
-            try:
-                first, _ = self._consumer.get_watermark_offsets(
-                    TopicPartition(each.topic, each.partition), timeout=10, cached=False
-                )
-            except KafkaException as error:
-                raise StreamgaugeError(
-                    f"Kafka does not say which data of {each.topic} it still has: {error.args[0].str()}"
-                ) from error
+            partition = TopicPartition(each.topic, each.partition)
+            first, _ = answer(partial(self._consumer.get_watermark_offsets, partition, cached=False))
             if each.start < first and each.start < each.end:
                 yield OffsetRange(each.topic, each.partition, each.start, min(each.end, first))
 

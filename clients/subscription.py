@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -12,17 +13,16 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Event, Position
+from streamgauge.clients.kafka_answers import FORBIDDEN, MISSING, answer, explain, partitions_of
 from streamgauge.clients.offsets import OffsetTracker
 from streamgauge.schemas.encode import decode_output
-from streamgauge.schemas.errors import BadEvent, ConfigurationError, StreamgaugeError
+from streamgauge.schemas.errors import BadEvent, ConfigurationError
 
 LOG = logging.getLogger("streamgauge.clients")
 E = TypeVar("E", bound=Event)
 
 #: Between two looks at Kafka an interrupt is noticed.
 _POLL_S = 0.2
-#: How long Kafka may take to say what it has.
-ANSWER_S = 10.0
 #: Events done within this process whose redelivery is recognised.
 _REMEMBERED = 100_000
 
@@ -149,7 +149,7 @@ class Subscription(Generic[E]):
         return self._model is None or getattr(event, "model", None) == self._model
 
     def _begin(self, start: str) -> None:
-        partitions = self._partitions()
+        partitions = partitions_of(self._consumer, self._name)
         if self._group_id is not None:
             self._consumer.subscribe([self._name], on_assign=self._on_assign, on_revoke=self._on_revoke)
             return
@@ -157,21 +157,12 @@ class Subscription(Generic[E]):
         for partition in partitions:
             offset = OFFSET_BEGINNING
             if start == "latest":  # where the end is now, not where it is once fetching has begun
-                _, offset = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._name, partition), ANSWER_S
+                _, offset = answer(
+                    partial(self._consumer.get_watermark_offsets, TopicPartition(self._name, partition))
                 )
             assigned.append(TopicPartition(self._name, partition, offset))
         self._assigned = set(partitions)
         self._consumer.assign(assigned)
-
-    def _partitions(self) -> list[int]:
-        try:
-            metadata = self._consumer.list_topics(self._name, timeout=ANSWER_S).topics[self._name]
-        except KafkaException as error:
-            raise StreamgaugeError(f"Kafka does not answer: {error.args[0].str()}") from error
-        if metadata.error is not None:
-            raise _explain(metadata.error, self._name)
-        return sorted(metadata.partitions)
 
     def _tracker(self, partition: int) -> OffsetTracker:
         return self._trackers.setdefault(partition, OffsetTracker())
@@ -194,8 +185,10 @@ class Subscription(Generic[E]):
                 "streamgauge: %s: an event took longer than max_processing_s; its partition went to another",
                 self._name,
             )
-        elif not error.retriable():
-            raise _explain(error, self._name)
+        elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
+            raise explain(error, self._name)
+        else:
+            LOG.warning("streamgauge: %s: %s", self._name, error.str())
 
     def _commit(self, position: Position) -> None:
         tracker = self._trackers.get(position.partition)
@@ -228,11 +221,3 @@ class Subscription(Generic[E]):
         self._at_end -= gone
         for partition in gone:
             self._trackers.pop(partition, None)
-
-
-def _explain(error: KafkaError, topic: str) -> StreamgaugeError:
-    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-        return ConfigurationError(f"there is no topic {topic}: run `streamgauge topics create`")
-    if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
-        return ConfigurationError(f"Kafka does not allow us to read {topic}: {error.str()}")
-    return StreamgaugeError(f"Kafka refuses {topic}: {error.str()}")

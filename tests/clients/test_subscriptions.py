@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streamgauge.clients import subscription
+from streamgauge.clients import kafka_answers
 from streamgauge.clients.alerts import AlertSubscription
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
@@ -206,6 +206,24 @@ def test_a_member_that_joins_gets_what_the_others_have_not_done(
     assert sorted(after) == list(range(6, 12))
 
 
+def test_a_broker_that_restarts_does_not_end_a_subscription(restartable_broker: Any, prefix: str) -> None:
+    connection = Connection(restartable_broker.bootstrap_servers, prefix=prefix)
+    admin = AdminClient(connection.librdkafka())
+    topic = connection.topic(ALERTS)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
+    producer = Producer(connection.librdkafka())
+    with all_alerts(connection, group_id="pager", timeout_s=60) as alerts:
+        for episode in (1, 2):
+            producer.produce(topic, json.dumps(alert(episode)).encode())
+            assert producer.flush(30) == 0
+            found = next(alerts)
+            assert found.episode == episode
+            alerts.done(found)
+            if episode == 1:
+                restartable_broker.kill()
+                restartable_broker.start()
+
+
 def test_latest_begins_with_what_comes_after_the_subscription_was_made(
     connection: Connection, publish: Publish
 ) -> None:
@@ -243,7 +261,7 @@ def test_a_missing_topic_says_how_to_make_it(broker: str) -> None:
 
 
 def test_a_broker_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscription, "ANSWER_S", 0.3)
+    monkeypatch.setattr(kafka_answers, "ANSWER_S", 0.3)
     with pytest.raises(StreamgaugeError, match="does not answer"):
         AlertSubscription(Connection("127.0.0.1:1"))
 
