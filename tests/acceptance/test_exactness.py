@@ -31,6 +31,8 @@ pytestmark = pytest.mark.kafka
 
 Disturb = Callable[[Sender, list[WorkerProcess]], None]
 BOTH_OPEN = 'streamgauge_partitions{state="open"} 2.0'
+ALL_OPEN = 'streamgauge_partitions{state="open"} 4.0'
+DISPLACED = 3
 
 
 class Run:
@@ -113,6 +115,7 @@ def assert_exact(run: Run, traffic: Traffic) -> None:
     windows = range(START_US, START_US + SPAN_US)
     published = [metric for metric in records(connection, METRICS) if key_of(metric)[3] in windows]
     expected = offline(traffic)
+    assert len(expected) > 2_000
     assert differences(published, expected) == []
     total = ledgers(connection)
     balance(total, traffic.sent)
@@ -141,3 +144,33 @@ def test_two_workers_publish_what_is_computed_offline(run: Run) -> None:
     run.send(traffic)
     assert_exact(run, traffic)
     assert [worker.stop() for worker in run.workers] == [0, 0]
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(run: Run) -> None:
+    def kill(sender: Sender, workers: list[WorkerProcess]) -> None:
+        wait_until(lambda: sender.sent > sender.events // 3, 60)
+        workers[0].kill()
+        wait_until(lambda: sender.sent > sender.events * 2 // 3, 60)
+        run.worker()
+
+    traffic = make_traffic(seed=2)
+    run.send(traffic, kill)
+    assert_exact(run, traffic)
+    assert [worker.exit_code for worker in run.workers[1:]] == [None, None]
+
+
+def test_a_worker_stopped_for_longer_than_its_session_changes_nothing(run: Run) -> None:
+    def pause(sender: Sender, workers: list[WorkerProcess]) -> None:
+        sleeper, survivor = workers
+        wait_until(lambda: sender.sent > sender.events // 4, 60)
+        sleeper.pause()
+        wait_until(lambda: ALL_OPEN in survivor.health("/metrics")[1], 60)
+        assert sender.sent < sender.events, "the traffic was over before the session was"
+        sleeper.cont()
+        assert sleeper.wait(30) == DISPLACED, sleeper.logs[-2000:]
+        run.worker()
+
+    traffic = make_traffic(seed=3)
+    run.send(traffic, pause, per_second=2_500)
+    assert_exact(run, traffic)
+    assert [worker.exit_code for worker in run.workers[1:]] == [None, None]

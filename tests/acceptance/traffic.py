@@ -156,7 +156,7 @@ def _predict(chance: random.Random, model: str, prediction_id: str, time_us: int
     }
     truth: Any
     if model == CREDIT:
-        score = chance.betavariate(0.6, 0.6)
+        score = chance.betavariate(0.2, 0.2)
         truth = "approved" if chance.random() < score else "rejected"
         decided = "approved" if score > 0.5 else "rejected"
         if time_us > CHANGE_US and chance.random() < 0.5:
