@@ -36,7 +36,7 @@ def macro_f1_interval(matrix: Ints, value: float) -> Interval:
     k, n = len(matrix), int(matrix.sum())
     if k == 1:
         return f1_interval(n, 0, 0)
-    smoothed = matrix + 0.5 / k
+    smoothed = matrix + np.float64(0.5 / k)
     p, rows, columns = _shares(smoothed)
     sizes = rows + columns
     ratio = 2 * np.diag(p) / sizes**2

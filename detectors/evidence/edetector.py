@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.schemas.batch import Floats, Ints
 
 LOOK = 50
@@ -56,21 +57,8 @@ class EDetector:
     """
 
     __slots__ = (
-        "_base",
-        "_bets",
-        "_crossings",
-        "_cusum",
-        "_last_paid",
-        "_look_start",
-        "_looks",
-        "_partial",
-        "_r",
-        "_since",
-        "_since_looks",
-        "_table",
-        "_totals",
-        "follows",
-        "weights",
+        "_bets", "_crossings", "_last_paid", "_look_start", "_partial", "_r", "_suffixes", "_table",
+        "follows", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -84,13 +72,7 @@ class EDetector:
         self.follows = follows
         shape = (streams, self._bets)
         self._r: Floats = np.zeros(shape)
-        #: Best suffix of each bet: log evidence, start, and the totals before it.
-        self._cusum: Floats = np.zeros(shape)
-        self._since: Ints = np.zeros(shape, np.int64)
-        self._base: Floats = np.zeros(shape)
-        self._since_looks: Ints = np.zeros(shape, np.int64)
-        self._totals: Floats = np.zeros((streams, statistics.shape[2]))
-        self._looks: Ints = np.zeros(streams, np.int64)
+        self._suffixes = Suffixes(streams, statistics.shape[2], follows)
         #: The look that is under way.
         self._partial: Ints = np.zeros((streams, bins), np.int64)
         self._look_start: Ints = np.zeros(streams, np.int64)
@@ -122,6 +104,7 @@ class EDetector:
     def to_state(self) -> State:
         """All but the tables, which follow from the baseline."""
         state: dict[str, State] = {name: getattr(self, "_" + name).copy() for name in _ARRAYS}
+        state["suffixes"] = self._suffixes.to_state()
         state["crossings"] = [
             [c.stream, c.bet, c.evidence, c.onset_us, c.n, c.statistic] for c in self._crossings
         ]
@@ -135,12 +118,14 @@ class EDetector:
             if theirs.shape != mine.shape:
                 raise ValueError(f"evidence of another baseline: {name} is {theirs.shape}, not {mine.shape}")
             setattr(self, "_" + name, theirs)
+        self._suffixes = Suffixes.from_state(state["suffixes"], self.follows)
         self._crossings = [Crossing(*fields) for fields in state["crossings"]]
 
     def adopt(self, other: "EDetector") -> None:
         """The first streams go on from `other`, a detector of fewer streams with the same bets."""
         for name in _ARRAYS:
             getattr(self, "_" + name)[: len(other.weights)] = getattr(other, "_" + name)
+        self._suffixes.adopt(other._suffixes)
         self._crossings = list(other._crossings)
 
     def _take(self, codes: Ints, time_us: Ints, paid: Floats) -> None:
@@ -153,10 +138,11 @@ class EDetector:
         complete = bool(present.all() and (filled == filled[0]).all())
         if complete:
             place = filled[:1, None] + np.arange(codes.shape[1])
+            done = (filled + codes.shape[1]) // LOOK
         else:
             place = np.cumsum(present, axis=1) - 1 + filled[:, None]
+            done = (filled + present.sum(axis=1)) // LOOK
         look = place // LOOK
-        done = (filled + present.sum(axis=1)) // LOOK
         most = int(done.max(initial=0))
         cells = look * bins + np.arange(0, streams * (most + 1) * bins, (most + 1) * bins)[:, None] + codes
         cells = cells.ravel() if complete else cells[present]
@@ -181,66 +167,46 @@ class EDetector:
             sums = counts[:, :most].astype(np.float64) @ self._table
             due = np.maximum(np.diff(balance, axis=1, prepend=self._last_paid[:, None]), 0.0)
             self._last_paid = np.where(done > 0, balance[everyone, done - 1], self._last_paid)
-            self._advance(everyone, sums, due, starts, done)
+            self._advance(slice(None), sums, due, starts, done)
             self._crossings.sort(key=lambda crossing: crossing.stream)
 
-    def _advance(self, rows: NDArray[np.intp], sums: Floats, due: Floats, starts: Ints, done: Ints) -> None:
+    def _advance(self, rows: slice, sums: Floats, due: Floats, starts: Ints, done: Ints) -> None:
         """`done` (r,) looks of the streams `rows`: of `sums` (r, L, J + M), `due` and start times (r, L)."""
         factors = np.exp(np.minimum(sums[..., : self._bets], _LOG_LIMIT))
         reached, r = np.empty_like(factors), self._r[rows]
         with np.errstate(over="ignore"):  # after a crossing; it is computed anew from there
             for look in range(factors.shape[1]):
                 r = np.multiply(factors[:, look], r + due[:, look, None], out=reached[:, look])
-            alarmed = (reached * self.weights[rows][:, None]).sum(axis=2) >= 1.0
+            alarmed = (reached * self.weights[rows, None]).sum(axis=2) >= 1.0
         alarmed &= np.arange(factors.shape[1]) < done[:, None]
-        crossed = alarmed.any(axis=1)
-        stop = np.where(crossed, np.argmax(alarmed, axis=1) + 1, done)
-        self._keep(rows, sums, starts, stop)
-        ended = reached[np.arange(len(rows)), stop - 1]
+        crossed = np.flatnonzero(alarmed.any(axis=1))
+        stop = done
+        if len(crossed):
+            stop = done.copy()
+            stop[crossed] = np.argmax(alarmed[crossed], axis=1) + 1
+        if len(crossed) == 0 and rows == slice(None) and (done == factors.shape[1]).all():
+            self._suffixes.extend(sums, starts[:, :-1])
+        else:
+            self._suffixes.extend_some(rows, sums, starts, stop)
+        ended = reached[np.arange(len(done)), stop - 1]
         self._r[rows] = np.where((stop > 0)[:, None], ended, self._r[rows])
-        for i in np.flatnonzero(crossed).tolist():
-            self._cross(int(rows[i]))
+        for i in crossed.tolist():
+            row = (rows.start or 0) + i
+            self._cross(row)
             if stop[i] < done[i]:
                 one, rest = slice(i, i + 1), slice(int(stop[i]), None)
-                self._advance(
-                    rows[one], sums[one, rest], due[one, rest], starts[one, rest], (done - stop)[one]
-                )
-
-    def _keep(self, rows: NDArray[np.intp], sums: Floats, starts: Ints, stop: Ints) -> None:
-        """The totals after `stop` (r,) looks, and the best suffix of each bet."""
-        r, looks = starts.shape[0], sums.shape[1]
-        at, line = np.arange(r), np.arange(r)[:, None]
-        so_far = np.concatenate([np.zeros((r, 1, sums.shape[2])), np.cumsum(sums, axis=1)], axis=1)
-        logs, totals = so_far[..., : self._bets], self._totals[rows][:, None] + so_far[..., self._bets :]
-        # A suffix starts anew where the evidence before it is no longer positive: at each new minimum of the
-        # sums so far.
-        held = np.where(self._cusum[rows] > 0, -self._cusum[rows], np.inf)
-        lowest = np.minimum.accumulate(np.concatenate([held[:, None], logs[:, :-1]], axis=1), axis=1)
-        numbers = np.arange(looks)[:, None]
-        anew = (logs[:, :-1] <= lowest[:, :-1]) & (numbers < stop[:, None, None])
-        latest = np.max(np.where(anew, numbers, -1), axis=1)
-        restarted, start = latest >= 0, np.maximum(latest, 0)
-        looked = self._looks[rows][:, None] + start
-        self._since[rows] = np.where(restarted, starts[line, start], self._since[rows])
-        self._base[rows] = np.where(restarted, totals[line, start, self.follows], self._base[rows])
-        self._since_looks[rows] = np.where(restarted, looked, self._since_looks[rows])
-        cusum = logs[at, stop] - lowest[at, stop]
-        self._cusum[rows] = np.where((stop > 0)[:, None], cusum, self._cusum[rows])
-        self._totals[rows] = totals[at, stop]
-        self._looks[rows] += stop
+                left = (done - stop)[one]
+                self._advance(slice(row, row + 1), sums[one, rest], due[one, rest], starts[one, rest], left)
 
     def _cross(self, row: int) -> None:
         """Notes the alarm of a stream and starts it over."""
         won = self._r[row] * self.weights[row]
         bet = int(np.argmax(won))
-        n = int(self._looks[row] - self._since_looks[row, bet]) * LOOK
-        total = float(self._totals[row, self.follows[bet]] - self._base[row, bet])
-        onset_us = int(self._since[row, bet])
+        onset_us, looks, total = self._suffixes.of(row, bet)
+        n = looks * LOOK
         self._crossings.append(Crossing(row, bet, float(won.sum()), onset_us, n, total / n))
-        self._r[row] = self._cusum[row] = 0.0
+        self._r[row] = 0.0
+        self._suffixes.forget(row)
 
 
-_ARRAYS = (
-    "r", "cusum", "since", "base", "since_looks", "totals", "looks", "partial", "look_start",
-    "last_paid",
-)  # fmt: skip
+_ARRAYS = ("r", "partial", "look_start", "last_paid")

@@ -19,6 +19,7 @@ from streamgauge.detectors.evidence.disparity import DisparityEvidence
 from streamgauge.detectors.evidence.edetector import EDetector
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.detectors.exact_sum import ExactSum, ExactSums
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.log_histogram import LogHistogram
@@ -122,6 +123,16 @@ def times(seed, n):
     return (np.cumsum(np.random.default_rng(seed).integers(0, 10**9, n)) + seed * 10**13,)
 
 
+def winnings(seed, n):
+    return (np.random.default_rng(seed).integers(-20, 20, (2, 4, n)) / 8.0,)
+
+
+def winning(suffixes, looks):
+    n = looks.shape[2]
+    if n:
+        suffixes.extend(looks.transpose(0, 2, 1), np.zeros((2, n), np.int64))
+
+
 def restored(make):
     def restore(state):
         one = make()
@@ -207,6 +218,8 @@ CASES = [
          advance),
     Case("EDetector", bets, restored(bets), outcomes, feed_paid, None, False,
          [(np.full((3, 2), 2**62), np.array([2**62, -(2**62)]))], lambda one: one.evidence),
+    Case("Suffixes", lambda: Suffixes(2, 1, np.zeros(3, int)),
+         lambda s: Suffixes.from_state(s, np.zeros(3, int)), winnings, winning),
     Case("NumericEvidence", numeric, restored(numeric), moved, feed_paid, None, False,
          [(np.tile(NASTY, (2, 1)), np.arange(len(NASTY))), (np.tile(FLAT, (2, 1)), np.arange(300))],
          lambda one: one.evidence),
