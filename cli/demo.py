@@ -1,6 +1,7 @@
 """`streamgauge demo`: live models and their faults on an embedded broker, watched by one worker."""
 
 import argparse
+import sys
 
 _EXAMPLES = """\
 examples:
@@ -29,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo to its verdict."""
+    print("starting the embedded broker, a worker and three River models", file=sys.stderr, flush=True)
     from streamgauge.demo.run import Options, run_demo
 
     return run_demo(Options(args.seconds, args.seed, not args.no_faults, args.json))

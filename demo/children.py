@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,8 +22,9 @@ class ChildDiedError(StreamgaugeError):
 class Child:
     """A Python module running as a process of its own, ``python -m module arguments``.
 
-    Standard error goes to `log`; standard output too, unless `piped`, when it is `stdout`. It gets a session
-    of its own, so that Ctrl-C reaches the demo alone, which then stops its children in order.
+    Standard error goes to `log`; standard output too, unless `piped`: then it is `stdout`, and `say` reaches
+    its standard input. It gets a session of its own, so that Ctrl-C reaches the demo alone, which then stops
+    its children in order.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Child:
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else stderr,
                 stderr=stderr,
                 env=dict(environ),
@@ -58,6 +60,13 @@ class Child:
         """What the process prints, if `piped`."""
         assert self._process.stdout is not None
         return self._process.stdout
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input, if `piped`; that it has ended is for `check` to tell."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
 
     def exit_code(self) -> int | None:
         """None while it runs."""
@@ -96,8 +105,10 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
 
     def __enter__(self) -> Self:
         return self

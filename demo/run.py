@@ -23,10 +23,10 @@ from streamgauge.demo.world import SPAN_US, World
 from streamgauge.schemas.errors import StreamgaugeError
 
 WINDOW_US = 5 * MINUTE_US
-#: After the last event the worker may take so long to judge what is left; it is done when nothing has come
-#: for a moment.
-DRAIN_WITHIN_S = 45.0
+#: After the traffic, the worker is done when all windows have come and then nothing for a moment; it is stuck
+#: if windows are missing and nothing has come for so long.
 QUIET_S = 1.5
+STUCK_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,21 @@ def run_demo(options: Options) -> int:
 
     Raises `StreamgaugeError` if a process ends before its time or the worker stays behind.
     """
+    folder = Path(tempfile.mkdtemp(prefix="streamgauge-demo-"))
     # Event time lies in the past by all of its length, so that no event is ever ahead of the clock.
     start_us = (time.time_ns() // 1_000 - SPAN_US) // WINDOW_US * WINDOW_US - WINDOW_US
-    world = World(options.seed, timeline_for(start_us, options.seconds), with_faults=options.with_faults)
-    board = Board(world.services, world.faults)
-    folder = Path(tempfile.mkdtemp(prefix="streamgauge-demo-"))
-    view = make_view(f"streamgauge demo, seed {options.seed}", options.seconds, board, quiet=options.as_json)
-    with _signals_that_stop(), view:
-        view.refresh(Progress(f"starting the embedded broker and a worker, logs in {folder}"))
-        with Stage(folder) as stage, OutputReader(stage.connection) as outputs:
+    timeline = timeline_for(start_us, options.seconds)
+    with _signals_that_stop(), Stage(folder, _traffic_arguments(options, start_us)) as stage:
+        world = World(options.seed, timeline, with_faults=options.with_faults)
+        board = Board(world.services, world.faults)
+        title = f"streamgauge demo, seed {options.seed}"
+        with make_view(title, options.seconds, board, quiet=options.as_json) as view:
+            view.refresh(Progress(f"starting a worker and three River models, logs in {folder}"))
+            stage.await_worker()
             send_definitions(stage.connection, start_us)
-            stage.start_traffic(_traffic_arguments(options, start_us))
-            _watch(stage, outputs, board, view, start_us + SPAN_US)
+            with OutputReader(stage.connection) as outputs:
+                stage.start_traffic()
+                _watch(stage, outputs, board, view, start_us + SPAN_US)
     verdict = judge(world.faults, board.alert_events)
     if options.as_json:
         told = {"seed": options.seed, "seconds": options.seconds, "retrain_requests": board.requests}
@@ -69,15 +72,16 @@ def run_demo(options: Options) -> int:
 
 def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us: int) -> None:
     """Show everything until the traffic is done and the worker has judged it."""
-    progress = Progress("training three River models")
-    done_s = last_news_s = None
+    progress = Progress("starting the traffic")
+    done = False
+    last_news_s = time.monotonic()
     while True:
         stage.check()
         for told in stage.reports():
             if "event_us" in told:
                 progress = Progress("traffic", told["event_us"], told["elapsed_s"], told["sent"])
             else:
-                done_s = time.monotonic()
+                done = True
                 progress = replace(progress, phase="judging what is left")
         news = board.advance(progress.event_us or 0)
         for topic, record in outputs.poll(0.2):
@@ -85,16 +89,16 @@ def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us
             last_news_s = time.monotonic()
         view.show(news)
         view.refresh(progress)
-        if done_s is None:
-            continue
+        quiet_s = time.monotonic() - last_news_s
         # Windows close once an event lies `grace` beyond their end: the last one stays open.
         judged = board.windows_end_us() >= end_us - WINDOW_US
-        if judged and last_news_s is not None and time.monotonic() - last_news_s > QUIET_S:
+        if done and judged and quiet_s > QUIET_S:
             return
-        if time.monotonic() - done_s > DRAIN_WITHIN_S:
+        if done and quiet_s > STUCK_S:
             raise StreamgaugeError(
-                f"the worker has not judged all traffic {DRAIN_WITHIN_S:.0f} s after its end: this machine "
-                "is too busy for it; give it more time with --seconds"
+                f"the worker has not judged all of the traffic, and has said nothing for {STUCK_S:.0f} s: "
+                "it may have missed events that the embedded broker keeps for a short while only; give it "
+                "more time with --seconds"
             )
 
 

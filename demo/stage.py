@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -29,22 +28,32 @@ class Stage:
     The traffic shares nothing with the worker but the broker's address.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, traffic: Sequence[str]) -> None:
         self._folder = folder
+        self._traffic_arguments = traffic
         self._stack = ExitStack()
-        self._traffic: Child | None = None
         self._reports: SimpleQueue[dict[str, Any]] = SimpleQueue()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             broker = stack.enter_context(EmbeddedBroker())
             self.connection = Connection(broker.bootstrap_servers)
-            self._health = f"http://127.0.0.1:{_free_port()}"
-            self._environ = _environ(self.connection, self._health)
+            port = _free_port()
+            self._ready_url = f"http://127.0.0.1:{port}/readyz"
+            environ = _environ(self.connection, port)
             self._worker = stack.enter_context(
-                Child("worker", "streamgauge", ["worker"], self._folder / "worker.log", self._environ)
+                Child("worker", "streamgauge", ["worker"], self._folder / "worker.log", environ)
             )
-            self._await_worker()
+            self._traffic = stack.enter_context(
+                Child(
+                    "traffic",
+                    "streamgauge.demo.traffic",
+                    self._traffic_arguments,
+                    self._folder / "traffic.log",
+                    environ,
+                    piped=True,
+                )
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -53,26 +62,30 @@ class Stage:
     ) -> None:
         self._stack.close()
 
-    def start_traffic(self, arguments: Sequence[str]) -> None:
-        """Let the apps and the label sources begin."""
-        self._traffic = self._stack.enter_context(
-            Child(
-                "traffic",
-                "streamgauge.demo.traffic",
-                arguments,
-                self._folder / "traffic.log",
-                self._environ,
-                piped=True,
-            )
+    def await_worker(self) -> None:
+        """Return once the worker is ready. Raises `StreamgaugeError` if it ends, or takes too long."""
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline_s:
+            self.check()
+            try:
+                with urllib.request.urlopen(self._ready_url, timeout=2.0):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise StreamgaugeError(
+            f"the worker is not ready after {READY_WITHIN_S:.0f} s; its log ends:\n{self._worker.tail()}"
         )
+
+    def start_traffic(self) -> None:
+        """Let the apps and the label sources begin; until now they have only trained their models."""
+        self._traffic.say("begin")
         Thread(target=_read, args=(self._traffic.stdout, self._reports), daemon=True).start()
 
     def check(self) -> None:
         """Raise `ChildDiedError` if the worker has ended, or the traffic has failed."""
         if self._worker.exit_code() is not None:
             raise self._worker.death()
-        if self._traffic is not None:
-            self._traffic.check()
+        self._traffic.check()
 
     def reports(self) -> list[dict[str, Any]]:
         """What the traffic has told of itself since the last call."""
@@ -83,27 +96,14 @@ class Stage:
             except Empty:
                 return told
 
-    def _await_worker(self) -> None:
-        deadline_s = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < deadline_s:
-            self.check()
-            try:
-                with urllib.request.urlopen(f"{self._health}/readyz", timeout=2.0):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise StreamgaugeError(
-            f"the worker is not ready after {READY_WITHIN_S:.0f} s; its log ends:\n{self._worker.tail()}"
-        )
 
-
-def _environ(connection: Connection, health: str) -> Mapping[str, str]:
+def _environ(connection: Connection, port: int) -> Mapping[str, str]:
     """This process's environment, without settings meant for a real cluster."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMGAUGE_")}
     return inherited | {
         "STREAMGAUGE_BOOTSTRAP_SERVERS": connection.bootstrap_servers,
         "STREAMGAUGE_CLOCK": "events",
-        "STREAMGAUGE_HEALTH_PORT": health.rsplit(":", 1)[1],
+        "STREAMGAUGE_HEALTH_PORT": str(port),
         "STREAMGAUGE_LOG_FORMAT": "text",
     }
 

@@ -1,12 +1,15 @@
 """The demo's serving apps and label sources, as one process: the world's events, logged at the clock's pace.
 
 ``python -m streamgauge.demo.traffic`` is started by the demo. It knows Kafka's address and the seed, nothing
-of the worker, and prints one line of JSON a block: how far it is.
+of the worker. When its models are trained it waits for a line on standard input, then prints one line of
+JSON a block: how far it is. It ends early when standard input does, for then the demo is gone.
 """
 
 import argparse
 import json
 import os
+import select
+import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         for service in world.services
     }
-    parent = os.getppid()
+    if not sys.stdin.readline():
+        return 1
     sent = 0
     started_s = time.monotonic()
     for number, block in enumerate(world.blocks(), start=1):
@@ -66,9 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
             log_labels(loggers[labels.model], labels)
         sent += sum(map(len, block.requests))
         print(json.dumps(_progress(block, sent, time.monotonic() - started_s)), flush=True)
-        if os.getppid() != parent:
+        pause_s = max(0.0, started_s + number * BLOCK_S - time.monotonic())
+        if select.select([sys.stdin], [], [], pause_s)[0] and not sys.stdin.readline():
             return 1
-        time.sleep(max(0.0, started_s + number * BLOCK_S - time.monotonic()))
     for logger in loggers.values():
         logger.close()
     stats = {name: str(logger.stats()) for name, logger in loggers.items()}

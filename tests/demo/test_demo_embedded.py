@@ -55,7 +55,12 @@ def test_every_prediction_and_label_of_the_world_reaches_the_broker(
 ) -> None:
     monkeypatch.setitem(os.environ, "STREAMGAUGE_BOOTSTRAP_SERVERS", connection.bootstrap_servers)
     arguments = ["--seed=4", f"--start-us={START_US}", "--seconds=1"]
-    assert traffic.main(arguments) == 0
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w") as demo:
+        demo.write("begin\n")
+        demo.flush()
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert traffic.main(arguments) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     expected: Counter[str] = Counter()
     for block in World(4, traffic.timeline_for(START_US, 1.0)).blocks():
@@ -72,6 +77,16 @@ def test_every_prediction_and_label_of_the_world_reaches_the_broker(
             assert not (isinstance(batch, PredictionBatch) and batch.dropped)
     assert found == expected
     assert told[-1]["sent"] == sum(n for key, n in expected.items() if key.startswith("predictions"))
+
+
+def test_traffic_whose_demo_is_gone_does_not_begin(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(os.environ, "STREAMGAUGE_BOOTSTRAP_SERVERS", connection.bootstrap_servers)
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        assert traffic.main(["--seed=4", f"--start-us={START_US}", "--seconds=1"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_definitions_go_to_their_models_and_the_fleet_document_everywhere(connection: Connection) -> None:
