@@ -1,5 +1,6 @@
 """Which partitions this worker has: rebalances open and close tasks, and messages find theirs."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -122,8 +123,7 @@ class Ownership:
         """Let go of every partition, each after a last commit if `final`."""
         if final:
             self.apply()
-        for task in self.tasks.values():
-            await task.close(final=final)
+        await asyncio.gather(*(task.close(final=final) for task in self.tasks.values()))
         self.tasks.clear()
 
     def _task_of(self, message: Any) -> PartitionTask | None:
@@ -140,7 +140,7 @@ class Ownership:
                 timestamp_us=round(message.timestamp * 1_000_000),
                 key=message.key,
                 value=message.value,
-                headers=tuple(message.headers or ()),
+                headers=tuple((name, value or b"") for name, value in message.headers or ()),
             )
         )
         inbox.count += 1

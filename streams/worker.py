@@ -85,8 +85,14 @@ class _Worker:
         )
         self._attach(app)
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def request_stop() -> None:
+            stop.set()
+            loop.call_later(STOP_DEADLINE_S, fail, TimeoutError("the stop took too long"))
+
         for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+            loop.add_signal_handler(signum, request_stop)
         health = HealthServer(
             settings.health_host,
             settings.health_port,
@@ -104,7 +110,6 @@ class _Worker:
         if not stop.is_set():
             fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
         log.info("stopping")
-        asyncio.get_running_loop().call_later(STOP_DEADLINE_S, fail, TimeoutError("the stop took too long"))
         watchdog.stop()
         ticker.cancel()
         await app.stop()

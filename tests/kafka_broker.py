@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 ROOT = Path(__file__).resolve().parents[1]
 JARS = ROOT / ".kafka" / "libs"
 POM = Path(__file__).parent / "kafka" / "pom.xml"
+SASL_USER, SASL_PASSWORD = "tester", "not-a-secret"
 IMAGE = "apache/kafka:4.1.1"
 
 #: What differs from Kafka's defaults: one node, small internal topics, quick rebalances and clean-ups.
@@ -65,14 +66,16 @@ class Broker:
 class JarBroker(Broker):
     """Kafka's jars on Java 17, broker and controller in one process, data in `directory`.
 
-    It can be killed and started again with its data, at the same address.
+    It can be killed and started again with its data, at the same address. At `sasl_servers` it asks for
+    SCRAM credentials.
     """
 
     restartable = True
 
     def __init__(self, directory: Path) -> None:
-        port, controller = _free_ports(2)
+        port, controller, sasl = _free_ports(3)
         super().__init__(f"127.0.0.1:{port}")
+        self.sasl_servers = f"127.0.0.1:{sasl}"
         self._directory = directory
         self._properties = directory / "server.properties"
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,15 +83,23 @@ class JarBroker(Broker):
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},"
+            f"CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}",
             "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,"
+            "CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
             "log.dirs": directory / "data",
         } | BROKER_PROPERTIES
         directory.mkdir(parents=True, exist_ok=True)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = _kafka_uuid()
-        formatting = ["format", "--standalone", "-t", cluster, "-c", str(self._properties)]
+        user = f"SCRAM-SHA-512=[name={SASL_USER},password={SASL_PASSWORD}]"
+        formatting = ["format", "--standalone", "-t", cluster, "-c", str(self._properties), "-S", user]
         done = subprocess.run(_java("kafka.tools.StorageTool", *formatting), capture_output=True, check=False)
         if done.returncode:
             raise NoBrokerError(f"formatting failed: {(done.stdout + done.stderr).decode()[-500:]}")

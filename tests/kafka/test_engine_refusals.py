@@ -12,6 +12,7 @@ from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import ALERTS, GROUND_TRUTH, METRICS, PREDICTIONS, STATE
 from streamgauge.streams import topics
 from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+from tests.kafka_broker import SASL_PASSWORD, SASL_USER, JarBroker
 
 pytestmark = pytest.mark.kafka
 
@@ -129,6 +130,18 @@ def test_a_snapshot_larger_than_a_message_survives_a_restart(
     assert max(len(m.value()) for m in records) <= 500_000
     newest = [m for m in records if m.key() == b"large"][-1]
     assert newest.value().startswith(b'{"totals": [3, 6]')
+
+
+def test_a_worker_reaches_a_broker_that_asks_for_scram_credentials(
+    restartable_broker: JarBroker, prefix: str, tmp_path: Path
+) -> None:
+    create_topics(restartable_broker.bootstrap_servers, prefix, partitions=1)
+    send(restartable_broker.bootstrap_servers, prefix + PREDICTIONS, "1")
+    credentials = {"STREAMGAUGE_SASL_USERNAME": SASL_USER, "STREAMGAUGE_SASL_PASSWORD": SASL_PASSWORD}
+    with WorkerProcess(
+        restartable_broker.sasl_servers, prefix, tmp_path / "worker.log", environment=credentials
+    ):
+        wait_until(lambda: origins(restartable_broker.bootstrap_servers, prefix), 60, every=0.5)
 
 
 def test_an_input_as_large_as_the_broker_takes_is_read(broker: str, prefix: str, tmp_path: Path) -> None:
