@@ -1,20 +1,19 @@
 """What logging costs: in the serving thread, and at the worker when many slow processes log.
 
-``python benchmarks/logger.py`` needs no Kafka. Times are CPU time, so that a busy machine shows little in
+``python -m benchmarks.logger`` needs no Kafka. Times are CPU time, so that a busy machine shows little in
 them; the serving thread's is also given as a ratio to `json.dumps` of the same features, for other machines.
 """
 
-import argparse
 import json
 import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from benchmarks.figure import Figure
 from streamgauge.clients.logger import PredictionLogger
 from streamgauge.clients.sinks import Batch
 from streamgauge.schemas.batch import PredictionBatch
@@ -24,21 +23,13 @@ from streamgauge.streams.core.partition import CoreSettings, Partition
 
 #: What the serving thread may spend on a prediction with 12 features.
 EXPECTED_US = 10.0
+#: Messages of one model that a worker applies at once: what came in some tens of milliseconds.
+RUN = 20
 FEATURES: dict[str, Any] = {f"number_{i}": i + 0.5 for i in range(9)} | {
     "job": "clerk",
     "city": "Oslo",
     "age": 41,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    value: float
-    unit: str
-    expected: str = ""
 
 
 class CountingSink:
@@ -75,6 +66,11 @@ class KeepingSink(CountingSink):
 
     def keep(self, value: bytes) -> None:
         self.values.append(value)
+
+
+def figures() -> list[Figure]:
+    """The logger's lines of the table."""
+    return serving_thread() + slow_processes()
 
 
 def serving_thread(calls: int = 20_000, rounds: int = 7) -> list[Figure]:
@@ -169,8 +165,8 @@ def _worker_us(events: int, count: int) -> float:
     partition = Partition(0, CoreSettings())
     partition.apply(messages[:count])
     started = time.process_time_ns()
-    for message in messages[count:]:
-        partition.apply([message])
+    for start in range(count, len(messages), RUN):
+        partition.apply(messages[start : start + RUN])
     return (time.process_time_ns() - started) / 1_000 / len(messages[count:])
 
 
@@ -201,22 +197,6 @@ def _process_us(logger: PredictionLogger, calls: int) -> float:
     return (time.process_time_ns() - started) / 1_000 / calls
 
 
-def main() -> int:
-    """Print the table; 1 if the serving thread pays more than expected."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--processes", type=int, default=100)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    args = parser.parse_args()
-    figures = serving_thread() + slow_processes(args.processes)
-    for each in figures:
-        if args.json:
-            print(json.dumps({"name": each.name, "value": each.value, "unit": each.unit}))
-        else:
-            print(f"{each.name:<66} {each.value:>10.2f} {each.unit:<12} {each.expected}")
-    return 0 if figures[0].value <= EXPECTED_US else 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    for figure in figures():
+        print(json.dumps([figure.name, round(figure.value, 3), figure.unit, figure.expected]))
