@@ -18,22 +18,21 @@ MAX_STEP_US = 3_600_000_000
 class Account:
     """Pays in alpha · Δt / (horizon · total weight of the live streams), per unit of stream weight.
 
-    `total_weight` may be set at any time and holds from then on. Nothing is paid while it is 0.
+    `alpha`, `horizon_us` and `total_weight` may be set at any time and hold from then on; what was paid in
+    stays. Nothing is paid while the weight is 0.
 
     >>> account = Account(alpha=0.05, horizon_us=30 * 86_400_000_000, total_weight=10.0)
     >>> account.advance(0), round(account.advance(3_600_000_000) * 30 * 24 * 10, 6)
     (0.0, 0.05)
     """
 
-    __slots__ = ("_before", "_elapsed_us", "_now_us", "_total_weight", "alpha", "horizon_us")
+    __slots__ = ("_before", "_elapsed_us", "_now_us", "_terms")
 
     def __init__(self, alpha: float, horizon_us: int, total_weight: float = 0.0) -> None:
-        self.alpha = alpha
-        self.horizon_us = horizon_us
-        self._total_weight = total_weight
+        self._terms = (alpha, horizon_us, total_weight)
         self._now_us: int | None = None
-        #: Paid in before the weight was last set, and the time that has been paid for since: whole
-        #: microseconds, so that the balance at an event doesn't depend on how events were cut into batches.
+        #: Paid in under earlier terms, and the time to pay for since: whole microseconds, so that the balance
+        #: at an event doesn't depend on how events were cut into batches.
         self._before = 0.0
         self._elapsed_us = 0
 
@@ -43,14 +42,31 @@ class Account:
         return self._before + self._elapsed_us * self._rate
 
     @property
+    def alpha(self) -> float:
+        """Expected false alarms per horizon."""
+        return self._terms[0]
+
+    @alpha.setter
+    def alpha(self, alpha: float) -> None:
+        self._agree((alpha, *self._terms[1:]))
+
+    @property
+    def horizon_us(self) -> int:
+        """The horizon, in microseconds."""
+        return self._terms[1]
+
+    @horizon_us.setter
+    def horizon_us(self, horizon_us: int) -> None:
+        self._agree((self._terms[0], horizon_us, self._terms[2]))
+
+    @property
     def total_weight(self) -> float:
         """Of the streams that live now."""
-        return self._total_weight
+        return self._terms[2]
 
     @total_weight.setter
     def total_weight(self, weight: float) -> None:
-        if weight != self._total_weight:
-            self._before, self._elapsed_us, self._total_weight = self.paid, 0, weight
+        self._agree((*self._terms[:2], weight))
 
     def advance(self, now_us: int) -> float:
         """Pays for the event time up to `now_us` and returns the balance. Time never goes back."""
@@ -67,23 +83,29 @@ class Account:
         balance: Floats = self._before + elapsed * self._rate
         return balance
 
-    @property
-    def _rate(self) -> float:
-        return self.alpha / (self.horizon_us * self._total_weight) if self._total_weight > 0 else 0.0
-
     def to_state(self) -> State:
-        """What a restored account needs besides its configuration."""
+        """All of it, the terms in force too."""
         return {
+            "terms": list(self._terms),
             "before": self._before,
             "elapsed_us": self._elapsed_us,
             "now_us": self._now_us,
-            "total_weight": self._total_weight,
         }
 
     @classmethod
     def from_state(cls, state: State, alpha: float, horizon_us: int) -> "Account":
-        """What `to_state` gave; `alpha` and `horizon_us` are those in force then."""
-        account = cls(alpha, horizon_us, state["total_weight"])
+        """What `to_state` gave; `alpha` and `horizon_us` hold from now on."""
+        account = cls(*state["terms"])
         account._before, account._elapsed_us = state["before"], state["elapsed_us"]
         account._now_us = state["now_us"]
+        account._agree((alpha, horizon_us, account.total_weight))
         return account
+
+    def _agree(self, terms: tuple[float, int, float]) -> None:
+        if terms != self._terms:
+            self._before, self._elapsed_us, self._terms = self.paid, 0, terms
+
+    @property
+    def _rate(self) -> float:
+        alpha, horizon_us, weight = self._terms
+        return alpha / (horizon_us * weight) if weight > 0 else 0.0

@@ -277,6 +277,19 @@ def test_with_a_balance_by_event_it_doesnt_matter_how_events_were_cut():
     assert same(run(range(1_701)), whole)
 
 
+def test_new_terms_of_the_account_leave_what_was_paid_in():
+    account = Account(alpha=1.0, horizon_us=10 * MAX_STEP_US, total_weight=1.0)
+    account.advance_many(np.array([0, MAX_STEP_US]))
+    account.alpha = 5.0
+    assert account.paid == pytest.approx(1 / 10)
+    account.advance(2 * MAX_STEP_US)
+    assert account.paid == pytest.approx(6 / 10)
+    again = Account.from_state(account.to_state(), 1.0, 20 * MAX_STEP_US)
+    assert again.paid == account.paid
+    again.advance(3 * MAX_STEP_US)
+    assert again.paid == pytest.approx(6 / 10 + 1 / 20)
+
+
 def test_evidence_of_another_baseline_is_refused():
     profile = numeric_profile(np.arange(1_000.0))
     state = NumericEvidence([profile], 1, 0.05).to_state()
