@@ -5,32 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from streamgauge.clients.connection import Connection
-from streamgauge.schemas.message import DEAD_LETTERS, INPUTS, STATE
+from streamgauge.schemas.message import DEAD_LETTERS, STATE
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.records import StateRecords
 from tests.acceptance.traffic import PARTITIONS
 from tests.harness import read_topic
 
 Record = Mapping[str, Any]
-
-
-def all_is_applied(connection: Connection, group: str) -> bool:
-    """Whether the group's committed offsets have reached the end of every input."""
-    consumer = Consumer(
-        connection.librdkafka() | {"group.id": group, "enable.auto.commit": False, "log_level": 2}
-    )
-    try:
-        inputs = [TopicPartition(connection.topic(name), n) for name in INPUTS for n in range(PARTITIONS)]
-        for place in consumer.committed(inputs, timeout=10):
-            _, end = consumer.get_watermark_offsets(place, timeout=10, cached=False)
-            if max(place.offset, 0) < end:
-                return False
-        return True
-    finally:
-        consumer.close()
 
 
 def records(connection: Connection, topic: str) -> list[Record]:

@@ -1,18 +1,17 @@
 """Whatever happens to workers, what they publish equals what is computed offline from the raw events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from streamgauge.clients.alerts import AlertSubscription
-from streamgauge.clients.connection import Connection
-from streamgauge.clients.control import Control
 from streamgauge.clients.retrain import RetrainRequests
 from streamgauge.schemas.message import DEAD_LETTERS, METRICS
 from streamgauge.schemas.monitor import MonitorDefinition
-from tests.acceptance.outcome import all_is_applied, balance, ledgers, records
+from tests.acceptance.outcome import balance, ledgers, records
+from tests.acceptance.run import Run, open_partitions
 from tests.acceptance.traffic import (
     CHANGE_US,
     CREDIT,
@@ -25,77 +24,18 @@ from tests.acceptance.traffic import (
     make_traffic,
 )
 from tests.core.naive import Key, Naive, Number, differences, key_of
-from tests.harness import WorkerProcess, create_topics, wait_until
+from tests.harness import WorkerProcess, wait_until
 
 pytestmark = pytest.mark.kafka
 
-Disturb = Callable[[Sender, list[WorkerProcess]], None]
-BOTH_OPEN = 'streamgauge_partitions{state="open"} 2.0'
-ALL_OPEN = 'streamgauge_partitions{state="open"} 4.0'
 DISPLACED = 3
-
-
-class Run:
-    """Two workers, a third at hand, and the traffic that they are given."""
-
-    def __init__(self, broker: str, prefix: str, logs: Path) -> None:
-        self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
-        self._arguments = (broker, prefix)
-        self._logs = logs
-        self.workers: list[WorkerProcess] = []
-        self.group = f"{prefix}worker"
-
-    def worker(self) -> WorkerProcess:
-        """One more of them, started."""
-        worker = WorkerProcess(
-            *self._arguments,
-            self._logs / f"worker-{len(self.workers)}.log",
-            module="streamgauge",
-            arguments=["worker"],
-            environment={"STREAMGAUGE_CLOCK": "events"},
-        ).start()
-        self.workers.append(worker)
-        return worker
-
-    def start(self) -> None:
-        """Two workers with two partitions each, which know the definitions."""
-        for _ in range(2):
-            self.worker()
-        for worker in self.workers:
-            worker.wait_ready()
-        wait_until(lambda: all(BOTH_OPEN in w.health("/metrics")[1] for w in self.workers), 60)
-        control = Control(self.connection, "tests")
-        for definition in DEFINITIONS:
-            control.define(definition)
-        self.wait_applied(30)
-
-    def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int = 5_000) -> None:
-        """All of the traffic, and wait until it is applied and its windows are final."""
-        sender = Sender(self.connection, traffic.parcels, per_second).start()
-        if disturb is not None:
-            disturb(sender, self.workers)
-        sender.wait(60)
-        self.wait_applied(60)
-        Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
-        self.wait_applied(30)
-
-    def wait_applied(self, seconds: float) -> None:
-        def applied() -> bool:
-            assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
-            return all_is_applied(self.connection, self.group)
-
-        wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
 
 
 @pytest.fixture
 def run(broker: str, prefix: str, tmp_path: Path) -> Iterator[Run]:
-    started = Run(broker, prefix, tmp_path)
-    try:
-        started.start()
+    with Run(broker, prefix, tmp_path) as started:
+        started.start(DEFINITIONS)
         yield started
-    finally:
-        for worker in started.workers:
-            worker.__exit__()
 
 
 def offline(traffic: Traffic) -> dict[Key, Number]:
@@ -164,7 +104,7 @@ def test_a_worker_stopped_for_longer_than_its_session_changes_nothing(run: Run) 
         sleeper, survivor = workers
         wait_until(lambda: sender.sent > sender.events // 4, 60)
         sleeper.pause()
-        wait_until(lambda: ALL_OPEN in survivor.health("/metrics")[1], 60)
+        wait_until(lambda: open_partitions(survivor) == PARTITIONS, 60)
         assert sender.sent < sender.events, "the traffic was over before the session was"
         sleeper.cont()
         assert sleeper.wait(30) == DISPLACED, sleeper.logs[-2000:]

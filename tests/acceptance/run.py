@@ -1,0 +1,98 @@
+"""A run of real workers: started, told what to watch, given traffic, and waited for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.control import Control
+from streamgauge.schemas.message import INPUTS
+from tests.acceptance.traffic import PARTITIONS, Sender, Traffic
+from tests.harness import WorkerProcess, create_topics, wait_until
+
+Disturb = Callable[[Sender, list[WorkerProcess]], None]
+
+
+class Run:
+    """`streamgauge worker` processes on topics of their own. A context: at its end none is left."""
+
+    def __init__(
+        self, broker: str, prefix: str, logs: Path, *, clock: Literal["wall", "events"] = "events"
+    ) -> None:
+        self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
+        self.workers: list[WorkerProcess] = []
+        self._logs = logs
+        self._environment = {"STREAMGAUGE_CLOCK": clock}
+        self._offsets = Consumer(
+            self.connection.librdkafka()
+            | {"group.id": f"{prefix}worker", "enable.auto.commit": False, "log_level": 2}
+        )
+
+    def worker(self) -> WorkerProcess:
+        """One more worker, started."""
+        worker = WorkerProcess(
+            self.connection.bootstrap_servers,
+            self.connection.prefix,
+            self._logs / f"worker-{len(self.workers)}.log",
+            module="streamgauge",
+            arguments=["worker"],
+            environment=self._environment,
+        ).start()
+        self.workers.append(worker)
+        return worker
+
+    def start(self, definitions: Sequence[Mapping[str, Any]], workers: int = 2) -> None:
+        """So many workers, with as many partitions each, that know `definitions`."""
+        for _ in range(workers):
+            self.worker()
+        for worker in self.workers:
+            worker.wait_ready()
+        each = PARTITIONS // workers
+        wait_until(lambda: all(open_partitions(w) == each for w in self.workers), 60)
+        control = Control(self.connection, "tests")
+        for definition in definitions:
+            control.define(definition)
+        self.wait_applied(30)
+
+    def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int = 5_000) -> None:
+        """All of the traffic, and wait until it is applied and its windows are final."""
+        sender = Sender(self.connection, traffic.parcels, per_second).start()
+        if disturb is not None:
+            disturb(sender, self.workers)
+        sender.wait(60)
+        self.wait_applied(60)
+        Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
+        self.wait_applied(30)
+
+    def wait_applied(self, seconds: float) -> None:
+        """Until every message of every input is committed as applied."""
+        inputs = [
+            TopicPartition(self.connection.topic(name), number)
+            for name in INPUTS
+            for number in range(PARTITIONS)
+        ]
+
+        def applied() -> bool:
+            assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
+            committed = self._offsets.committed(inputs, timeout=10)
+            ends = (self._offsets.get_watermark_offsets(at, timeout=10, cached=False) for at in inputs)
+            return all(max(at.offset, 0) >= end for at, (_, end) in zip(committed, ends, strict=True))
+
+        wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.__exit__()
+        self._offsets.close()
+
+
+def open_partitions(worker: WorkerProcess) -> int:
+    """How many partitions the worker has restored, by its own /metrics."""
+    name = 'streamgauge_partitions{state="open"} '
+    _, metrics = worker.health("/metrics")
+    return next((int(float(line.removeprefix(name))) for line in metrics.splitlines() if name in line), 0)
