@@ -7,8 +7,12 @@ from streamgauge.schemas.batch import Floats
 MAX_ORDER = 12
 #: Halves of a reference that differ by more standard errors than this are not one baseline.
 HALVES_LIMIT = 4.0
-#: A reference worth fewer independent events than this says nothing about long runs.
-LEAST_EFFECTIVE = 30
+#: How dependent events are is known from this many of them, worth so many independent ones: at 500 rows of
+#: which 8 are worth one, 9 of 110 unchanged streams alarmed; within these bounds none of 1,000.
+LEAST_DEPENDENT_ROWS, LEAST_EFFECTIVE = 1_000, 100
+_DEPENDENT = 1.5
+#: Below this there is nothing to compare.
+LEAST_ROWS = 60
 
 
 def design_effect(values: Floats) -> float:
@@ -47,14 +51,16 @@ def design_effect(values: Floats) -> float:
 def halves_agree(values: Floats, effect: float) -> bool:
     """Whether both halves have one mean, within four standard errors of dependent events.
 
+    False too where there are too few events for how much they depend on each other.
+
     >>> import numpy as np
     >>> halves_agree(np.repeat([0.0, 1.0], 500), 1.0)
     False
     """
     n = len(values)
-    if n < 2 * LEAST_EFFECTIVE:
+    if n < LEAST_ROWS:
         return True
-    if n / effect < LEAST_EFFECTIVE:
+    if effect > _DEPENDENT and (n < LEAST_DEPENDENT_ROWS or n / effect < LEAST_EFFECTIVE):
         return False
     first, second = values[: n // 2], values[n // 2 :]
     se = math.sqrt(effect * (float(first.var()) / len(first) + float(second.var()) / len(second)))

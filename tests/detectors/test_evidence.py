@@ -207,6 +207,27 @@ def test_references_that_were_not_stationary_are_outside_the_budget():
     assert {alarm.stream for alarm in evidence.take_alarms()} == {0}
 
 
+def test_dependent_rates_and_tied_numbers_without_change_raise_no_alarm():
+    rng = np.random.default_rng(14)
+    driven = (autoregressive(rng, 100, 11_000, 0.9) > 1.28).astype(np.int64)
+    profiles = [rate_profile(row.astype(float)) for row in driven[:, :5_000]]
+    evidence = RateEvidence(profiles, streams=1_000, alpha=0.05, up=True, down=True)
+    assert evidence.weight > 95
+    false, _ = delays(evidence, 100, np.split(driven[:, 5_000:], 12, axis=1), FLEET, 10**9)
+    assert false == 0
+
+    tied = np.where(rng.random((100, 7_000)) < 0.4, 0, rng.lognormal(0, 2, (100, 7_000)).round(1))
+    numbers = NumericEvidence([numeric_profile(row) for row in tied[:, :1_000]], streams=1_000, alpha=0.05)
+    false, _ = delays(numbers, 100, np.split(tied[:, 1_000:], 12, axis=1), FLEET, 10**9)
+    assert false == 0
+
+
+def test_too_few_dependent_events_are_no_reference():
+    rng = np.random.default_rng(15)
+    profiles = [numeric_profile(row) for row in autoregressive(rng, 20, 500, 0.9)]
+    assert NumericEvidence(profiles, streams=20, alpha=0.05).weight <= 2
+
+
 def test_looks_are_counted_by_stream_over_what_is_not_missing():
     factors = np.log(np.array([[[0.9], [1.1]]] * 2))
     detector = EDetector(factors, np.ones((2, 1)), np.zeros((2, 2, 1)), np.zeros(1, int), 0.0)
