@@ -151,15 +151,19 @@ def test_labels_are_columns_of_their_tasks_kind(task: Any, label: Any, column: l
     assert as_list(sink.ground_truth[0].label) == column
 
 
-@pytest.mark.parametrize("labels_first", [False, True])
 @pytest.mark.parametrize(
-    ("predictions", "labels", "metric", "value"),
+    ("predictions", "labels", "metric", "value", "labels_first"),
     [
-        ([0, 1, 1, 0], [0, 1, 0, 0], "accuracy", 0.75),
-        ([0, 1, 2, 0], [0.0, 1.0, 2.0, 1.0], "accuracy", 0.75),
-        ([True, False], [True, True], "accuracy", 0.5),
-        (["a", "b"], ["a", "b"], "accuracy", 1.0),
-        ([0.5, 2.5], [1, 2], "mean_error", 0.0),
+        ([0, 1, 1, 0], [0, 1, 0, 0], "accuracy", 0.75, False),
+        ([0, 1, 1, 0], [0, 1, 0, 0], "accuracy", 0.75, True),
+        # the other way round nobody could know that 2.0 is a class; a definition's task would say it
+        ([0, 1, 2, 0], [0.0, 1.0, 2.0, 1.0], "accuracy", 0.75, False),
+        ([True, False], [True, True], "accuracy", 0.5, False),
+        ([True, False], [True, True], "accuracy", 0.5, True),
+        (["a", "b"], ["a", "b"], "accuracy", 1.0, False),
+        (["a", "b"], ["a", "b"], "accuracy", 1.0, True),
+        ([0.5, 2.5], [1, 2], "mean_error", 0.0, False),
+        ([0.5, 2.5], [1, 2], "mean_error", 0.0, True),
     ],
     ids=str,
 )
