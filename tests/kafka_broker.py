@@ -206,7 +206,8 @@ def _java(main_class: str, *arguments: str) -> list[str]:
 def _kafka_uuid() -> str:
     from base64 import urlsafe_b64encode
 
-    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    text = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return "A" + text[1:]  # one in 64 would begin with "-", which is read as an option
 
 
 def _free_ports(count: int) -> list[int]:
