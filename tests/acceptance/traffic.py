@@ -302,7 +302,7 @@ class Sender:
                 logger.ground_truth(given.pop("prediction_id"), given.pop("label"), **given)
 
 
-def bare_producer(connection: Connection) -> Producer:
+def bare_producer(connection: Connection, settings: Mapping[str, Any] | None = None) -> Producer:
     """A producer as users have them, with the partitioner that the documentation asks for."""
     return Producer(
         {
@@ -311,6 +311,7 @@ def bare_producer(connection: Connection) -> Producer:
             "partitioner": "murmur2_random",
             "linger.ms": 5,
             "log_level": 2,
+            **(settings or {}),
         }
     )
 
