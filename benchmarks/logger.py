@@ -199,4 +199,4 @@ def _process_us(logger: PredictionLogger, calls: int) -> float:
 
 if __name__ == "__main__":
     for figure in figures():
-        print(json.dumps([figure.name, round(figure.value, 3), figure.unit, figure.expected]))
+        print(figure)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from confluent_kafka import Consumer, Producer
 
+from benchmarks.figure import Figure
 from streamgauge.schemas.batch import Categories, PredictionBatch
 from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.encode import encode_prediction_batch
@@ -31,20 +32,21 @@ START_US = 1_780_000_200_000_000
 WINDOW_US = 300_000_000
 
 
-def main() -> None:
+def figures() -> list[Figure]:
+    """The table's lines about the worker."""
     with tempfile.TemporaryDirectory() as folder, open_broker(Path(folder) / "kafka") as broker:
-        servers = broker.bootstrap_servers
-        logs = Path(folder)
-        seconds = drain(servers, logs / "columnar.log", columnar())
+        servers, logs = broker.bootstrap_servers, Path(folder)
         events = COLUMNAR_MESSAGES * BATCH_EVENTS
-        print(f"columnar, {BATCH_EVENTS} x {FEATURES} features: {events / seconds:10,.0f} events/s")
-        seconds = drain(servers, logs / "single.log", singles())
-        print(f"single JSON, {FEATURES} features:    {SINGLE_EVENTS / seconds:10,.0f} events/s")
+        columns_s = drain(servers, logs / "columnar.log", columnar())
+        singles_s = drain(servers, logs / "single.log", singles())
         took_ms = sorted(event_to_alert(servers, logs / "alerts.log"))
-        p99 = took_ms[int(len(took_ms) * 0.99)]
-        print(
-            f"event to alert, {len(took_ms)} alerts: p50 {statistics.median(took_ms):.1f} ms, p99 {p99:.1f} ms"
-        )
+    name = f"{len(took_ms)} alerts"
+    return [
+        Figure("worker, real broker: columnar 500, 12 features", events / columns_s, "events/s", "≥ 300,000"),
+        Figure("worker, real broker: single JSON", SINGLE_EVENTS / singles_s, "events/s", "≥ 6,000"),
+        Figure(f"event to alert, p50 of {name}", statistics.median(took_ms), "ms"),
+        Figure(f"event to alert, p99 of {name}", took_ms[int(len(took_ms) * 0.99)], "ms", "≤ 50"),
+    ]
 
 
 def columnar() -> list[tuple[str, bytes]]:
@@ -213,4 +215,5 @@ def _applied(worker: WorkerProcess) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    for figure in figures():
+        print(figure)
