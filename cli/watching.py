@@ -16,7 +16,7 @@ from streamgauge.clients.events import Event
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Flags that win over `STREAMGAUGE_BOOTSTRAP_SERVERS` and `STREAMGAUGE_TOPIC_PREFIX`."""
     parser.add_argument("--bootstrap-servers", metavar="HOST:PORT", help="Kafka's address")
-    parser.add_argument("--prefix", help="topic prefix; streamgauge. if nothing else is set")
+    parser.add_argument("--topic-prefix", help="topic prefix; streamgauge. if nothing else is set")
 
 
 def add_verb(
@@ -49,8 +49,8 @@ def connection_of(args: argparse.Namespace) -> Connection:
     environ = dict(os.environ)
     if args.bootstrap_servers:
         environ["STREAMGAUGE_BOOTSTRAP_SERVERS"] = args.bootstrap_servers
-    if args.prefix is not None:
-        environ["STREAMGAUGE_TOPIC_PREFIX"] = args.prefix
+    if args.topic_prefix is not None:
+        environ["STREAMGAUGE_TOPIC_PREFIX"] = args.topic_prefix
     return Connection.from_environment(environ)
 
 
