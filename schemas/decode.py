@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
+import numpy as np
+
+from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.collect import collect_ground_truth, collect_predictions
 from streamgauge.schemas.columnar import Refusals, read_ground_truth_batch, read_prediction_batch
 from streamgauge.schemas.errors import BadEvent, Reason
@@ -16,23 +17,17 @@ from streamgauge.schemas.rows import GroundTruthRow, PredictionRow, read_ground_
 Batch = PredictionBatch | GroundTruthBatch
 
 
-class OffsetSpan(NamedTuple):
-    """The lowest and the highest offset that a batch's events came from, both inclusive."""
-
-    first: int
-    last: int
-
-
 @dataclass(slots=True)
 class DecodeResult:
     """What a run of messages came to.
 
-    `batches` are in an order that keeps, for each model and version, the order of its events. `refused`
+    Each batch comes with the offsets of its rows, int64, shape (n,), ascending. `batches` are in an order
+    that keeps, for each model and version, the order of its events. `refused`
     names each refused message, once for each reason. `refused_rows` counts the events in them: a row of a
     columnar message is one, a message that cannot be read is one.
     """
 
-    batches: list[tuple[Batch, OffsetSpan]] = field(default_factory=list)
+    batches: list[tuple[Batch, Ints]] = field(default_factory=list)
     refused: list[tuple[Message, BadEvent]] = field(default_factory=list)
     refused_rows: int = 0
 
@@ -46,9 +41,9 @@ def decode_messages(
 
     >>> event = b'{"prediction_id": "a", "model": "m", "time": 1795255200000000, "prediction": 3}'
     >>> run = [Message("predictions", offset, 0, None, event) for offset in (7, 8)]
-    >>> [(batch, span)] = decode_messages("predictions", run).batches
-    >>> len(batch), span
-    (2, OffsetSpan(first=7, last=8))
+    >>> [(batch, offsets)] = decode_messages("predictions", run).batches
+    >>> len(batch), offsets.tolist()
+    (2, [7, 8])
     """
     decoder = _Decoder(topic, limits, resolve)
     for message in messages:
@@ -96,17 +91,17 @@ class _Decoder:
             self.result.refused_rows += 1
 
     def flush(self) -> None:
-        offsets = self._offsets
+        offsets = np.array(self._offsets, np.int64)
         for batch, origins in collect_predictions(self._rows):
-            self.result.batches.append((batch, OffsetSpan(offsets[origins[0]], offsets[origins[-1]])))
+            self.result.batches.append((batch, offsets[origins]))
         for labels, origins in collect_ground_truth(self._labels):
-            self.result.batches.append((labels, OffsetSpan(offsets[origins[0]], offsets[origins[-1]])))
+            self.result.batches.append((labels, offsets[origins]))
         self._rows, self._labels, self._offsets = [], [], []
 
     def _add_batch(self, message: Message, batch: Batch | None, refusals: Refusals) -> None:
         self.flush()
         if batch is not None:
-            self.result.batches.append((batch, OffsetSpan(message.offset, message.offset)))
+            self.result.batches.append((batch, np.full(len(batch), message.offset, np.int64)))
         for error, rows in refusals:
             self.result.refused.append((message, error))
             self.result.refused_rows += rows

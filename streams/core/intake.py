@@ -1,6 +1,6 @@
 """`Intake`: predictions and labels of one model, into its join, its windows and its watches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,8 @@ class Intake:
         self.names = Names.of(definition)
         self.join = LabelJoin(definition.labels.ttl)
         self.versions: dict[str, Version] = {}
+        #: Versions whose records are to be deleted.
+        self.gone: list[Version] = []
         self.counts = Counts()
         self.now_us = LONG_AGO
         self.expired_us = LONG_AGO
@@ -75,20 +77,31 @@ class Intake:
         return found
 
     def predictions(
-        self, batch: PredictionBatch, first: int, last: int, cap_us: int | None, paid: float
+        self,
+        parts: Sequence[tuple[PredictionBatch, Ints]],
+        appended_us: Sequence[Ints] | None,
+        paid: float,
     ) -> None:
-        """A batch whose messages have the offsets `first`..`last`; times beyond `cap_us` are capped."""
+        """Batches of a run with the offsets of their rows, which say in which order those came.
+
+        `appended_us`, if given, is when each row was appended: times further ahead than `grace` are capped.
+        """
+        self.names.infer([(batch.prediction, offsets) for batch, offsets in parts])
+        capped = [
+            self._capped(batch, None if appended_us is None else appended_us[number])
+            for number, (batch, _) in enumerate(parts)
+        ]
+        latest = latest_before(self.now_us, [(b.time_us, o) for b, (_, o) in zip(capped, parts, strict=True)])
+        for batch, (_, offsets), before in zip(capped, parts, latest, strict=True):
+            self._predictions(batch, offsets, before - self.definition.grace, paid)
+
+    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: float) -> None:
+        on_time = self._on_time(batch.time_us, watermark)
+        self.now_us = max(self.now_us, int(batch.time_us.max()))
         self.counts.lost_by_client += batch.dropped
-        if self.names.infer(batch) and self.names.classifies:
-            self._name_waiting_classes()
-        time = batch.time_us
-        if cap_us is not None:
-            self.counts.capped += int((time > cap_us).sum())
-            time = np.minimum(time, cap_us)
-        on_time, watermark = self._on_time(time), self.watermark_us
-        self.now_us = max(self.now_us, int(time.max()))
-        self.counts.late += int((~on_time).sum())
-        batch = take_rows(replace(batch, time_us=time), on_time)
+        if not on_time.all():
+            self.counts.late += int((~on_time).sum())
+            batch, offsets, watermark = take_rows(batch, on_time), offsets[on_time], watermark[on_time]
         values: dict[str, NDArray[Any]] = {
             "prediction": self.names.predicted(batch),
             "score": self.names.scores(batch),
@@ -107,23 +120,41 @@ class Intake:
         self.counts.duplicate += len(new) - len(rows)
         if len(rows) == 0:
             return
-        batch = take_rows(batch, new)
         if not new.all():
+            batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
-        self._serve(self.version(batch.version), batch, values, (first, last), paid)
+        self._serve(self.version(batch.version), batch, values, offsets, paid)
         if len(pairs.rows):
             self._count_pairs(pairs, None, paid)
 
-    def labels(self, batch: GroundTruthBatch, first: int, last: int, paid: float) -> None:
-        """Labels of any version. Raises `BadEvent` if they have not the task's type."""
-        label = self.names.labels(batch)
+    def labels(self, batch: GroundTruthBatch, offsets: Ints, paid: float) -> Ints:
+        """Labels of any version; gives the offsets of those that have not the task's type."""
+        self.names.infer([(batch.label, offsets)])
+        fits = self.names.fits(batch)
+        unfit = offsets[~fits]
+        if len(unfit):
+            batch, offsets = take_labels(batch, fits), offsets[fits]
+        if len(batch) == 0:
+            return unfit
         pairs, stale = self.join.add_labels(
-            batch.ids, batch.time_us, label, batch.revision, batch.retracted, first, self.watermark_us
+            batch.ids,
+            batch.time_us,
+            self.names.labels(batch),
+            batch.revision,
+            batch.retracted,
+            offsets,
+            self.watermark_us,
         )
         self.counts.stale_revision += stale
         self.counts.applied += len(batch) - stale
         if len(pairs.rows):
-            self._count_pairs(pairs, (first, last), paid)
+            self._count_pairs(pairs, (int(offsets[0]), int(offsets[-1])), paid)
+        return unfit
+
+    def forget(self, version: Version) -> None:
+        """A version that gets no traffic and has no window left: its records are to be deleted."""
+        version.watch.learning.drop()
+        self.gone.append(self.versions.pop(version.name))
 
     def inherit(self, before: "Intake") -> None:
         """Starts anew under another definition: what was joined and counted before is closed.
@@ -156,12 +187,21 @@ class Intake:
         before, self.expired_us = self.expired_us, self.watermark_us
         return self.join.expire(before, self.expired_us)
 
-    def _on_time(self, time: Ints) -> Bools:
-        """Whether each event's window was still open when it came, whatever the batches were cut into."""
+    def _capped(self, batch: PredictionBatch, appended_us: Ints | None) -> PredictionBatch:
+        if appended_us is None:
+            return batch
+        cap_us = appended_us + self.definition.grace
+        beyond = batch.time_us > cap_us
+        if not beyond.any():
+            return batch
+        self.counts.capped += int(beyond.sum())
+        return replace(batch, time_us=np.minimum(batch.time_us, cap_us))
+
+    def _on_time(self, time: Ints, watermark: Ints) -> Bools:
+        """Whether each event came while its window was open and a label could still reach it."""
         definition = self.definition
-        latest = np.maximum.accumulate(np.concatenate([[self.now_us], time[:-1]]))
         end = time - time % definition.window + definition.window
-        on_time: Bools = end + min(definition.lateness, definition.labels.ttl) >= latest - definition.grace
+        on_time: Bools = np.minimum(end + definition.lateness, time + definition.labels.ttl) >= watermark
         return on_time
 
     def _serve(
@@ -169,12 +209,13 @@ class Intake:
         version: Version,
         batch: PredictionBatch,
         values: Mapping[str, NDArray[Any]],
-        span: tuple[int, int],
+        offsets: Ints,
         paid: float,
     ) -> None:
         length, names, watch = self.definition.window, self.names, version.watch
         predicted: Floats = values["prediction"]
         time, positive = batch.time_us, names.positive
+        version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
         bins = watch.serve(batch.features, column, values["score"], time, paid)
         if positive is not None:
@@ -185,7 +226,8 @@ class Intake:
         for start, mask in split_by(time - time % length):
             window = version.window(start, length, names.classifies)
             window.served_dirty = True
-            window.saw(PREDICTIONS, *span)
+            here = offsets if mask is None else offsets[mask]
+            window.saw(PREDICTIONS, int(here[0]), int(here[-1]))
             codes = values if mask is None else {name: column[mask] for name, column in values.items()}
             window.serve(
                 served if mask is None else served.take(mask),
@@ -247,12 +289,20 @@ class Intake:
             if _SEGMENT + key in codes
         }
 
-    def _name_waiting_classes(self) -> None:
-        """Numbers that came as labels before anything said that they were classes."""
-        waiting = self.join.waiting
-        if len(waiting) and not self.names.classes.values:
-            waiting.column("label")[:] = self.names.rename(waiting.column("label"))
-            waiting.touch(np.arange(len(waiting)))
+
+def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]:
+    """For each row of parts of (times, offsets), the latest time before it, in the order of offsets.
+
+    >>> latest_before(5, [(np.array([9, 1]), np.array([0, 2])), (np.array([7]), np.array([1]))])
+    [array([5, 9]), array([9])]
+    """
+    time = np.concatenate([part for part, _ in parts])
+    if len(parts) == 1:
+        return [np.maximum.accumulate(np.concatenate([[now_us], time[:-1]]))]
+    order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
+    latest = np.empty_like(time)
+    latest[order] = np.maximum.accumulate(np.concatenate([[now_us], time[order][:-1]]))
+    return np.split(latest, np.cumsum([len(part) for part, _ in parts])[:-1])
 
 
 def take_columns(columns: Mapping[str, Column], mask: Bools | None) -> Mapping[str, Column]:
@@ -275,6 +325,18 @@ def take_rows(batch: PredictionBatch, rows: Bools) -> PredictionBatch:
         groups={k: Categories(v.codes[rows], v.values) for k, v in batch.groups.items()},
         segments={k: Categories(v.codes[rows], v.values) for k, v in batch.segments.items()},
         scores={k: v[rows] for k, v in batch.scores.items()},
+    )
+
+
+def take_labels(batch: GroundTruthBatch, rows: Bools) -> GroundTruthBatch:
+    """The same batch with only the rows of a mask."""
+    return replace(
+        batch,
+        ids=batch.ids[rows],
+        time_us=batch.time_us[rows],
+        label=take_column(batch.label, rows),
+        revision=batch.revision[rows],
+        retracted=batch.retracted[rows],
     )
 
 

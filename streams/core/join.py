@@ -90,11 +90,12 @@ class LabelJoin:
         self.counts = dict.fromkeys(_COUNTS, 0)
 
     def add_predictions(
-        self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: int
+        self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: Ints
     ) -> tuple[Bools, Ints, Pairs]:
         """Predictions of one version: (mask of the new ones, their rows, what joined at once).
 
-        The rest of the mask are duplicates: same version, same identity.
+        `watermark_us` is the one at which each came. The rest of the mask are duplicates: same version, same
+        identity.
         """
         new = first_of_each(ids)
         table, found = self.predictions, self.predictions.find(ids)
@@ -112,9 +113,9 @@ class LabelJoin:
         )
         self.counts["predictions"] += len(rows)
         self.counts["pending"] += len(rows)
-        return new, rows, self._join_early(ids[new], rows, sibling[new])
+        return new, rows, self._join_early(ids[new], rows, sibling[new], watermark_us[new])
 
-    def _join_early(self, ids: Ids, rows: Ints, sibling: Ints) -> Pairs:
+    def _join_early(self, ids: Ids, rows: Ints, sibling: Ints, watermark_us: Ints) -> Pairs:
         """A new prediction takes the label that waited for it, or that another version already has."""
         table, waiting = self.predictions, self.waiting
         parts = []
@@ -126,6 +127,7 @@ class LabelJoin:
             found = waiting.find(ids)
             ok = (found >= 0) & ~has
             ok[ok] &= waiting.column("live")[found[ok]]
+            ok[ok] &= waiting.column("time")[found[ok]] + self.ttl_us >= watermark_us[ok]
             ok[ok] &= (
                 np.abs(waiting.column("time")[found[ok]] - table.column("time")[rows[ok]]) <= self.ttl_us
             )
@@ -147,7 +149,7 @@ class LabelJoin:
         label: Floats,
         revision: NDArray[np.int32],
         retracted: Bools,
-        offset: int,
+        offset: Ints,
         watermark_us: int,
     ) -> tuple[Pairs, int]:
         """Labels in order: what joined or was restated, and how many were stale (same or lower revision)."""
@@ -159,7 +161,7 @@ class LabelJoin:
             first = first_of_each(ids[remaining])
             now = remaining[first]
             pairs, n = self._add_distinct(
-                ids[now], time_us[now], label[now], revision[now], retracted[now], offset, watermark_us
+                ids[now], time_us[now], label[now], revision[now], retracted[now], offset[now], watermark_us
             )
             parts += pairs
             stale += n
@@ -173,7 +175,7 @@ class LabelJoin:
         label: Floats,
         revision: NDArray[np.int32],
         retracted: Bools,
-        offset: int,
+        offset: Ints,
         watermark_us: int,
     ) -> tuple[list[Pairs], int]:
         table = self.predictions
@@ -210,8 +212,9 @@ class LabelJoin:
         if not matched.all():
             early = ~matched
             stale += self._wait(
-                ids[early], time_us[early], label[early], revision[early], retracted[early], offset
-            )
+                ids[early], time_us[early], label[early], revision[early], retracted[early], offset[early],
+                watermark_us,
+            )  # fmt: skip
         return parts, stale
 
     def _wait(
@@ -221,12 +224,14 @@ class LabelJoin:
         label: Floats,
         revision: NDArray[np.int32],
         retracted: Bools,
-        offset: int,
+        offset: Ints,
+        watermark_us: int,
     ) -> int:
         waiting = self.waiting
         found = waiting.find(ids)
         known = found >= 0
         known[known] &= waiting.column("live")[found[known]]
+        known[known] &= waiting.column("time")[found[known]] + self.ttl_us >= watermark_us
         stale = known.copy()
         stale[known] = revision[known] <= waiting.column("revision")[found[known]]
         replaced = found[known & ~stale]
@@ -237,7 +242,7 @@ class LabelJoin:
         waiting.append(
             ids[keep],
             {"time": time_us[keep], "label": label[keep], "revision": revision[keep],
-             "retracted": retracted[keep], "offset": np.int64(offset)},
+             "retracted": retracted[keep], "offset": offset[keep]},
         )  # fmt: skip
         self.counts["labels"] += int(keep.sum())
         self.counts["waiting"] += int(keep.sum())

@@ -1,11 +1,13 @@
 """`ModelState`: one model: what it took in, what was judged of it, its alerts and its retrain requests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.control import Acknowledge, ControlEvent, Define, Resolve, RetrainStatus, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
@@ -58,16 +60,16 @@ class ModelState:
         self.account = context.account()
 
     def apply_predictions(
-        self, batch: PredictionBatch, first: int, last: int, cap_us: int | None
+        self, parts: Sequence[tuple[PredictionBatch, Ints]], appended_us: Sequence[Ints] | None
     ) -> list[Output]:
-        """A batch whose messages have the offsets `first`..`last`; times beyond `cap_us` are capped."""
-        self.intake.predictions(batch, first, last, cap_us, self.account.paid)
+        """Batches with the offsets of their rows, and when those were appended if that bounds their times."""
+        self.intake.predictions(parts, appended_us, self.account.paid)
         return self._settle()
 
-    def apply_labels(self, batch: GroundTruthBatch, first: int, last: int) -> list[Output]:
-        """Labels. Raises `BadEvent` if they have not the task's type."""
-        self.intake.labels(batch, first, last, self.account.paid)
-        return self._settle()
+    def apply_labels(self, parts: Sequence[tuple[GroundTruthBatch, Ints]]) -> tuple[list[Output], Ints]:
+        """Batches with the offsets of their rows: (outputs, offsets of those of a wrong type)."""
+        unfit = [self.intake.labels(batch, offsets, self.account.paid) for batch, offsets in parts]
+        return self._settle(), np.concatenate(unfit)
 
     def tick(self, now_us: int) -> tuple[list[Output], bool]:
         """All data has been applied up to `now_us`: (outputs, whether anything changed)."""

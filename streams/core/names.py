@@ -1,19 +1,28 @@
 """What the integers of one model stand for: its classes, versions, groups and segments, and its task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, PredictionBatch
-from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.batch import (
+    Bools,
+    Categories,
+    Column,
+    Floats,
+    GroundTruthBatch,
+    Ints,
+    PredictionBatch,
+    take_column,
+)
 from streamgauge.schemas.monitor import MonitorDefinition, Task
 from streamgauge.streams.core.vocabulary import Vocabulary
 
 _VALUES = 50
 _VERSIONS = 10_000
-_POSITIVE = ("true", "1", "yes", "positive", "pos")
+_PAIRS = {"true": "false", "1": "0", "yes": "no", "positive": "negative", "pos": "neg"}
 
 
 @dataclass(slots=True)
@@ -26,6 +35,7 @@ class Names:
     versions: Vocabulary = field(default_factory=lambda: Vocabulary(limit=_VERSIONS))
     groups: dict[str, Vocabulary] = field(default_factory=dict)
     segments: dict[str, Vocabulary] = field(default_factory=dict)
+    inferred: bool = False
 
     @classmethod
     def of(cls, definition: MonitorDefinition) -> "Names":
@@ -40,57 +50,50 @@ class Names:
         """The code of the positive class, if there is one."""
         return None if self.pos_label is None else self.classes.code(self.pos_label)
 
-    def infer(self, batch: PredictionBatch) -> bool:
-        """Learns the task from the first predictions that have a value; True if it did so now."""
-        column = batch.prediction
-        known = self.task is not None
-        if isinstance(column, Categories):
-            seen = [column.values[code] for code in np.unique(column.codes).tolist() if code >= 0]
-            if not seen:
-                return False
-            self.task = self.task or ("binary" if len(seen) <= 2 else "multiclass")
+    def infer(self, columns: Sequence[tuple[Column, Ints]]) -> None:
+        """Learns task and positive class from the first message that has a value.
+
+        `columns` are predictions or labels with the offsets of their rows. One message decides, so that it
+        does not matter which messages were taken together.
+        """
+        if self.inferred:
+            return
+        known = [(present(column), column, offsets) for column, offsets in columns]
+        some = [
+            (int(offsets[mask][0]), column, offsets, mask) for mask, column, offsets in known if mask.any()
+        ]
+        if not some:
+            return
+        self.inferred = True
+        first, column, offsets, mask = min(some, key=lambda entry: entry[0])
+        seen = take_column(column, mask & (offsets == first))
+        if isinstance(seen, Categories):
+            values = [seen.values[code] for code in dict.fromkeys(seen.codes.tolist())]
+            self.task = self.task or ("binary" if len(values) <= 2 else "multiclass")
         else:
-            numbers = column[~np.isnan(column)]
-            if len(numbers) == 0:
-                return False
-            self.task = self.task or ("binary" if np.isin(numbers, (0.0, 1.0)).all() else "regression")
-            seen = ["1"]
+            self.task = self.task or ("binary" if np.isin(seen, (0.0, 1.0)).all() else "regression")
+            values = ["1"]
         if self.task == "binary" and self.pos_label is None:
-            self.pos_label = next((value for value in seen if value.lower() in _POSITIVE), None)
-        return not known
+            self.pos_label = next(filter(None, map(_positive_of, values)), None)
 
     def predicted(self, batch: PredictionBatch) -> Floats:
         """Class codes or numbers, float64, shape (n,); NaN where there is none."""
         return self._numbers(batch.prediction)
 
+    def fits(self, batch: GroundTruthBatch) -> Bools:
+        """Which labels have the task's type; bool, shape (n,)."""
+        if self.classifies or not isinstance(batch.label, Categories):
+            return np.ones(len(batch), np.bool_)
+        return ~present(batch.label)
+
     def labels(self, batch: GroundTruthBatch) -> Floats:
-        """As `predicted`. Raises `BadEvent` if labels are strings and the model predicts numbers.
-
-        Numbers that come before the task is known are kept as they are: see `rename`.
-        """
-        if isinstance(batch.label, Categories):
-            labelled = bool((batch.label.codes >= 0).any())
-            if self.task == "regression":
-                if labelled:
-                    raise BadEvent(
-                        Reason.WRONG_TYPE, f"{batch.model} predicts numbers; this label is a string"
-                    )
-                return np.full(len(batch), np.nan)
-            if self.task is None and labelled:
-                self.task = "multiclass"
-        elif self.task is None:
-            return batch.label
+        """As `predicted`."""
         return self._numbers(batch.label)
-
-    def rename(self, numbers: Floats) -> Floats:
-        """Numbers that turn out to be classes."""
-        return _as_floats(self.classes.codes_of_numbers(numbers))
 
     def scores(self, batch: PredictionBatch) -> Floats:
         """The probability of the positive class, from `scores` where `score` is not given."""
-        if self.pos_label is not None and self.pos_label in batch.scores and np.isnan(batch.score).all():
-            return batch.scores[self.pos_label]
-        return batch.score
+        given = batch.scores.get(self.pos_label) if self.pos_label is not None else None
+        return batch.score if given is None else np.where(np.isnan(batch.score), given, batch.score)
 
     def class_column(self, predicted: Floats) -> Categories:
         """Codes back to strings, for detectors that compare by name."""
@@ -111,6 +114,7 @@ class Names:
             "versions": self.versions.values,
             "groups": {key: words.values for key, words in self.groups.items()},
             "segments": {key: words.values for key, words in self.segments.items()},
+            "inferred": self.inferred,
         }
 
     @classmethod
@@ -122,6 +126,7 @@ class Names:
             Vocabulary(state["versions"], _VERSIONS),
             {key: Vocabulary(values, _VALUES) for key, values in state["groups"].items()},
             {key: Vocabulary(values, _VALUES) for key, values in state["segments"].items()},
+            state["inferred"],
         )
 
     def _numbers(self, column: Column) -> Floats:
@@ -129,7 +134,28 @@ class Names:
             return np.full(len(column), np.nan) if isinstance(column, Categories) else column
         if isinstance(column, Categories):
             return _as_floats(self.classes.codes(column))
-        return self.rename(column)
+        return _as_floats(self.classes.codes_of_numbers(column))
+
+
+def present(column: Column) -> Bools:
+    """Which rows have a value; bool, shape (n,)."""
+    mask: Bools = column.codes >= 0 if isinstance(column, Categories) else ~np.isnan(column)
+    return mask
+
+
+def _positive_of(name: str) -> str | None:
+    """The positive one of a usual pair of classes, written as `name` is.
+
+    >>> _positive_of("No"), _positive_of("true"), _positive_of("cat")
+    ('Yes', 'true', None)
+    """
+    lower = name.lower()
+    if lower in _PAIRS:
+        return name
+    positive = next((yes for yes, no in _PAIRS.items() if no == lower), None)
+    if positive is None:
+        return None
+    return positive.upper() if name.isupper() else positive.title() if name.istitle() else positive
 
 
 def _as_floats(codes: NDArray[np.int64]) -> Floats:

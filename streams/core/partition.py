@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
-from streamgauge.schemas.batch import PredictionBatch
+import numpy as np
+
+from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.control import (
     ControlEvent,
     Define,
@@ -16,13 +18,14 @@ from streamgauge.schemas.control import (
     decode_retrain_status,
 )
 from streamgauge.schemas.dead_letter import dead_letter
-from streamgauge.schemas.decode import Batch, OffsetSpan, decode_messages
+from streamgauge.schemas.decode import Batch, decode_messages
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.merge import merge_batches, mergeable
 from streamgauge.schemas.message import (
     ALERTS,
     CONTROL,
     DATA_INPUTS,
+    PREDICTIONS,
     RETRAIN_REQUESTS,
     Checkpoint,
     Message,
@@ -156,22 +159,40 @@ class Partition:
         self._dead_lettered += decoded.refused_rows
         for message, error in decoded.refused:
             self._refuse(message, error)
-        for batch, span in _merged(decoded.batches):
+        lanes: dict[str, list[tuple[Any, Ints]]] = {}
+        for batch, offsets in _merged(decoded.batches):
+            lanes.setdefault(batch.model, []).append((batch, offsets))
+        for name, parts in lanes.items():
             try:
-                self._outputs += self._batch(batch, span, messages[-1].timestamp_us)
-                self._touched.add(batch.model)
+                model = self._model(name)
+                if topic == PREDICTIONS:
+                    self._outputs += model.apply_predictions(parts, self._appended(messages, parts))
+                    continue
+                outputs, unfit = model.apply_labels(parts)
+                self._outputs += outputs
+                if len(unfit):
+                    error = BadEvent(Reason.WRONG_TYPE, f"{name} predicts numbers; this label is a string")
+                    self._refuse_rows(messages, unfit, error)
             except BadEvent as error:
-                self._dead_lettered += len(batch)
-                for message in _origins(topic, messages, batch, span):
-                    self._refuse(message, error)
+                self._refuse_rows(messages, np.concatenate([offsets for _, offsets in parts]), error)
+            else:
+                self._touched.add(name)
 
-    def _batch(self, batch: Batch, span: OffsetSpan, timestamp_us: int) -> list[Output]:
-        model = self._model(batch.model)
-        if isinstance(batch, PredictionBatch):
-            wall = self.settings.clock == "wall"
-            cap_us = timestamp_us + model.definition.grace if wall else None
-            return model.apply_predictions(batch, span.first, span.last, cap_us)
-        return model.apply_labels(batch, span.first, span.last)
+    def _appended(self, messages: list[Message], parts: list[tuple[Any, Ints]]) -> list[Ints] | None:
+        """When the broker appended each row, shape (n,) a part; None if only events drive time."""
+        if self.settings.clock != "wall":
+            return None
+        offsets = np.array([message.offset for message in messages], np.int64)
+        stamps = np.array([message.timestamp_us for message in messages], np.int64)
+        return [stamps[np.searchsorted(offsets, of_rows)] for _, of_rows in parts]
+
+    def _refuse_rows(self, messages: list[Message], offsets: Ints, error: BadEvent) -> None:
+        """Rows that came from these offsets: each counts, each message is quoted once."""
+        self._dead_lettered += len(offsets)
+        refused = set(offsets.tolist())
+        for message in messages:
+            if message.offset in refused:
+                self._refuse(message, error)
 
     def _order(self, message: Message) -> None:
         try:
@@ -236,30 +257,21 @@ class Partition:
         return Context(self.number, self.settings.prefix, self.settings.software, self.fleet)
 
 
-def _merged(batches: list[tuple[Batch, OffsetSpan]]) -> Iterator[tuple[Batch, OffsetSpan]]:
+def _merged(batches: list[tuple[Batch, Ints]]) -> Iterator[tuple[Batch, Ints]]:
     """Neighbours of one model and version as one batch: a busy worker pays for columns, not for messages."""
-    run: list[tuple[Batch, OffsetSpan]] = []
+    run: list[tuple[Batch, Ints]] = []
     size = 0
-    for batch, span in batches:
+    for batch, offsets in batches:
         if run and (size + len(batch) > _MOST_MERGED or not mergeable(run[0][0], batch)):
-            yield merge_batches([b for b, _ in run]), OffsetSpan(run[0][1].first, run[-1][1].last)
+            yield _one(run)
             run, size = [], 0
-        run.append((batch, span))
+        run.append((batch, offsets))
         size += len(batch)
     if run:
-        yield merge_batches([b for b, _ in run]), OffsetSpan(run[0][1].first, run[-1][1].last)
+        yield _one(run)
 
 
-def _origins(topic: str, messages: list[Message], batch: Batch, span: OffsetSpan) -> list[Message]:
-    """The messages that a batch was gathered from: those that alone give one like it."""
-    found = []
-    for message in messages:
-        if span.first <= message.offset <= span.last:
-            alone = [b for b, _ in decode_messages(topic, [message]).batches]
-            if any(b.model == batch.model and _kinds(b) == _kinds(batch) for b in alone):
-                found.append(message)
-    return found
-
-
-def _kinds(batch: Batch) -> type:
-    return type(batch.prediction) if isinstance(batch, PredictionBatch) else type(batch.label)
+def _one(run: list[tuple[Batch, Ints]]) -> tuple[Batch, Ints]:
+    if len(run) == 1:
+        return run[0]
+    return merge_batches([batch for batch, _ in run]), np.concatenate([offsets for _, offsets in run])

@@ -171,7 +171,8 @@ class Window:
             self.bag(segment).serve(rows if mask is None else rows.take(mask), objective_ms)
         for attribute, codes in groups.items():
             known = (codes >= 0) & ~np.isnan(rows.predicted)
-            self.group(attribute).update_predictions(codes[known], rows.predicted[known].astype(np.int64))
+            if known.any():
+                self.group(attribute).update_predictions(codes[known], rows.predicted[known].astype(np.int64))
 
     def label(
         self,
@@ -185,15 +186,15 @@ class Window:
         for segment, mask in _segments(segments):
             self.bag(segment).label(pairs if mask is None else pairs.take(mask), positive)
         for attribute, codes in groups.items():
-            counts = self.group(attribute)
-            for sign, update in ((1, counts.update_labels), (-1, counts.subtract_labels)):
-                some = (codes >= 0) & (pairs.sign == sign)
-                if some.any():
-                    true, predicted = (
-                        pairs.label[some].astype(np.int64),
-                        pairs.predicted[some].astype(np.int64),
-                    )
-                    update(codes[some], true, predicted)
+            for sign, rows in split_by(np.where(codes >= 0, pairs.sign, 0)):
+                if sign == 0:
+                    continue
+                some = slice(None) if rows is None else rows
+                counts = self.group(attribute)
+                update = counts.update_labels if sign > 0 else counts.subtract_labels
+                update(
+                    codes[some], pairs.label[some].astype(np.int64), pairs.predicted[some].astype(np.int64)
+                )
 
     def count_features(self, binner: FeatureBinner, bins: FeatureBins) -> None:
         if self.features is None:

@@ -100,18 +100,19 @@ class Naive:
     def predict(self, event: Mapping[str, Any] | PredictionBatch) -> None:
         """A prediction, or a batch of them."""
         if isinstance(event, PredictionBatch):
+            _infer(self._model(event.model), _cells(event.prediction))
             for row_of_batch in _prediction_rows(event):
                 self.predict(row_of_batch)
             return
         model = self._model(event["model"])
         failed = bool(event.get("error"))
         answer = None if failed else _value(event.get("prediction"))
-        _infer(model, answer)
+        _infer(model, [answer])
         time_us = _time_us(event["time"])
         watermark_us, definition = model.watermark_us, model.definition
         model.now_us = max(model.now_us, time_us)
         end_us = time_us - time_us % definition.window + definition.window
-        if end_us + min(definition.lateness, definition.labels.ttl) < watermark_us:
+        if min(end_us + definition.lateness, time_us + definition.labels.ttl) < watermark_us:
             self.counts["late"] += 1
             return
         ident, version = _identity(event["prediction_id"]), event.get("version") or ""
@@ -143,6 +144,7 @@ class Naive:
     def label(self, event: Mapping[str, Any] | GroundTruthBatch) -> None:
         """A label, or a batch of them."""
         if isinstance(event, GroundTruthBatch):
+            _infer(self._model(event.model), _cells(event.label))
             for row in _label_rows(event):
                 self.label(row)
             return
@@ -150,7 +152,7 @@ class Naive:
         ttl_us, watermark_us = model.definition.labels.ttl, model.watermark_us
         retracted = bool(event.get("retracted"))
         value = None if retracted else _value(event.get("label"))
-        _infer(model, value)
+        _infer(model, [value])
         value = _typed(model, value)
         ident, time_us = _identity(event["prediction_id"]), _time_us(event["time"])
         revision = event.get("revision") or 0
@@ -465,15 +467,22 @@ def _model(definition: MonitorDefinition) -> Model:
     return Model(definition, classifies=classifies, pos_label=definition.pos_label)
 
 
-def _infer(model: Model, value: Value) -> None:
-    """The first value says what the model predicts, and its positive class, unless its definition does."""
-    if value is None or model.inferred:
+def _infer(model: Model, values: Iterable[Any]) -> None:
+    """The first message with a value says what the model predicts, unless its definition does."""
+    known = [value for value in map(_value, values) if value is not None]
+    if not known or model.inferred:
         return
     model.inferred = True
-    if model.classifies is None:
-        model.classifies = isinstance(value, str) or value in (0.0, 1.0)
-    if model.classifies and model.pos_label is None and model.definition.task != "multiclass":
-        model.pos_label = _positive(_class(value))
+    task = model.definition.task
+    if task is None:
+        if isinstance(known[0], str):
+            task = "binary" if len(set(known)) <= 2 else "multiclass"
+        else:
+            task = "binary" if set(known) <= {0.0, 1.0} else "regression"
+        model.classifies = task != "regression"
+    if task == "binary" and model.pos_label is None:
+        names = ["1"] if isinstance(known[0], float) else dict.fromkeys(known)
+        model.pos_label = next(filter(None, map(_positive, names)), None)
 
 
 def _positive(name: str) -> str | None:

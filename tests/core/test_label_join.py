@@ -19,7 +19,7 @@ def ids(*numbers):
 def predict(join, version, *numbers, time=0, watermark=-(2**62)):
     n = len(numbers)
     values = {"prediction": np.zeros(n), "score": np.full(n, np.nan)}
-    return join.add_predictions(version, ids(*numbers), np.full(n, time), values, watermark)
+    return join.add_predictions(version, ids(*numbers), np.full(n, time), values, np.full(n, watermark))
 
 
 def label(join, *labels, time=0, watermark=-(2**62)):
@@ -28,7 +28,7 @@ def label(join, *labels, time=0, watermark=-(2**62)):
     numbers, values, revisions, retracted = zip(*filled, strict=True)
     return join.add_labels(
         ids(*numbers), np.full(len(numbers), time), np.array(values, float), np.array(revisions, np.int32),
-        np.array(retracted, bool), 0, watermark,
+        np.array(retracted, bool), np.zeros(len(numbers), np.int64), watermark,
     )  # fmt: skip
 
 

@@ -75,7 +75,10 @@ def events(draw: st.DrawFn, longest: int = 60) -> list[Sent]:
                     "groups": {"sex": [None, "f", "m"][bits // 128 % 3], "age": ["old", "young"][bits % 2]},
                 }
             if bits // 256 % 2:
-                event["segments"] = {"country": ["NO", "SE"][bits // 512 % 2], "paid": bool(bits // 1024 % 2)}
+                event["segments"] = {
+                    "country": ["NO", "SE"][bits // 512 % 2],
+                    "paid": ["true", "false"][bits // 1024 % 2],
+                }
             sent.append((PREDICTIONS, event))
     return sent
 

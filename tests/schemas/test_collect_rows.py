@@ -6,28 +6,24 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.schemas.decode import OffsetSpan, decode_messages
+from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from tests.schemas.contract_events import decode, encoded, label, message, prediction, prediction_batch, row
 
 
 def test_events_of_one_version_share_a_batch_and_others_do_not() -> None:
     result = decode(prediction(), prediction(version="8"), prediction(), prediction(model="other"))
-    assert [(batch.model, len(batch), span) for batch, span in result.batches] == [
-        ("credit", 2, OffsetSpan(0, 2)),
-        ("credit", 1, OffsetSpan(1, 1)),
-        ("other", 1, OffsetSpan(3, 3)),
+    assert [(batch.model, offsets.tolist()) for batch, offsets in result.batches] == [
+        ("credit", [0, 2]),
+        ("credit", [1]),
+        ("other", [3]),
     ]
 
 
 def test_a_feature_that_turns_from_number_to_string_starts_a_new_batch() -> None:
     values = [1, None, 2, "x", None, "y", 3]
     result = decode(*(prediction(features={"a": value}) for value in values))
-    assert [(len(batch), span) for batch, span in result.batches] == [
-        (3, OffsetSpan(0, 2)),
-        (3, OffsetSpan(3, 5)),
-        (1, OffsetSpan(6, 6)),
-    ]
+    assert [offsets.tolist() for _, offsets in result.batches] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def test_a_prediction_that_turns_from_number_to_class_starts_a_new_batch() -> None:
@@ -43,7 +39,7 @@ def test_an_absent_feature_is_missing() -> None:
 
 def test_a_columnar_message_keeps_its_place_among_single_events() -> None:
     result = decode(prediction(), encoded(prediction_batch(5)), prediction())
-    assert [(len(batch), span.first) for batch, span in result.batches] == [(1, 0), (5, 1), (1, 2)]
+    assert [offsets.tolist() for _, offsets in result.batches] == [[0], [1] * 5, [2]]
 
 
 def test_rows_that_share_no_features_cannot_make_a_giant_batch() -> None:
@@ -82,8 +78,9 @@ def test_however_a_run_is_cut_each_version_sees_the_same_events_in_the_same_orde
     def seen(cuts: list[int]) -> dict[Any, list[Any]]:
         lanes: dict[Any, list[Any]] = {}
         for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True):
-            for batch, span in decode_messages(PREDICTIONS, messages[start:end]).batches:
-                assert start <= span.first <= span.last < end
+            for batch, offsets in decode_messages(PREDICTIONS, messages[start:end]).batches:
+                assert start <= offsets[0] <= offsets[-1] < end
+                assert len(offsets) == len(batch)
                 rows = [_known(row(batch, at)) for at in range(len(batch))]
                 lanes.setdefault((batch.model, rows[0]["version"]), []).extend(rows)
         return lanes
