@@ -113,7 +113,7 @@ class Partition:
     def tick(self, now_us: int) -> None:
         """All data inputs have been applied up to this time. Has no effect with the clock ``events``."""
         if self.settings.clock == "wall":
-            for name, model in self.models.items():
+            for name, model in sorted(self.models.items()):
                 outputs, changed = model.tick(now_us)
                 self._outputs += outputs
                 if changed or outputs:
@@ -121,7 +121,7 @@ class Partition:
 
     def finish(self) -> None:
         """No more input will come: every window is final."""
-        for name, model in self.models.items():
+        for name, model in sorted(self.models.items()):
             self._outputs += model.finish()
             self._touched.add(name)
 
@@ -165,18 +165,18 @@ class Partition:
         for name, parts in lanes.items():
             try:
                 model = self._model(name)
-                if topic == PREDICTIONS:
-                    self._outputs += model.apply_predictions(parts, self._appended(messages, parts))
-                    continue
-                outputs, unfit = model.apply_labels(parts)
-                self._outputs += outputs
-                if len(unfit):
-                    error = BadEvent(Reason.WRONG_TYPE, f"{name} predicts numbers; this label is a string")
-                    self._refuse_rows(messages, unfit, error)
             except BadEvent as error:
                 self._refuse_rows(messages, np.concatenate([offsets for _, offsets in parts]), error)
-            else:
-                self._touched.add(name)
+                continue
+            self._touched.add(name)
+            if topic == PREDICTIONS:
+                self._outputs += model.apply_predictions(parts, self._appended(messages, parts))
+                continue
+            outputs, unfit = model.apply_labels(parts)
+            self._outputs += outputs
+            if len(unfit):
+                detail = f"{name} predicts numbers; this label is a string"
+                self._refuse_rows(messages, unfit, BadEvent(Reason.WRONG_TYPE, detail))
 
     def _appended(self, messages: list[Message], parts: list[tuple[Any, Ints]]) -> list[Ints] | None:
         """When the broker appended each row, shape (n,) a part; None if only events drive time."""
@@ -224,7 +224,7 @@ class Partition:
             for model in self.models.values():
                 model.rebudget(self._context())
         elif isinstance(order, Silence):
-            for name, model in self.models.items():
+            for name, model in sorted(self.models.items()):
                 self._outputs += model.control(order)
                 self._touched.add(name)
         else:

@@ -31,7 +31,7 @@ quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCh
 
 
 @st.composite
-def events(draw: st.DrawFn, longest: int = 60) -> list[Sent]:
+def events(draw: st.DrawFn) -> list[Sent]:
     """Events in the order of their arrival; times wander, so that some come late and some labels early."""
     shapes = draw(
         st.lists(
@@ -42,8 +42,8 @@ def events(draw: st.DrawFn, longest: int = 60) -> list[Sent]:
                 st.integers(-100, 30),  # seconds from the stream's own time
                 st.integers(0, 2**16),  # everything else
             ),
-            min_size=1,
-            max_size=longest,
+            min_size=draw(st.sampled_from([1, 20, 60])),
+            max_size=80,
         )
     )
     pace = draw(st.sampled_from([2, 10, 40]))
