@@ -22,7 +22,13 @@ class OutputReader:
     def __init__(self, connection: Connection) -> None:
         self._names = {connection.topic(topic): topic for topic in TOPICS}
         self._consumer = Consumer(
-            connection.librdkafka() | {"group.id": "demo-view", "enable.auto.commit": False}
+            connection.librdkafka()
+            | {
+                "group.id": "demo-view",
+                "enable.auto.commit": False,
+                # the embedded broker answers a fetch that finds nothing only after all of this time
+                "fetch.wait.max.ms": 50,
+            }
         )
         self._consumer.assign(
             [
