@@ -7,7 +7,7 @@ import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
 
 from streamgauge.schemas.durations import format_duration, parse_duration
 
@@ -136,6 +136,12 @@ class Fleet(_Document):
     streams: Annotated[int, Field(ge=1)] = 1_000
     max_models: Annotated[int, Field(ge=1)] = 10_000
     defaults: dict[str, Any] = {}
+
+    @field_validator("defaults")
+    @classmethod
+    def _are_a_definition(cls, defaults: dict[str, Any]) -> dict[str, Any]:
+        MonitorDefinition.model_validate({**defaults, "model": "any"})
+        return defaults
 
 
 _DEFAULT_RULE = Rule()

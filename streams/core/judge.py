@@ -189,12 +189,18 @@ class Judge:
     def _supersede(self, intake: Intake, book: AlertBook) -> list[Output]:
         patience = SUPERSEDED_AFTER * intake.definition.window
         latest = max((version.last_served_us for version in intake.versions.values()), default=0)
-        return [
-            output
-            for version in intake.versions.values()
-            if latest - version.last_served_us > patience
-            for output in book.superseded(version.name, intake.now_us)
-        ]
+        outputs = []
+        for version in list(intake.versions.values()):
+            if latest - version.last_served_us > patience:
+                outputs += book.superseded(version.name, intake.now_us)
+                if not version.windows:
+                    self._forget(version.name)
+                    intake.forget(version)
+        return outputs
+
+    def _forget(self, version: str) -> None:
+        self._thresholds = {key: rule for key, rule in self._thresholds.items() if key[0] != version}
+        self._burns = {key: burn for key, burn in self._burns.items() if key[0] != version}
 
     def _naming(self, intake: Intake, version: Version) -> Naming:
         names = intake.names

@@ -66,7 +66,10 @@ def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]
     for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
         for block, state in table.changes():
             yield (kind, name, block), state
-    for version in model.intake.versions.values():
+    gone, model.intake.gone = model.intake.gone, []
+    for version in gone:
+        yield ("profile", name, version.name), None
+    for version in (*gone, *model.intake.versions.values()):
         for start, state in version.changed_windows():
             yield ("window", name, version.name, start), state
         for chunk, state in version.watch.learning.changes():
