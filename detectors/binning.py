@@ -66,6 +66,7 @@ class FeatureBinner:
             else:
                 self._edges.append(np.zeros(0))
                 self._bin_of.append({c: min(i, CATEGORY_BINS) for i, c in enumerate(profile.categories)})
+        self._numeric = np.array([p is not None for p in numeric], np.bool_)
         self._mean = np.array([[p.mean if p else 0.0] for p in numeric])
         self._scale = np.array([[1 / p.sd / Z_UNIT if p and p.sd > 1e-300 else 0.0] for p in numeric])
         self._low = np.array([[p.low if p else -np.inf] for p in numeric])
@@ -90,10 +91,8 @@ class FeatureBinner:
                 values[row] = column
                 codes[row] = np.searchsorted(self._edges[row], column, side="left")
         finite = np.isfinite(values)
-        lost = ~finite
-        lost[[not isinstance(p, NumericProfile) for p in self.profiles]] = False
-        if lost.any():
-            codes[lost] = self.width - 1
+        if not finite[self._numeric].all():
+            codes[~finite & self._numeric[:, None]] = self.width - 1
         with np.errstate(invalid="ignore", over="ignore"):
             outside = ((values < self._low) | (values > self._high)) & finite
             z = np.rint(np.clip((values - self._mean) * self._scale, -_Z_LIMIT / Z_UNIT, _Z_LIMIT / Z_UNIT))

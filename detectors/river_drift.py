@@ -54,7 +54,10 @@ class RiverDrift:
         self._detector: Any = DETECTORS[name]()
 
     def update_many(self, errors: Floats) -> NDArray[np.intp]:
-        """Take float64 (n,); the indices into it at which a drift was found, intp (k,)."""
+        """Take float64 (n,); the indices into it at which errors were found to have grown, intp (k,).
+
+        ADWIN finds changes both ways; that errors became fewer is no reason to alert.
+        """
         usable = np.isfinite(errors)
         if self.name in BINARY:
             usable &= (errors == 0) | (errors == 1)
@@ -64,9 +67,11 @@ class RiverDrift:
         values = 1 - errors[usable] if self.name == "fhddm" else errors[usable]
         fired = []
         detector = self._detector
+        two_sided = self.name == "adwin"
         for index, value in zip(indices.tolist(), values.tolist(), strict=True):
+            before = detector.estimation if two_sided else 0.0
             detector.update(value)
-            if detector.drift_detected:
+            if detector.drift_detected and (not two_sided or detector.estimation > before):
                 fired.append(index)
         return np.array(fired, np.intp)
 

@@ -175,8 +175,9 @@ class EDetector:
         factors = np.exp(np.minimum(sums[..., : self._bets], _LOG_LIMIT))
         reached, r = np.empty_like(factors), self._r[rows]
         with np.errstate(over="ignore"):  # after a crossing; it is computed anew from there
-            for look in range(factors.shape[1]):
-                r = np.multiply(factors[:, look], r + due[:, look, None], out=reached[:, look])
+            for look, owed in enumerate(np.any(due, axis=0).tolist()):
+                held = r + due[:, look, None] if owed else r
+                r = np.multiply(factors[:, look], held, out=reached[:, look])
             alarmed = (reached * self.weights[rows, None]).sum(axis=2) >= 1.0
         alarmed &= np.arange(factors.shape[1]) < done[:, None]
         crossed = np.flatnonzero(alarmed.any(axis=1))
