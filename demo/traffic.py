@@ -26,9 +26,8 @@ from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, Ids
 PREDICTIONS_PER_S = 3_500.0
 #: A block leaves every so many seconds of the clock.
 BLOCK_S = 0.25
-#: The embedded broker hands out one stored batch a fetch and partition, and a worker fetches some 5 times a
-#: second: with 8 small batches a second it fell behind by 15 s. So messages wait for company.
-LINGER_MS = 500.0
+#: The embedded broker hands out one stored batch a fetch and partition, so messages wait for company.
+LINGER_MS = 250.0
 
 
 def timeline_for(start_us: int, seconds: float) -> Timeline:
