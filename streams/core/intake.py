@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import (
     Bools,
-    Categories,
     Column,
     Floats,
     GroundTruthBatch,
     Ints,
     PredictionBatch,
-    take_column,
 )
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.core.join import LabelJoin, Orphans, Pairs
+from streamgauge.streams.core.bag import Labelled, Served, split_by
+from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.names import Names
+from streamgauge.streams.core.pairs import Orphans, Pairs
+from streamgauge.streams.core.rows import latest_before, nested_mask, take_labels, take_rows
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
-from streamgauge.streams.core.windows import Labelled, Served, split_by
 
 LONG_AGO = -(2**62)
 _GROUP, _SEGMENT = "group:", "segment:"
@@ -171,7 +171,7 @@ class Intake:
             successor = self.version(version.name)
             successor.gone = version.gone | set(version.windows)
             successor.last_served_us = version.last_served_us
-            successor.watch.learning.replaces(version.watch.learning)
+            successor.watch.replaces(version.watch)
         self.join.predictions.replaces(before.join.predictions)
         self.join.waiting.replaces(before.join.waiting)
 
@@ -254,7 +254,7 @@ class Intake:
         for code, of_version in split_by(table.column("version")[rows]):
             version = self.version(names.versions.values[code])
             for start, of_window in split_by(starts if of_version is None else starts[of_version]):
-                mask = _nested(of_version, of_window)
+                mask = nested_mask(of_version, of_window)
                 window = version.window(start, length, names.classifies)
                 window.labels_dirty = True
                 if span is not None:
@@ -288,62 +288,3 @@ class Intake:
             for key, words in self.names.segments.items()
             if _SEGMENT + key in codes
         }
-
-
-def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]:
-    """For each row of parts of (times, offsets), the latest time before it, in the order of offsets.
-
-    >>> latest_before(5, [(np.array([9, 1]), np.array([0, 2])), (np.array([7]), np.array([1]))])
-    [array([5, 9]), array([9])]
-    """
-    time = np.concatenate([part for part, _ in parts])
-    if len(parts) == 1:
-        return [np.maximum.accumulate(np.concatenate([[now_us], time[:-1]]))]
-    order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
-    latest = np.empty_like(time)
-    latest[order] = np.maximum.accumulate(np.concatenate([[now_us], time[order][:-1]]))
-    return np.split(latest, np.cumsum([len(part) for part, _ in parts])[:-1])
-
-
-def take_columns(columns: Mapping[str, Column], mask: Bools | None) -> Mapping[str, Column]:
-    return columns if mask is None else {name: take_column(c, mask) for name, c in columns.items()}
-
-
-def take_rows(batch: PredictionBatch, rows: Bools) -> PredictionBatch:
-    """The same batch with only the rows of a mask."""
-    if rows.all():
-        return batch
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        time_us=batch.time_us[rows],
-        prediction=take_column(batch.prediction, rows),
-        latency_ms=batch.latency_ms[rows],
-        score=batch.score[rows],
-        failed=batch.failed[rows],
-        features=take_columns(batch.features, rows),
-        groups={k: Categories(v.codes[rows], v.values) for k, v in batch.groups.items()},
-        segments={k: Categories(v.codes[rows], v.values) for k, v in batch.segments.items()},
-        scores={k: v[rows] for k, v in batch.scores.items()},
-    )
-
-
-def take_labels(batch: GroundTruthBatch, rows: Bools) -> GroundTruthBatch:
-    """The same batch with only the rows of a mask."""
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        time_us=batch.time_us[rows],
-        label=take_column(batch.label, rows),
-        revision=batch.revision[rows],
-        retracted=batch.retracted[rows],
-    )
-
-
-def _nested(outer: Bools | None, inner: Bools | None) -> Bools | None:
-    """The mask of `inner`, given among the rows of `outer`, over all rows."""
-    if outer is None or inner is None:
-        return outer if inner is None else inner
-    mask = outer.copy()
-    mask[outer] = inner
-    return mask

@@ -5,13 +5,13 @@ revision wins, a retraction is a label with a higher revision, and both sides ar
 watermark has passed their time by more than `ttl`.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
+from streamgauge.streams.core.pairs import Orphans, Pairs
 from streamgauge.streams.core.table import IdTable, first_of_each
 
 UNLABELLED = -1
@@ -36,45 +36,6 @@ _WAITING: dict[str, tuple[str, Any]] = {
 _LABEL = ("label", "revision", "retracted", "label_us")
 _COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
            "superseded", "retracted")  # fmt: skip
-
-
-@dataclass(slots=True)
-class Pairs:
-    """Rows of `LabelJoin.predictions` whose label came or went, in order; all arrays have shape (k,).
-
-    `sign` is +1 where `label` now counts for `rows` and -1 where it no longer does; `fresh` marks the first
-    label that a prediction ever got, and `lag_us` how long after the prediction's time the label's is.
-    """
-
-    rows: Ints
-    label: Floats
-    sign: NDArray[np.int8]
-    fresh: Bools
-    lag_us: Ints
-
-    def take(self, mask: Bools) -> "Pairs":
-        return Pairs(*(getattr(self, name)[mask] for name in self.__slots__))
-
-    @classmethod
-    def concatenate(cls, parts: "list[Pairs]") -> "Pairs":
-        if not parts:
-            return _NO_PAIRS
-        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in cls.__slots__))
-
-
-_NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), np.empty(0, np.bool_),
-                  np.empty(0, np.int64))  # fmt: skip
-
-
-@dataclass(slots=True)
-class Orphans:
-    """Labels whose prediction never came; all arrays have shape (k,)."""
-
-    ids: Ids
-    time_us: Ints
-    label: Floats
-    revision: NDArray[np.int32]
-    offset: Ints
 
 
 class LabelJoin:

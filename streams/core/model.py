@@ -164,7 +164,7 @@ class ModelState:
         return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
 
     def _redefine(self, order: Define) -> None:
-        definition = definition_of(order.document)
+        definition = definition_of(self.definition.model, order.document)
         old, self.definition = self.definition, definition
         if any(getattr(old, name) != getattr(definition, name) for name in _FRESH_START):
             before = self.intake
@@ -215,9 +215,12 @@ class ModelState:
         return model
 
 
-def definition_of(document: Mapping[str, Any]) -> MonitorDefinition:
-    """A definition from a control event. Raises `BadEvent` with the first thing wrong with it."""
+def definition_of(model: str, document: Mapping[str, Any]) -> MonitorDefinition:
+    """The definition of a model from a control event. Raises `BadEvent` that says what is wrong with it."""
     try:
-        return MonitorDefinition.model_validate(document)
+        definition = MonitorDefinition.model_validate(document)
     except ValueError as error:
         raise BadEvent(Reason.REFUSED, f"not a monitor definition: {error}") from error
+    if definition.model != model:
+        raise BadEvent(Reason.REFUSED, f"a definition of {definition.model} was sent for {model}")
+    return definition

@@ -9,7 +9,7 @@ from streamgauge.schemas.dead_letter import dead_letter
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import GROUND_TRUTH, Message, Output
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.join import Orphans
+from streamgauge.streams.core.pairs import Orphans
 
 
 def orphan_letters(model: str, orphans: Orphans, classes: Sequence[str] | None, context: Any) -> list[Output]:

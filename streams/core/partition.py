@@ -1,6 +1,6 @@
 """One partition: its models, its offsets, its outbox. Messages and ticks in, checkpoints out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any, Literal
@@ -18,9 +18,8 @@ from streamgauge.schemas.control import (
     decode_retrain_status,
 )
 from streamgauge.schemas.dead_letter import dead_letter
-from streamgauge.schemas.decode import Batch, decode_messages
+from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.errors import BadEvent, Reason
-from streamgauge.schemas.merge import merge_batches, mergeable
 from streamgauge.schemas.message import (
     ALERTS,
     CONTROL,
@@ -34,10 +33,9 @@ from streamgauge.schemas.message import (
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
 from streamgauge.streams.core.model import Context, ModelState, definition_of
+from streamgauge.streams.core.rows import neighbours_merged
 
 _URGENT = (ALERTS, RETRAIN_REQUESTS)
-#: Events of neighbouring batches that are applied as one.
-_MOST_MERGED = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ class Partition:
         for message, error in decoded.refused:
             self._refuse(message, error)
         lanes: dict[str, list[tuple[Any, Ints]]] = {}
-        for batch, offsets in _merged(decoded.batches):
+        for batch, offsets in neighbours_merged(decoded.batches):
             lanes.setdefault(batch.model, []).append((batch, offsets))
         for name, parts in lanes.items():
             try:
@@ -212,7 +210,13 @@ class Partition:
         elif order.model is None:
             self._fleet_order(order)
         else:
-            self._outputs += self._model(order.model).control(order)
+            model = self.models.get(order.model)
+            if model is not None:
+                self._outputs += model.control(order)
+            elif isinstance(order, Define):
+                self._watch(order.model, order.document)
+            else:
+                raise BadEvent(Reason.REFUSED, f"{order.model} is not watched")
             self._touched.add(order.model)
 
     def _fleet_order(self, order: ControlEvent) -> None:
@@ -238,15 +242,16 @@ class Partition:
         self._touched.add(status.model)
 
     def _model(self, name: str) -> ModelState:
-        model = self.models.get(name)
-        if model is None:
-            if len(self.models) >= self.fleet.max_models:
-                raise BadEvent(
-                    Reason.UNKNOWN_MODEL,
-                    f"{self.fleet.max_models} models are watched already: the fleet's max_models",
-                )
-            definition = definition_of({**self.fleet.defaults, "model": name})
-            model = self.models[name] = ModelState(definition, self._context())
+        return self.models.get(name) or self._watch(name, {**self.fleet.defaults, "model": name})
+
+    def _watch(self, name: str, document: Mapping[str, Any]) -> ModelState:
+        definition = definition_of(name, document)
+        if len(self.models) >= self.fleet.max_models:
+            raise BadEvent(
+                Reason.UNKNOWN_MODEL,
+                f"{self.fleet.max_models} models are watched already: the fleet's max_models",
+            )
+        model = self.models[name] = ModelState(definition, self._context())
         return model
 
     def _refuse(self, message: Message, error: BadEvent) -> None:
@@ -255,23 +260,3 @@ class Partition:
 
     def _context(self) -> Context:
         return Context(self.number, self.settings.prefix, self.settings.software, self.fleet)
-
-
-def _merged(batches: list[tuple[Batch, Ints]]) -> Iterator[tuple[Batch, Ints]]:
-    """Neighbours of one model and version as one batch: a busy worker pays for columns, not for messages."""
-    run: list[tuple[Batch, Ints]] = []
-    size = 0
-    for batch, offsets in batches:
-        if run and (size + len(batch) > _MOST_MERGED or not mergeable(run[0][0], batch)):
-            yield _one(run)
-            run, size = [], 0
-        run.append((batch, offsets))
-        size += len(batch)
-    if run:
-        yield _one(run)
-
-
-def _one(run: list[tuple[Batch, Ints]]) -> tuple[Batch, Ints]:
-    if len(run) == 1:
-        return run[0]
-    return merge_batches([batch for batch, _ in run]), np.concatenate([offsets for _, offsets in run])

@@ -74,8 +74,8 @@ def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]
             yield ("window", name, version.name, start), state
         for chunk, state in version.watch.learning.changes():
             yield ("learning", name, version.name, chunk), state
-        profile = version.watch.changed_profile()
-        if profile is not None:
+        changed, profile = version.watch.changed_profile()
+        if changed:
             yield ("profile", name, version.name), profile
 
 

@@ -12,7 +12,8 @@ from streamgauge.detectors.intervals import proportion
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.windows import ALL, Bag, Segment, Window
+from streamgauge.streams.core.bag import Bag
+from streamgauge.streams.core.windows import ALL, Segment, Window
 
 _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 #: Fairness metrics that need no label; the others rest on the labelled predictions.

@@ -119,10 +119,15 @@ class Watch:
             self._recent.pop(monitor, None)
         return quiet
 
-    def changed_profile(self) -> dict[str, Any] | None:
-        """The baseline, if it is new since the last call."""
+    def changed_profile(self) -> tuple[bool, dict[str, Any] | None]:
+        """Whether the baseline changed since the last call, and the one there is now."""
         changed, self._profile_changed = self._profile_changed, False
-        return self.profile.to_json() if changed and self.profile is not None else None
+        return changed, self.profile.to_json() if changed and self.profile is not None else None
+
+    def replaces(self, other: "Watch") -> None:
+        """This empty one takes another's place: what is stored of that is to be deleted."""
+        self.learning.replaces(other.learning)
+        self._profile_changed = other.profile is not None or other._profile_changed
 
     def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
         moved = self._recent.setdefault(monitor, {})

@@ -5,131 +5,20 @@ the order in which predictions, labels and corrections came.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import FeatureBinner, FeatureBins
-from streamgauge.detectors.classification import ConfusionCounts
 from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.fairness import GroupCounts
-from streamgauge.detectors.log_histogram import LogHistogram
-from streamgauge.detectors.regression import RegressionErrors
-from streamgauge.detectors.scores import ScoreHistogram
-from streamgauge.schemas.batch import Bools, Floats
+from streamgauge.schemas.batch import Bools
+from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
 
 #: Sorted (key, value) pairs; the empty segment is all traffic.
 Segment = tuple[tuple[str, str], ...]
 ALL: Segment = ()
-
-
-@dataclass(slots=True)
-class Served:
-    """Predictions as a window takes them; arrays of shape (n,). `predicted` holds class codes or numbers."""
-
-    latency_ms: Floats
-    failed: Bools
-    predicted: Floats
-
-    def take(self, mask: Bools) -> "Served":
-        return Served(self.latency_ms[mask], self.failed[mask], self.predicted[mask])
-
-
-@dataclass(slots=True)
-class Labelled:
-    """Pairs that count (`sign` +1) or no longer do (-1); arrays of shape (n,)."""
-
-    predicted: Floats
-    score: Floats
-    label: Floats
-    lag_s: Floats
-    sign: NDArray[np.int8]
-
-    def take(self, mask: Bools) -> "Labelled":
-        return Labelled(*(getattr(self, name)[mask] for name in self.__slots__))
-
-
-class Bag:
-    """The aggregates of one segment in one window."""
-
-    __slots__ = (
-        "classes",
-        "confusion",
-        "errors",
-        "failed",
-        "labelled",
-        "lag",
-        "latency",
-        "n",
-        "scores",
-        "slow",
-    )
-
-    def __init__(self, classes: bool) -> None:
-        self.classes = classes
-        self.n = 0
-        self.failed = 0
-        self.slow = 0
-        self.labelled = 0
-        self.latency = LogHistogram()
-        self.lag = LogHistogram()
-        self.confusion = ConfusionCounts()
-        self.scores = ScoreHistogram()
-        self.errors = RegressionErrors()
-
-    def serve(self, rows: Served, objective_ms: float | None) -> None:
-        self.n += len(rows.failed)
-        self.failed += int(rows.failed.sum())
-        self.latency.update_many(rows.latency_ms)
-        if objective_ms is not None:
-            self.slow += int((rows.latency_ms > objective_ms).sum())
-
-    def label(self, pairs: Labelled, positive: int | None) -> None:
-        for sign, rows in split_by(pairs.sign):
-            self._label(pairs if rows is None else pairs.take(rows), sign > 0, positive)
-
-    def _label(self, pairs: Labelled, counts: bool, positive: int | None) -> None:
-        self.labelled += len(pairs.label) if counts else -len(pairs.label)
-        (self.lag.update_many if counts else self.lag.subtract_many)(pairs.lag_s)
-        if not self.classes:
-            errors = self.errors
-            (errors.update_many if counts else errors.subtract_many)(pairs.label, pairs.predicted)
-            return
-        true = pairs.label.astype(np.int32)
-        confusion = self.confusion
-        (confusion.update_many if counts else confusion.subtract_many)(true, pairs.predicted.astype(np.int32))
-        if positive is not None:
-            scored = ~np.isnan(pairs.score)
-            update = self.scores.update_many if counts else self.scores.subtract_many
-            update(pairs.score[scored], true[scored] == positive)
-
-    def to_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"n": self.n, "failed": self.failed, "slow": self.slow}
-        state |= {"labelled": self.labelled, "latency": self.latency.to_state()}
-        if self.labelled:
-            state |= {"lag": self.lag.to_state()}
-            if self.classes:
-                state |= {"confusion": self.confusion.to_state(), "scores": self.scores.to_state()}
-            else:
-                state |= {"errors": self.errors.to_state()}
-        return state
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any], classes: bool) -> "Bag":
-        bag = cls(classes)
-        bag.n, bag.failed, bag.slow = state["n"], state["failed"], state["slow"]
-        bag.labelled = state["labelled"]
-        bag.latency = LogHistogram.from_state(state["latency"])
-        if bag.labelled:
-            bag.lag = LogHistogram.from_state(state["lag"])
-            if classes:
-                bag.confusion = ConfusionCounts.from_state(state["confusion"])
-                bag.scores = ScoreHistogram.from_state(state["scores"])
-            else:
-                bag.errors = RegressionErrors.from_state(state["errors"])
-        return bag
 
 
 class Window:
@@ -242,17 +131,3 @@ def _segments(
         for code, mask in split_by(codes):
             if code >= 0:
                 yield ((key, words[code]),), mask
-
-
-def split_by(codes: NDArray[Any]) -> list[tuple[int, Bools | None]]:
-    """Each distinct value with the mask of its rows; no mask where all rows have it.
-
-    >>> [(value, None if mask is None else mask.tolist()) for value, mask in split_by(np.array([3, 3]))]
-    [(3, None)]
-    """
-    if len(codes) == 0:
-        return []
-    first = int(codes[0])
-    if (codes == first).all():
-        return [(first, None)]
-    return [(int(value), codes == value) for value in np.unique(codes)]

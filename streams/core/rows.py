@@ -1,0 +1,100 @@
+"""Rows of batches: some of them, their order, and neighbouring batches as one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from streamgauge.schemas.batch import (
+    Bools,
+    Categories,
+    Column,
+    GroundTruthBatch,
+    Ints,
+    PredictionBatch,
+    take_column,
+)
+from streamgauge.schemas.decode import Batch
+from streamgauge.schemas.merge import merge_batches, mergeable
+
+#: Events of neighbouring batches that are applied as one.
+_MOST_MERGED = 8_000
+
+
+def neighbours_merged(batches: list[tuple[Batch, Ints]]) -> Iterator[tuple[Batch, Ints]]:
+    """Neighbours of one model and version as one batch: a busy worker pays for columns, not for messages."""
+    run: list[tuple[Batch, Ints]] = []
+    size = 0
+    for batch, offsets in batches:
+        if run and (size + len(batch) > _MOST_MERGED or not mergeable(run[0][0], batch)):
+            yield _one(run)
+            run, size = [], 0
+        run.append((batch, offsets))
+        size += len(batch)
+    if run:
+        yield _one(run)
+
+
+def _one(run: list[tuple[Batch, Ints]]) -> tuple[Batch, Ints]:
+    if len(run) == 1:
+        return run[0]
+    return merge_batches([batch for batch, _ in run]), np.concatenate([offsets for _, offsets in run])
+
+
+def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]:
+    """For each row of parts of (times, offsets), the latest time before it, in the order of offsets.
+
+    >>> latest_before(5, [(np.array([9, 1]), np.array([0, 2])), (np.array([7]), np.array([1]))])
+    [array([5, 9]), array([9])]
+    """
+    time = np.concatenate([part for part, _ in parts])
+    if len(parts) == 1:
+        return [np.maximum.accumulate(np.concatenate([[now_us], time[:-1]]))]
+    order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
+    latest = np.empty_like(time)
+    latest[order] = np.maximum.accumulate(np.concatenate([[now_us], time[order][:-1]]))
+    return np.split(latest, np.cumsum([len(part) for part, _ in parts])[:-1])
+
+
+def take_columns(columns: Mapping[str, Column], mask: Bools | None) -> Mapping[str, Column]:
+    return columns if mask is None else {name: take_column(c, mask) for name, c in columns.items()}
+
+
+def take_rows(batch: PredictionBatch, rows: Bools) -> PredictionBatch:
+    """The same batch with only the rows of a mask."""
+    if rows.all():
+        return batch
+    return replace(
+        batch,
+        ids=batch.ids[rows],
+        time_us=batch.time_us[rows],
+        prediction=take_column(batch.prediction, rows),
+        latency_ms=batch.latency_ms[rows],
+        score=batch.score[rows],
+        failed=batch.failed[rows],
+        features=take_columns(batch.features, rows),
+        groups={k: Categories(v.codes[rows], v.values) for k, v in batch.groups.items()},
+        segments={k: Categories(v.codes[rows], v.values) for k, v in batch.segments.items()},
+        scores={k: v[rows] for k, v in batch.scores.items()},
+    )
+
+
+def take_labels(batch: GroundTruthBatch, rows: Bools) -> GroundTruthBatch:
+    """The same batch with only the rows of a mask."""
+    return replace(
+        batch,
+        ids=batch.ids[rows],
+        time_us=batch.time_us[rows],
+        label=take_column(batch.label, rows),
+        revision=batch.revision[rows],
+        retracted=batch.retracted[rows],
+    )
+
+
+def nested_mask(outer: Bools | None, inner: Bools | None) -> Bools | None:
+    """The mask of `inner`, given among the rows of `outer`, over all rows."""
+    if outer is None or inner is None:
+        return outer if inner is None else inner
+    mask = outer.copy()
+    mask[outer] = inner
+    return mask
