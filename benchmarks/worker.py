@@ -80,7 +80,7 @@ def singles() -> list[tuple[str, bytes]]:
             f"model-{number % 3}",
             json.dumps(
                 {
-                    "prediction_id": str(uuid.UUID(int=number + 1)),
+                    "prediction_id": str(uuid.UUID(bytes=rng.bytes(16))),
                     "model": f"model-{number % 3}",
                     "version": "1",
                     "time": START_US + number * 2_000,

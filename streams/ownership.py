@@ -16,7 +16,7 @@ from streamgauge.streams.ticks import tick_time
 
 log = structlog.get_logger("streamgauge.ownership")
 
-#: Gathered messages are applied when there are so many, or so many bytes, or no more wait.
+#: Gathered messages are applied when there are so many, or so many bytes, or none fetched waits behind them.
 MAX_GATHERED = 256
 MAX_GATHERED_BYTES = 1_000_000
 
@@ -78,7 +78,12 @@ class Ownership:
         log.info("assigned", partitions=sorted(mine), kept=kept, lost=[task.number for task in lost])
 
     async def consume(self, events: AsyncIterable[Any], nothing_waits: Callable[[], bool]) -> None:
-        """Gather the messages of Faust's `events`, and apply them many at a time."""
+        """Gather the messages of Faust's `events`, and apply them many at a time.
+
+        Faust fills the agent's queue one message at a turn of the loop, so an empty queue alone says nothing:
+        with a backlog of 18,000, batches had 1.1 messages.
+        """
+        last_fetched = self._context.membership.is_last_fetched
         async for event in events:
             message = event.message
             task = self._task_of(message)
@@ -90,7 +95,11 @@ class Ownership:
                 self._context.telemetry.stale.inc()
             else:
                 self._gather(message)
-            if self._inbox.count >= MAX_GATHERED or self._inbox.size >= MAX_GATHERED_BYTES or nothing_waits():
+            if (
+                self._inbox.count >= MAX_GATHERED
+                or self._inbox.size >= MAX_GATHERED_BYTES
+                or (nothing_waits() and last_fetched(message.topic, message.partition, message.offset))
+            ):
                 self.apply()
 
     def apply(self) -> None:

@@ -105,7 +105,7 @@ class WorkerProcess:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-        except urllib.error.URLError:
+        except (urllib.error.URLError, ConnectionError):
             return 0, ""
 
     def wait_ready(self, seconds: float = 60) -> None:

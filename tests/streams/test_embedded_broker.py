@@ -1,4 +1,4 @@
-"""The embedded broker serves one worker. It has no isolation and no fencing: exactness is tested elsewhere."""
+"""The embedded broker serves one worker. It has no isolation and no fencing: exactness is not for it."""
 
 import json
 from pathlib import Path

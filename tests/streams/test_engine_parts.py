@@ -124,6 +124,7 @@ STUCK = Reach(position=5, delivered=4, highwater=9, polled_us=NOW)
         (observation(IDLE, ago_us=6_000_000), (121, "the brokers are not polled for 120 s")),
         (Observation(None, NOW, False, False), (61, "the consumer does not answer for 60 s")),
         (observation(IDLE), None),
+        (observation(IDLE, Reach(3, 3, 9, NOW - 9_000_000), opening=True), None),  # a slow backlog
         (observation(), None),  # an empty assignment with a valid generation is healthy
         (observation(STUCK, opening=True), None),  # restoring holds reading back, within its own deadlines
     ],
