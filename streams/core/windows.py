@@ -86,6 +86,8 @@ class Window:
                 )
 
     def count_features(self, binner: FeatureBinner, bins: FeatureBins) -> None:
+        if bins.codes.shape[1] == 0:  # all of the batch's rows in this window went into the baseline
+            return
         if self.features is None:
             self.features = FeatureCounts(binner)
         self.features.update_bins(bins)
