@@ -56,15 +56,16 @@ class Run:
             control.define(definition)
         self.wait_applied(30)
 
-    def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int = 5_000) -> None:
-        """All of the traffic, and wait until it is applied and its windows are final."""
+    def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int | None = 5_000) -> None:
+        """All of the traffic, and wait until it is applied; `afterwards` ends its windows, if anything is."""
         sender = Sender(self.connection, traffic.parcels, per_second).start()
         if disturb is not None:
             disturb(sender, self.workers)
         sender.wait(60)
         self.wait_applied(60)
-        Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
-        self.wait_applied(30)
+        if traffic.afterwards:
+            Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
+            self.wait_applied(30)
 
     def wait_applied(self, seconds: float) -> None:
         """Until every message of every input is committed as applied."""

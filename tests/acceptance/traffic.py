@@ -6,6 +6,7 @@ a producer of the user's own as columnar message, single Avro record or JSON.
 
 import random
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,48 +35,53 @@ MINUTE_US = 60 * SECOND_US
 #: Eight windows of five minutes; shorter than `lateness`, so no order of arrival makes any event late.
 START_US = 1_795_248_000_000_000  # 2026-11-21T08:00:00Z, the start of a window
 SPAN_US = 40 * MINUTE_US
-TTL_US = 120 * MINUTE_US
 #: An event of this time ends every window above: their ends, ttl, lateness and grace have passed.
-AFTERWARDS_US = START_US + SPAN_US + TTL_US + 70 * MINUTE_US
+AFTERWARDS_US = START_US + 300 * MINUTE_US
 
 #: The keys of these models lead to three different ones of four partitions.
 CREDIT, FLOWERS, PRICE = "credit", "flowers", "price"
 PARTITIONS = 4
+BASELINE_ROWS = 1_000
+#: From here on half of credit's labels are drawn by lot: accuracy falls from about .9 to about .7.
+CHANGE_US = START_US + 20 * MINUTE_US
 
-_COMMON: Mapping[str, Any] = {
-    "window": "5m",
-    "grace": "30s",
-    "lateness": "1h",
-    "labels": {"ttl": "2h", "min_coverage": 0.3},
-    "baseline": {"first": 1_000},
-}
-DEFINITIONS: tuple[Mapping[str, Any], ...] = (
-    {
-        **_COMMON,
-        "model": CREDIT,
-        "task": "binary",
-        "pos_label": "approved",
-        "fairness": {"min_n": 30},
-        "latency": {"objective_ms": 500.0},
-        "monitors": {"accuracy": {"min": 0.8, "severity": "critical"}},
-        "retrain": {"on": ["accuracy"], "min_labels": 200},
-    },
-    {**_COMMON, "model": FLOWERS, "task": "multiclass"},
-    {**_COMMON, "model": PRICE, "task": "regression"},
-)
+
+def definitions(speed: float = 1.0) -> list[Mapping[str, Any]]:
+    """What is watched in the three models, with windows, graces and times to live for `speed`."""
+    common: Mapping[str, Any] = {
+        "window": 300 / speed,
+        "grace": 30 / speed,
+        "lateness": 7_200 / speed,
+        "labels": {"ttl": 7_200 / speed, "min_coverage": 0.3},
+        "baseline": {"first": BASELINE_ROWS},
+    }
+    return [
+        {
+            **common,
+            "model": CREDIT,
+            "task": "binary",
+            "pos_label": "approved",
+            "fairness": {"min_n": 30},
+            "latency": {"objective_ms": 500.0},
+            "monitors": {"accuracy": {"min": 0.8, "severity": "critical"}},
+            "retrain": {"on": ["accuracy"], "min_labels": 200},
+        },
+        {**common, "model": FLOWERS, "task": "multiclass"},
+        {**common, "model": PRICE, "task": "regression"},
+    ]
+
 
 _SPECIES = ("setosa", "versicolor", "virginica")
-#: From here on most of credit's labels contradict it: accuracy falls from about .9 to about .6.
-CHANGE_US = START_US + 20 * MINUTE_US
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Events of one model and version that take one route together, in order."""
+    """Events of one model and version that take one route together, in order, not before `due_us`."""
 
     topic: str
     route: Route
     events: Sequence[Event]
+    due_us: int = 0
 
 
 @dataclass(slots=True)
@@ -104,8 +110,10 @@ class Traffic:
         return sum(len(parcel.events) for parcel in (*self.parcels, *self.afterwards))
 
 
-def make_traffic(seed: int, predictions: int = 24_000) -> Traffic:
-    """About twice as many events as `predictions`.
+def make_traffic(
+    seed: int, predictions: int = 24_000, start_us: int = START_US, speed: float = 1.0
+) -> Traffic:
+    """About twice as many events as `predictions`, over 40 minutes / `speed` from `start_us` on.
 
     Labels come late, early, repeated, corrected, retracted and reinstated, or never; some name predictions
     that never come. Predictions are repeated, fail, and are answered by a shadow version too.
@@ -114,8 +122,12 @@ def make_traffic(seed: int, predictions: int = 24_000) -> Traffic:
     traffic = Traffic()
     scheduled: list[tuple[int, int, str, Event]] = []  # (when it is sent, tie, topic, event)
 
+    def mapped(time_us: int) -> int:
+        return start_us + round((time_us - START_US) / speed)
+
     def at(when_us: int, topic: str, event: Event) -> None:
-        scheduled.append((when_us, len(scheduled), topic, event))
+        event = {**event, "time": mapped(event["time"])}
+        scheduled.append((mapped(when_us), len(scheduled), topic, event))
 
     for number in range(predictions):
         model = (CREDIT, FLOWERS, PRICE)[number % 3]
@@ -127,7 +139,7 @@ def make_traffic(seed: int, predictions: int = 24_000) -> Traffic:
             at(time_us + chance.randint(0, 120) * SECOND_US, PREDICTIONS, event)
         if model == CREDIT and chance.random() < 0.2:
             shadow = {**event, "version": "8", "prediction": chance.choice(("approved", "rejected"))}
-            at(time_us + chance.randint(-30, 30) * SECOND_US, PREDICTIONS, shadow)
+            at(time_us + chance.randint(0, 60) * SECOND_US, PREDICTIONS, shadow)
         for when_us, label in _labels(chance, event, truth):
             at(when_us, GROUND_TRUTH, label)
     for number in range(40):
@@ -136,7 +148,7 @@ def make_traffic(seed: int, predictions: int = 24_000) -> Traffic:
         at(label["time"], GROUND_TRUTH, {**label, "label": 1.0 if model == PRICE else "none of ours"})
         traffic.orphans += 1
     scheduled.sort()
-    traffic.parcels = list(_parcels(chance, [(topic, event) for _, _, topic, event in scheduled]))
+    traffic.parcels = list(_parcels(chance, [(when, topic, event) for when, _, topic, event in scheduled]))
     for model in (CREDIT, FLOWERS, PRICE):
         last, _ = _predict(chance, model, f"last-{model}", AFTERWARDS_US)
         too_late = [_predict(chance, model, f"late-{model}-{i}", START_US + i)[0] for i in range(10)]
@@ -200,7 +212,7 @@ def _labels(chance: random.Random, event: Event, truth: Any) -> Iterator[tuple[i
     time_us: int = event["time"]
     early = chance.random() < 0.08
     wait_us = chance.randint(-60, 5) if early else round(chance.expovariate(1 / 240))
-    when_us = time_us + min(wait_us, 3_600) * SECOND_US
+    when_us = time_us + min(wait_us, 1_800) * SECOND_US
     label = {
         "prediction_id": event["prediction_id"],
         "model": event["model"],
@@ -227,27 +239,35 @@ def _other(chance: random.Random, model: str, label: str) -> str:
     )
 
 
-def _parcels(chance: random.Random, events: Sequence[tuple[str, Event]]) -> Iterator[Parcel]:
-    """Events of one model, version and topic travel in parcels of 1 to 300, each by a route of its own."""
+def _parcels(chance: random.Random, events: Sequence[tuple[int, str, Event]]) -> Iterator[Parcel]:
+    """Events of one model, version and topic travel in parcels of 1 to 300, each by a route of its own.
+
+    Those that a version's baseline is learnt from all take one producer, the user's own: order counts.
+    """
     open_: dict[tuple[str, ...], tuple[Route, int, list[Event]]] = {}
-    for topic, event in events:
+    ids: dict[tuple[str, ...], set[str]] = {}
+    due_us = 0
+    for due_us, topic, event in events:
         lane = (topic, event["model"], event.get("version", ""))
+        seen = ids.setdefault(lane, set())
         if lane not in open_:
-            route = chance.choices(ROUTES, (35, 35, 15, 15))[0]
+            learning = topic == PREDICTIONS and len(seen) < BASELINE_ROWS
+            route = chance.choices(ROUTES, (0 if learning else 35, 35, 15, 15))[0]
             open_[lane] = route, chance.randint(1, 300), []
         route, size, waiting = open_[lane]
         waiting.append(event)
+        seen.add(event["prediction_id"])
         if len(waiting) >= size:
-            yield Parcel(topic, route, waiting)
+            yield Parcel(topic, route, waiting, due_us)
             del open_[lane]
     for (topic, *_), (route, _, waiting) in open_.items():
-        yield Parcel(topic, route, waiting)
+        yield Parcel(topic, route, waiting, due_us)
 
 
 class Sender:
-    """Sends parcels in the background, `per_second` events a second, each by its route. A context."""
+    """Sends parcels in the background, each by its route: `per_second` events a second, or when due."""
 
-    def __init__(self, connection: Connection, parcels: Sequence[Parcel], per_second: int) -> None:
+    def __init__(self, connection: Connection, parcels: Sequence[Parcel], per_second: int | None) -> None:
         self._connection = connection
         self._parcels = parcels
         self._per_second = per_second
@@ -271,12 +291,16 @@ class Sender:
     def _send(self) -> None:
         pause = threading.Event()
         for parcel in self._parcels:
+            if self._per_second is None:
+                pause.wait(max(0.0, parcel.due_us / 1e6 - time.time()))
+            else:
+                pause.wait(len(parcel.events) / self._per_second)
             if parcel.route == "logger":
+                self._producer.flush(10)  # the baseline's events come first
                 self._log(parcel)
             else:
                 send_bare(self._connection, self._producer, parcel)
             self.sent += len(parcel.events)
-            pause.wait(len(parcel.events) / self._per_second)
         for logger in self._loggers.values():
             assert logger.flush(60)
             stats = logger.stats()
@@ -289,7 +313,7 @@ class Sender:
         key = (first["model"], first.get("version", "7"))
         logger = self._loggers.get(key)
         if logger is None:
-            task = next(d["task"] for d in DEFINITIONS if d["model"] == key[0])
+            task = next(d["task"] for d in definitions() if d["model"] == key[0])
             logger = PredictionLogger(
                 *key, sink=self._sink, task=task, linger_ms=50, queue_events=100_000, environ={}
             )
