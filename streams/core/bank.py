@@ -10,7 +10,7 @@ from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
-from streamgauge.schemas.batch import Ints
+from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import (
     BaselineProfile,
@@ -63,7 +63,7 @@ class FeatureBank:
         #: Streams that are watched, for the account.
         self.weight = self._numeric.weight + self._categorical.weight + self._rates.weight
 
-    def update(self, bins: FeatureBins, time_us: Ints, paid: float) -> None:
+    def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
         codes = bins.codes
         missing, unseen = self.binner.width - 1, self.binner.width - 2

@@ -1,6 +1,6 @@
 """`GroupBank`: are the groups of a protected attribute selected more differently than is tolerated?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
-from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 
 _METRIC = "demographic_parity_difference"
@@ -30,16 +30,19 @@ class GroupBank:
         """The monitors that have something to say by now."""
         return ["fairness"] if self._evidence else []
 
+    def expect(self, attributes: Iterable[str], paid: float) -> None:
+        """Evidence about these attributes begins, if it has not; it is paid for from `paid` on."""
+        if self._tolerance is not None and self.definition.rule("fairness").enabled:
+            for attribute in attributes:
+                if attribute not in self._evidence:
+                    self._evidence[attribute] = DisparityEvidence(self._tolerance, paid)
+
     def update(
-        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: float
+        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Floats
     ) -> Iterator[tuple[str, Alarm]]:
         """Group codes (-1: unknown) and who was selected, of shape (n,): attributes that alarm."""
-        if self._tolerance is None or not self.definition.rule("fairness").enabled:
-            return
-        for attribute, codes in groups.items():
-            evidence = self._evidence.get(attribute)
-            if evidence is None:
-                evidence = self._evidence[attribute] = DisparityEvidence(self._tolerance, paid)
+        for attribute in [name for name in groups if name in self._evidence]:
+            evidence, codes = self._evidence[attribute], groups[attribute]
             evidence.update_many(codes.astype(np.int64), selected.astype(np.int64), time_us, paid)
             for alarm in evidence.take_alarms():
                 yield attribute, alarm

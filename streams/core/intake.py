@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.batch import (
     Bools,
     Column,
@@ -80,7 +81,7 @@ class Intake:
         self,
         parts: Sequence[tuple[PredictionBatch, Ints]],
         appended_us: Sequence[Ints] | None,
-        paid: float,
+        account: Account,
     ) -> None:
         """Batches of a run with the offsets of their rows, which say in which order those came.
 
@@ -93,9 +94,9 @@ class Intake:
         ]
         latest = latest_before(self.now_us, [(b.time_us, o) for b, (_, o) in zip(capped, parts, strict=True)])
         for batch, (_, offsets), before in zip(capped, parts, latest, strict=True):
-            self._predictions(batch, offsets, before - self.definition.grace, paid)
+            self._predictions(batch, offsets, before - self.definition.grace, account)
 
-    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: float) -> None:
+    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, account: Account) -> None:
         on_time = self._on_time(batch.time_us, watermark)
         self.now_us = max(self.now_us, int(batch.time_us.max()))
         self.counts.lost_by_client += batch.dropped
@@ -123,9 +124,18 @@ class Intake:
         if not new.all():
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
-        self._serve(self.version(batch.version), batch, values, offsets, paid)
+        version = self.version(batch.version)
+        lacking = version.watch.lacking
+        if 0 < lacking < len(batch):
+            # the baseline is learned between two rows, wherever batches are cut
+            head = np.arange(len(batch)) < lacking
+            for half in (head, ~head):
+                part = {name: column[half] for name, column in values.items()}
+                self._serve(version, take_rows(batch, half), part, offsets[half], account)
+        else:
+            self._serve(version, batch, values, offsets, account)
         if len(pairs.rows):
-            self._count_pairs(pairs, None, paid)
+            self._count_pairs(pairs, None, account.paid)
 
     def labels(self, batch: GroundTruthBatch, offsets: Ints, paid: float) -> Ints:
         """Labels of any version; gives the offsets of those that have not the task's type."""
@@ -210,13 +220,16 @@ class Intake:
         batch: PredictionBatch,
         values: Mapping[str, NDArray[Any]],
         offsets: Ints,
-        paid: float,
+        account: Account,
     ) -> None:
         length, names, watch = self.definition.window, self.names, version.watch
         predicted: Floats = values["prediction"]
         time, positive = batch.time_us, names.positive
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
+        watch.groups.expect(self._groups(values), account.paid)
+        account.total_weight = sum(each.watch.weight for each in self.versions.values())
+        paid = account.advance_many(time)
         bins = watch.serve(batch.features, column, values["score"], time, paid)
         if positive is not None:
             answered = ~np.isnan(predicted)

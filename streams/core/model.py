@@ -63,7 +63,7 @@ class ModelState:
         self, parts: Sequence[tuple[PredictionBatch, Ints]], appended_us: Sequence[Ints] | None
     ) -> list[Output]:
         """Batches with the offsets of their rows, and when those were appended if that bounds their times."""
-        self.intake.predictions(parts, appended_us, self.account.paid)
+        self.intake.predictions(parts, appended_us, self.account)
         return self._settle()
 
     def apply_labels(self, parts: Sequence[tuple[GroundTruthBatch, Ints]]) -> tuple[list[Output], Ints]:
@@ -113,7 +113,6 @@ class ModelState:
 
     def _settle(self) -> list[Output]:
         intake = self.intake
-        self.account.total_weight = sum(v.watch.weight for v in intake.versions.values())
         self.account.advance(intake.now_us)
         outputs = self.judge.alarms(intake, self.book)
         if self.judge.due(intake):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.schemas.batch import Bools, Column, Floats, Ints, take_column
+from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.bank import PREDICTION, SCORE, FeatureBank
@@ -52,6 +52,11 @@ class Watch:
         return self.definition.baseline.first or _DEFAULT_FIRST
 
     @property
+    def lacking(self) -> int:
+        """Rows that the baseline still needs."""
+        return 0 if self.bank is not None else self._first - self.learning.rows
+
+    @property
     def weight(self) -> float:
         """Streams that share the model's budget."""
         return (self.bank.weight if self.bank else 0.0) + self.errors.weight + self.groups.weight
@@ -62,24 +67,15 @@ class Watch:
         prediction: Column,
         score: Floats,
         time_us: Ints,
-        paid: float,
+        paid: Floats,
     ) -> FeatureBins | None:
-        """A batch in order; gives the bins of its last rows, those that are held against the baseline."""
+        """A batch in order, of no more rows than are lacking; gives its bins once there is a baseline."""
         n = len(time_us)
         if self.bank is None:
-            room = self._first - self.learning.rows
-            head, tail = slice(0, room), slice(room, n)
-            self.learning.add(
-                {name: take_column(column, head) for name, column in features.items()},
-                take_column(prediction, head),
-                score[head],
-            )
-            if self.learning.rows >= self._first:
-                self._learn(paid)
-            if room >= n:
-                return None
-            rest = {name: take_column(column, tail) for name, column in features.items()}
-            return self.serve(rest, take_column(prediction, tail), score[tail], time_us[tail], paid)
+            self.learning.add(features, prediction, score)
+            if self.lacking == 0:
+                self._learn(float(paid[-1]))
+            return None
         bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, n)
         self.bank.update(bins, time_us, paid)
         for monitor, name, alarm in self.bank.take_alarms():
@@ -87,7 +83,7 @@ class Watch:
         return bins
 
     def compare(
-        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: float
+        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Floats
     ) -> None:
         """Who of which group (by attribute) was selected, in order."""
         for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
