@@ -3,6 +3,7 @@
 import heapq
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from streamgauge.schemas.encode import encode_output
@@ -31,25 +32,25 @@ def replay(
     `control` is applied first: the definitions. Offsets are line numbers, from 1. Returns the counts of
     records by output topic, and the ledger of the events. Raises `ConfigurationError` for unreadable files.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        sources = [_Source(PREDICTIONS, predictions)]
-        if ground_truth is not None:
-            sources.append(_Source(GROUND_TRUTH, ground_truth))
-    except OSError as error:
-        raise ConfigurationError(f"cannot replay: {error}") from error
-    partition = Partition(0, settings)
-    partition.apply(control)
     written = dict.fromkeys(OUTPUTS, 0)
-    files = {topic: (out / f"{topic}.jsonl").open("wb") for topic in OUTPUTS}
+    with ExitStack() as opened:
+        try:
+            sources = [opened.enter_context(_Source(PREDICTIONS, predictions))]
+            if ground_truth is not None:
+                sources.append(opened.enter_context(_Source(GROUND_TRUTH, ground_truth)))
+            out.mkdir(parents=True, exist_ok=True)
+            files = {topic: opened.enter_context((out / f"{topic}.jsonl").open("wb")) for topic in OUTPUTS}
+        except OSError as error:
+            raise ConfigurationError(f"cannot replay: {error}") from error
+        partition = Partition(0, settings)
+        partition.apply(control)
 
-    def flush() -> None:
-        for output in partition.checkpoint().outputs:
-            files[output.topic].write(encode_output(output, "json")[0] + b"\n")
-            written[output.topic] += 1
-        progress(sum(source.read for source in sources))
+        def flush() -> None:
+            for output in partition.checkpoint().outputs:
+                files[output.topic].write(encode_output(output, "json")[0] + b"\n")
+                written[output.topic] += 1
+            progress(sum(source.read for source in sources))
 
-    try:
         chunk: list[Message] = []
         for _, _, message in heapq.merge(*(source.messages(n) for n, source in enumerate(sources))):
             chunk.append(message)
@@ -60,11 +61,6 @@ def replay(
         partition.apply(chunk)
         partition.finish()
         flush()
-    finally:
-        for file in files.values():
-            file.close()
-        for source in sources:
-            source.close()
     return written | dict(partition.counts())
 
 
@@ -88,7 +84,10 @@ class _Source:
                 latest = max(latest, _time_of(text))
                 yield latest, (order, number), Message(self.topic, number, latest, None, text)
 
-    def close(self) -> None:
+    def __enter__(self) -> "_Source":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 
