@@ -159,6 +159,9 @@ def event_to_alert(servers: str, log_file: Path) -> list[float]:
             event = Define(model=model, document=definition, actor="bench", time_us=START_US)
             value, headers = encode_control(event)
             producer.produce(prefix + CONTROL, key=model, value=value, headers=list(headers))
+        producer.flush(60)
+        wait_until(lambda: _applied(worker) >= len(models), 60)
+        for model in models:
             for number in range(300):
                 common = {
                     "prediction_id": f"{model}-{number}",
