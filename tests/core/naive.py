@@ -181,7 +181,8 @@ class Naive:
     def tick(self, now_us: int) -> None:
         """The clock: all events up to `now_us` have been fed."""
         for model in self.models.values():
-            model.now_us = max(model.now_us, now_us)
+            if model.predictions:
+                model.now_us = max(model.now_us, now_us)
 
     def metrics(self) -> dict[Key, Number]:
         """Every metric of every window, version and segment as of now, as if no more events came."""

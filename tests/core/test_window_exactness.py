@@ -132,6 +132,30 @@ def test_every_final_metric_is_what_the_raw_events_say(
 
 
 @quick
+@given(events(), st.lists(st.tuples(st.integers(0, 80), st.integers(-60, 900)), max_size=6))
+def test_ticks_close_windows_that_events_still_agree_with(
+    sent: list[Sent], ticks: list[tuple[int, int]]
+) -> None:
+    """A tick may be far ahead of the events; what comes after it may be late, and both sides must say so."""
+    after = {at % len(sent): START_US + second * SECOND_US for at, second in ticks}
+    run, naive, feed = Run(clock="wall"), Naive(DEFINITIONS), Feed()
+    run.apply(feed.definitions(DEFINITIONS))
+    for number, (topic, event) in enumerate(sent):
+        timestamp_us = event["time"]  # nothing is ahead of its record, so nothing is capped
+        run.apply([feed.message(topic, event, timestamp_us)])
+        (naive.predict if topic == PREDICTIONS else naive.label)(event)
+        if number in after:
+            run.partition.tick(after[number])
+            naive.tick(after[number])
+            run.commit()
+    run.finish()
+    assert differences(run.records(METRICS), naive.metrics()) == []
+    counts = run.partition.counts()
+    assert {name: counts.get(name, 0) for name in naive.counts} == naive.counts
+    assert_ledgers_balance(run, len(sent))
+
+
+@quick
 @given(events(), encodings(), st.lists(st.integers(0, 200), max_size=8))
 def test_how_messages_are_cut_into_calls_does_not_show(
     sent: list[Sent], encoding: str, cuts: list[int]
