@@ -159,9 +159,7 @@ class IdTable:
         }
 
     def _slot_of(self, ids: Ids) -> NDArray[np.int64]:
-        words = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
-        mixed = (words[:, 0] ^ (words[:, 1] * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
-        return ((mixed >> np.uint64(32)) & np.uint64(len(self._slots) - 1)).astype(np.int64)
+        return (_hashed(ids) & np.uint64(len(self._slots) - 1)).astype(np.int64)
 
     def _reserve(self, rows: int) -> None:
         capacity = len(self._ids)
@@ -210,6 +208,19 @@ class IdTable:
             settled[writes] = self._slots[slot[writers]] == rows[writers]
             active = active[~settled]
             slot[active] = (slot[active] + 1) & mask
+
+
+def _hashed(ids: Ids) -> NDArray[np.uint64]:
+    """Every bit of an identity moves every bit of its hash: numbered identities must not crowd the index.
+
+    The finaliser is that of MurmurHash3 (Appleby 2011).
+    """
+    words = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
+    mixed: NDArray[np.uint64] = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1]
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        mixed ^= mixed >> np.uint64(33)
+        mixed *= np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(33))
 
 
 def first_of_each(ids: Ids) -> Bools:
