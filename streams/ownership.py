@@ -9,7 +9,15 @@ from typing import Any
 import structlog
 
 from streamgauge.schemas.errors import StreamgaugeError
-from streamgauge.schemas.message import DATA_INPUTS, INPUTS, Message
+from streamgauge.schemas.message import (
+    CONTROL,
+    DATA_INPUTS,
+    GROUND_TRUTH,
+    INPUTS,
+    PREDICTIONS,
+    RETRAIN_STATUS,
+    Message,
+)
 from streamgauge.streams.membership import Probe
 from streamgauge.streams.task import PartitionTask, TaskContext
 from streamgauge.streams.ticks import tick_time
@@ -19,6 +27,9 @@ log = structlog.get_logger("streamgauge.ownership")
 #: Gathered messages are applied when there are so many, or so many bytes, or none fetched waits behind them.
 MAX_GATHERED = 256
 MAX_GATHERED_BYTES = 1_000_000
+#: The order between topics is nobody's promise; this one lets long runs of one topic be applied as columns,
+#: definitions before the events they are about, and predictions before their labels.
+_TURNS = {topic: turn for turn, topic in enumerate((CONTROL, PREDICTIONS, GROUND_TRUTH, RETRAIN_STATUS))}
 
 
 class NotCoassignedError(StreamgaugeError):
@@ -110,6 +121,7 @@ class Ownership:
         self._inbox.clear()
         with telemetry.apply_seconds.time():
             for number, messages in gathered.items():
+                messages.sort(key=lambda message: _TURNS[message.topic])
                 self.tasks[number].apply(messages)
                 telemetry.messages.inc(len(messages))
 
