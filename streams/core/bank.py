@@ -100,8 +100,11 @@ class FeatureBank:
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:
-    """The features of a profile, then its prediction and score under their reserved names."""
-    found = dict(profile.features)
+    """The features of a profile by name, then its prediction and score under their reserved names.
+
+    The order is that of a restored profile: evidence and counts are kept by row.
+    """
+    found = dict(sorted(profile.features.items()))
     for name, extra in ((PREDICTION, profile.prediction), (SCORE, profile.score)):
         if extra is not None:
             found.setdefault(name, extra)

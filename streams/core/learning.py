@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from streamgauge.schemas.batch import Categories, Column, Floats
+from streamgauge.streams.core.names import present
 
 
 class Learning:
@@ -31,7 +32,7 @@ class Learning:
     def columns(self) -> tuple[dict[str, Column], Column, Floats]:
         """All rows: features, prediction, score. What a chunk lacks is missing there.
 
-        A feature that was a number here and a string there takes the kind it had first.
+        A feature that was a number here and a string there takes the kind of its first value.
         """
         names = dict.fromkeys(name for chunk in self._chunks for name in chunk["features"])
         lengths = [len(chunk["score"]) for chunk in self._chunks]
@@ -76,7 +77,8 @@ class Learning:
 
 
 def _joined(columns: "list[Column | None]", lengths: list[int]) -> Column:
-    first = next(column for column in columns if column is not None)
+    known = [column for column in columns if column is not None]
+    first = next((column for column in known if present(column).any()), known[0])
     if isinstance(first, Categories):
         strings: list[str | None] = []
         for column, n in zip(columns, lengths, strict=True):
