@@ -60,10 +60,12 @@ class Intake:
         self.counts = Counts()
         self.now_us = LONG_AGO
         self.expired_us = LONG_AGO
+        #: The watermark of former definitions: a longer grace does not bring back what had passed.
+        self.passed_us = LONG_AGO
 
     @property
     def watermark_us(self) -> int:
-        return self.now_us - self.definition.grace
+        return max(self.now_us - self.definition.grace, self.passed_us)
 
     @property
     def attributes(self) -> list[str]:
@@ -94,7 +96,8 @@ class Intake:
         ]
         latest = latest_before(self.now_us, [(b.time_us, o) for b, (_, o) in zip(capped, parts, strict=True)])
         for batch, (_, offsets), before in zip(capped, parts, latest, strict=True):
-            self._predictions(batch, offsets, before - self.definition.grace, account)
+            watermark = np.maximum(before - self.definition.grace, self.passed_us)
+            self._predictions(batch, offsets, watermark, account)
 
     def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, account: Account) -> None:
         on_time = self._on_time(batch.time_us, watermark)
@@ -171,7 +174,7 @@ class Intake:
 
         Predictions that still wait for labels are expired, labels that wait are superseded.
         """
-        self.now_us, self.expired_us = before.now_us, before.expired_us
+        self.now_us, self.expired_us, self.passed_us = before.now_us, before.expired_us, before.watermark_us
         self.counts = before.counts
         counts = self.join.counts = before.join.counts
         counts["expired"] += counts["pending"]
@@ -187,8 +190,9 @@ class Intake:
 
     def redefine(self, definition: MonitorDefinition) -> None:
         """A definition that leaves windows and baselines as they are."""
+        self.passed_us = self.watermark_us
+        self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
-        self.join.ttl_us = definition.labels.ttl
         for version in self.versions.values():
             version.watch.definition = definition
 

@@ -240,6 +240,19 @@ class LabelJoin:
             np.concatenate([(old_label_us - time)[counted], (label_us - time)[counts]]),
         )
 
+    def live_for(self, ttl_us: int, before_us: int) -> int:
+        """Another time to live; `before_us` is the watermark of the last expiry, and so is what it gives.
+
+        What had expired stays so: it is moved out of reach of every label.
+        """
+        time = self.predictions.column("time")
+        dead = np.flatnonzero(time + self.ttl_us < before_us)
+        time[dead] = -(2**62)
+        self.predictions.touch(dead)
+        before_us += min(0, ttl_us - self.ttl_us)
+        self.ttl_us = ttl_us
+        return before_us
+
     def expire(self, before_us: int, now_us: int) -> Orphans:
         """Forgets what lies more than `ttl` behind the watermark `now_us`; `before_us` is the one before."""
         table, waiting = self.predictions, self.waiting

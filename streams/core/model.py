@@ -182,6 +182,7 @@ class ModelState:
             "join": dict(intake.join.counts),
             "now": intake.now_us,
             "expired": intake.expired_us,
+            "passed": intake.passed_us,
             "versions": [[v.name, v.last_served_us, v.watch.to_state()] for v in intake.versions.values()],
             "account": self.account.to_state(),
             "judge": self.judge.to_state(),
@@ -199,7 +200,7 @@ class ModelState:
         intake.names = Names.from_state(state["names"])
         intake.counts = Counts(**state["counts"])
         intake.join.counts = dict(state["join"])
-        intake.now_us, intake.expired_us = state["now"], state["expired"]
+        intake.now_us, intake.expired_us, intake.passed_us = state["now"], state["expired"], state["passed"]
         for version_name, last_served_us, watch in state["versions"]:
             restored = Watch.from_state(
                 watch, model.definition, intake.streams, intake.alpha, profiles.get((version_name,))

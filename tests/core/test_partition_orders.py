@@ -182,6 +182,26 @@ def test_a_definition_that_starts_anew_forgets_the_learned_baseline_for_good() -
     run.finish()
 
 
+@pytest.mark.parametrize("ttl", ["30s", "2m", "1h"])
+@pytest.mark.parametrize("grace", ["1s", "10s", "5m"])
+def test_another_time_to_live_or_grace_keeps_the_ledgers_balanced(ttl: str, grace: str) -> None:
+    run = Told().define(task="binary", pos_label="yes")
+    for i in range(60):
+        run.predict(prediction(i, 10 * i))
+        if i % 3 == 0:
+            run.label(label(i, 10 * i + 5))
+        if i in (20, 40):
+            changed = {"grace": grace, "labels": {"ttl": ttl}} if i == 20 else {}
+            run.define(task="binary", pos_label="yes", **changed).restart()
+        run.label(label(max(i - 25, 0), 10 * i, revision=i + 1))
+        counts = run.partition.counts()
+        assert min(counts[name] for name in ("pending", "labelled", "expired", "waiting")) >= 0, counts
+    run.predict(prediction(999, 10_000)).finish()
+    assert_ledgers_balance(run, 60 + 20 + 60 + 1)
+    counts = run.partition.counts()
+    assert (counts["pending"], counts["waiting"]) == (0, 0)
+
+
 def test_a_wrong_definition_is_refused_and_changes_nothing() -> None:
     run = Told().define(window="2m")
     run.order(Define(**WHO, model="m", document={"model": "m", "windw": "1m"}))
@@ -454,3 +474,25 @@ def test_what_an_alert_and_a_metric_say_is_named_by_definition_and_software() ->
     [opened] = [alert for alert in run.records(ALERTS) if alert["state"] == "opened"]
     assert opened["definition_id"] == define("m").definition_id
     assert opened["software"] == "streamgauge"
+
+
+def test_stored_state_stays_bounded_while_predictions_and_windows_expire() -> None:
+    run = Told().define(baseline={"first": 200})
+    sizes = []
+    for minute in range(60):
+        run.window(minute * 60)
+        sizes.append(len(run.state))
+    assert max(sizes[30:]) <= max(sizes[:30])
+    blocks = [key for key in run.state if key.startswith(b'["predictions"')]
+    assert len(blocks) <= 3
+    assert run.restart().partition.counts()["pending"] <= 7 * 200
+
+
+def test_restarts_in_a_long_run_change_nothing() -> None:
+    steady, interrupted = (Told().define(baseline={"first": 200}) for _ in range(2))
+    for minute in range(30):
+        for run in (steady, interrupted):
+            run.window(minute * 60, version=str(minute // 10), failing=0.5 if minute > 20 else 0.0)
+        interrupted.restart()
+    assert interrupted.finish().outputs == steady.finish().outputs
+    assert interrupted.state == steady.state
