@@ -59,7 +59,8 @@ class LabelJoin:
         identity.
         """
         new = first_of_each(ids)
-        table, found = self.predictions, self.predictions.find(ids)
+        table = self.predictions
+        found, places = table.probe(ids)
         sibling = np.full(len(ids), -1, np.int64)
         while (found >= 0).any():
             live = (found >= 0) & (table.column("time")[found] + self.ttl_us >= watermark_us)
@@ -71,6 +72,7 @@ class LabelJoin:
         rows = table.append(
             ids[new],
             {"time": time_us[new], "version": np.int16(version)} | {k: v[new] for k, v in values.items()},
+            places[new],
         )
         self.counts["predictions"] += len(rows)
         self.counts["pending"] += len(rows)

@@ -60,6 +60,10 @@ class IdTable:
 
     def find(self, ids: Ids) -> Ints:
         """The newest row of each identity, or -1; int64, shape (n,)."""
+        return self.probe(ids)[0]
+
+    def probe(self, ids: Ids) -> tuple[Ints, Ints]:
+        """As `find`, and where the search ended: for `append`, if nothing is written in between."""
         found = np.full(len(ids), _NONE, np.int64)
         slot = self._slot_of(ids)
         active = np.arange(len(ids))
@@ -72,7 +76,7 @@ class IdTable:
             found[active[hit]] = rows[hit]
             active = active[~hit]
             slot[active] = (slot[active] + 1) & mask
-        return found
+        return found, slot
 
     def older(self, rows: Ints) -> Ints:
         """For each row the next older one of the same identity, or -1 (also for -1)."""
@@ -81,16 +85,22 @@ class IdTable:
         result[some] = self._older[rows[some]]
         return result
 
-    def append(self, ids: Ids, values: Mapping[str, Any]) -> Ints:
-        """Adds rows whose identities are distinct within the batch; returns their row numbers."""
+    def append(self, ids: Ids, values: Mapping[str, Any], places: Ints | None = None) -> Ints:
+        """Adds rows whose identities are distinct within the batch; returns their row numbers.
+
+        `places` is what `probe` gave for them, if it was called just before.
+        """
         first, n = self.size, len(ids)
+        index = self._slots
         self._reserve(first + n)
+        if self._slots is not index:
+            places = None
         rows = np.arange(first, first + n, dtype=np.int64)
         self._ids[first : first + n] = ids
         self.size = first + n
         for name, (_, fill) in self._declared.items():
             self._stores[name][first : first + n] = values.get(name, fill)
-        self._index(rows)
+        self._index(rows, places)
         self.touch(rows)
         return rows
 
@@ -189,9 +199,9 @@ class IdTable:
             self._index(remaining[first])
             remaining = remaining[~first]
 
-    def _index(self, rows: Ints) -> None:
+    def _index(self, rows: Ints, places: Ints | None = None) -> None:
         ids = self._ids[rows]
-        slot = self._slot_of(ids)
+        slot = self._slot_of(ids) if places is None else places
         active = np.arange(len(rows))
         mask = len(self._slots) - 1
         while active.size:
@@ -226,8 +236,8 @@ def _hashed(ids: Ids) -> NDArray[np.uint64]:
 def first_of_each(ids: Ids) -> Bools:
     """Which rows are the first of their identity, shape (n,)."""
     first = np.ones(len(ids), np.bool_)
-    low = np.ascontiguousarray(ids).view("<u8")[1::2]
-    if len(np.unique(low)) < len(ids):  # the whole identity takes longer to sort, and is seldom needed
+    low = np.sort(np.ascontiguousarray(ids).view("<u8")[1::2])
+    if (low[1:] == low[:-1]).any():  # the whole identity takes longer to sort, and is seldom needed
         first[:] = False
         first[np.unique(ids, return_index=True)[1]] = True
     return first
