@@ -69,7 +69,9 @@ def assert_complete(run: Run, traffic: Traffic, change_us: int) -> None:
     assert len(records(connection, DEAD_LETTERS)) == traffic.orphans
 
     with AlertSubscription(connection, "pager", start="earliest", stop_at_end=True) as alerts:
-        opened = [alert for alert in alerts if (alert.state, alert.monitor) == ("opened", "accuracy")]
+        told = list(alerts)
+    assert len({alert.event_id for alert in told}) == len(told)
+    opened = [alert for alert in told if (alert.state, alert.monitor) == ("opened", "accuracy")]
     assert {alert.model for alert in opened} == {CREDIT}
     [alert] = [alert for alert in opened if (alert.version, alert.segment) == ("7", {})]
     assert (alert.severity, alert.limit) == ("critical", 0.8)
