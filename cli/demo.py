@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from streamgauge.cli.arguments import number, whole_number
+
 _EXAMPLES = """\
 examples:
   streamgauge demo                          90 s, the faults of seed 1
@@ -16,14 +18,26 @@ generator. Four hours of event time pass. Exit codes: 0 every fault was noticed 
 came), 1 not so, or a process failed, 2 wrong use.
 """
 
-SHORTEST_S, LONGEST_S = 30.0, 3_600.0
+SHORTEST_S, LONGEST_S = 30, 3_600
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Length, seed, faults or none, form of the verdict."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--seconds", type=_seconds, default=90.0, help="how long it takes (default: 90)")
-    parser.add_argument("--seed", type=_seed, default=1, help="draws the faults and the traffic (default: 1)")
+    parser.add_argument(
+        "--seconds",
+        type=number(SHORTEST_S, LONGEST_S),
+        default=90.0,
+        metavar="N",
+        help=f"how long the traffic lasts, {SHORTEST_S} to {LONGEST_S} (default 90)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=1,
+        metavar="N",
+        help="draws the faults and the traffic (default 1)",
+    )
     parser.add_argument("--no-faults", action="store_true", help="let nothing go wrong")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
@@ -34,17 +48,3 @@ def run(args: argparse.Namespace) -> int:
     from streamgauge.demo.run import Options, run_demo
 
     return run_demo(Options(args.seconds, args.seed, not args.no_faults, args.json))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"takes {SHORTEST_S:.0f} to {LONGEST_S:.0f} seconds")
-    return seconds
-
-
-def _seed(text: str) -> int:
-    seed = int(text)
-    if not 0 <= seed < 2**32:
-        raise argparse.ArgumentTypeError("is a whole number from 0 to 4294967295")
-    return seed

@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     validate = verbs.add_parser(
         "validate",
         help="say what is wrong in a file of definitions, line by line",
+        description="Say what is wrong in a file of definitions, line by line; nothing is sent.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -2,39 +2,61 @@
 
 import argparse
 import json
+from typing import Any
 
+from streamgauge.cli.arguments import whole_number
+from streamgauge.cli.watching import add_connection
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.streams.settings import load_settings
 from streamgauge.streams.topics import DEFAULT_PARTITIONS, check_topics, create_topics, describe_topics
 
-_EXAMPLES = """\
+_CREATE = """\
 example:
   streamgauge topics create --partitions 12 --replication 3
-  streamgauge topics show
 
 The partition count is for ever: a model's key leads to its partition, and changing the count would part
 models from their state. It bounds how many workers can share the load; 12 to 48 suit most fleets.
-Exit codes: 0 done, 1 failed, or topics on which no worker would start, 2 wrong use.
+Exit codes: 0 done, also if all exist already, 1 failed, 2 wrong use.
+"""
+_SHOW = """\
+example:
+  streamgauge topics show --json
+
+Exit codes: 0 a worker would start, 1 it would not, or no broker answers, 2 wrong use.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The verbs of `topics`."""
-    parser.epilog = _EXAMPLES
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    create = verbs.add_parser("create", help="create whichever topics are missing")
+    create = _add_verb(verbs, "create", "create whichever topics are missing", _CREATE)
     create.add_argument(
         "--partitions",
-        type=int,
-        default=DEFAULT_PARTITIONS,
-        help=f"of every topic, for ever (default {DEFAULT_PARTITIONS})",
+        type=whole_number(1),
+        metavar="N",
+        help=f"of every topic, for ever (default: as the topics that exist, else {DEFAULT_PARTITIONS})",
     )
-    create.add_argument("--replication", type=int, default=1, help="copies of each partition (default 1)")
-    show = verbs.add_parser("show", help="show the topics, and whether a worker would start on them")
+    create.add_argument(
+        "--replication",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="copies of each partition (default 1)",
+    )
+    show = _add_verb(verbs, "show", "show the topics, and whether a worker would start on them", _SHOW)
     show.add_argument("--json", action="store_true", help="one JSON object a line")
-    for verb in (create, show):
-        verb.add_argument("--bootstrap-servers", help="Kafka's addresses", metavar="VALUE")
-        verb.add_argument("--topic-prefix", help="what all topic names begin with", metavar="VALUE")
+
+
+def _add_verb(verbs: Any, name: str, help: str, epilog: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_connection(verb)
+    return verb
 
 
 def run(args: argparse.Namespace) -> int:

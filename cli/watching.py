@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from streamgauge.cli import arguments
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Event
 
@@ -16,7 +17,9 @@ from streamgauge.clients.events import Event
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Flags that win over `STREAMGAUGE_BOOTSTRAP_SERVERS` and `STREAMGAUGE_TOPIC_PREFIX`."""
     parser.add_argument("--bootstrap-servers", metavar="HOST:PORT", help="Kafka's address")
-    parser.add_argument("--topic-prefix", help="topic prefix; streamgauge. if nothing else is set")
+    parser.add_argument(
+        "--topic-prefix", metavar="TEXT", help="what all topic names begin with (default streamgauge.)"
+    )
 
 
 def add_verb(
@@ -39,9 +42,9 @@ def add_verb(
 
 def add_following(parser: argparse.ArgumentParser) -> None:
     """Where to begin and when to end."""
-    parser.add_argument("--from-start", action="store_true", help="begin with what is there")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
-    parser.add_argument("--count", type=int, metavar="N", help="end after so many lines")
+    parser.add_argument("--from-start", action="store_true", help="begin with the oldest record of the topic")
+    parser.add_argument("--seconds", type=arguments.number(0), metavar="N", help="end after N seconds")
+    parser.add_argument("--count", type=arguments.whole_number(1), metavar="N", help="end after N lines")
 
 
 def connection_of(args: argparse.Namespace) -> Connection:

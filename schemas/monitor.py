@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
 
 from streamgauge.schemas.durations import format_duration, parse_duration
+from streamgauge.schemas.monitor_names import METRICS, MonitorName, TolerableGap
 
 Duration = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str), Field(gt=0)
@@ -21,6 +22,10 @@ Severity = Literal["info", "warning", "critical"]
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+#: The contract has some fields already whose work comes later; what would silently do nothing is refused.
+_LATER = "not in this version of Streamgauge"
 
 
 class Labels(_Document):
@@ -37,6 +42,13 @@ class Baseline(_Document):
     profile: str | None = None
     version: str | None = None
 
+    @field_validator("profile", "version")
+    @classmethod
+    def _is_not_there_yet(cls, name: str | None) -> str | None:
+        if name is not None:
+            raise ValueError(f"{_LATER}: a baseline is learned from the `first` predictions")
+        return name
+
 
 class Feature(_Document):
     """A declared feature. Undeclared features are watched with their kind inferred."""
@@ -46,6 +58,13 @@ class Feature(_Document):
     max: float | None = None
     pii: bool = False
 
+    @field_validator("pii")
+    @classmethod
+    def _is_not_there_yet(cls, pii: bool) -> bool:
+        if pii:
+            raise ValueError(f"{_LATER}: have the logger hash or redact the feature")
+        return pii
+
 
 class Fairness(_Document):
     """Protected attributes, by their keys in `groups`; tolerances by the metric's name."""
@@ -53,7 +72,16 @@ class Fairness(_Document):
     groups: tuple[str, ...] | None = None
     intersections: bool = False
     min_n: Annotated[int, Field(ge=1)] = 100
-    tolerance: dict[str, Share] = Field(default_factory=lambda: {"demographic_parity_difference": 0.1})
+    tolerance: dict[TolerableGap, Share] = Field(
+        default_factory=lambda: {"demographic_parity_difference": 0.1}
+    )
+
+    @field_validator("intersections")
+    @classmethod
+    def _is_not_there_yet(cls, intersections: bool) -> bool:
+        if intersections:
+            raise ValueError(f"{_LATER}: send the combination as a group of its own")
+        return intersections
 
 
 class Objective(_Document):
@@ -75,11 +103,18 @@ class Rule(_Document):
     weight: Annotated[float, Field(gt=0)] = 1.0
     runbook_url: str | None = None
 
+    @field_validator("weight")
+    @classmethod
+    def _is_not_there_yet(cls, weight: float) -> float:
+        if weight != 1.0:
+            raise ValueError(f"{_LATER}: all streams of a model share its budget alike")
+        return weight
+
 
 class Retrain(_Document):
     """When to ask for a new model: `on` names the monitors whose alerts do."""
 
-    on: tuple[str, ...] = ("concept_drift", "accuracy")
+    on: tuple[MonitorName, ...] = ("concept_drift", "accuracy")
     min_labels: Annotated[int, Field(ge=0)] = 1_000
     cooldown: Duration = 6 * 3_600_000_000
     expiry: Duration = 86_400_000_000
@@ -102,10 +137,23 @@ class MonitorDefinition(_Document):
     fairness: Fairness = Fairness()
     latency: Objective = Objective()
     failure_rate: Objective = Objective()
-    monitors: dict[str, Rule] = {}
+    monitors: dict[MonitorName, Rule] = {}
     resolve_after: Annotated[int, Field(ge=1)] = 3
     cooldown: Duration = 600_000_000
     retrain: Retrain = Retrain()
+
+    @field_validator("monitors")
+    @classmethod
+    def _limits_are_on_metrics(cls, monitors: dict[str, Rule]) -> dict[str, Rule]:
+        for name, rule in monitors.items():
+            limited = rule.min is not None or rule.max is not None
+            if limited and name not in METRICS:
+                raise ValueError(
+                    f"{name} takes no min or max: limits are set on metrics, such as latency_p99_ms or psi"
+                )
+            if not limited and rule.enabled and name in METRICS and name != "failure_rate":
+                raise ValueError(f"{name} needs min or max: a metric alerts only beyond a limit")
+        return monitors
 
     def rule(self, monitor: str) -> Rule:
         """The rule of a monitor by name; the default one if the definition does not mention it."""

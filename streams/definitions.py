@@ -127,7 +127,7 @@ def _repeated(name: str, node: yaml.Node, path: str = "") -> Iterator[Problem]:
 
 def _explain(name: str, root: yaml.Node, kind: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
     for detail in error.errors(include_url=False):
-        path = detail["loc"]
+        path = tuple(step for step in detail["loc"] if step != "[key]")
         yield Problem(name, _line(root, path), ".".join(map(str, path)), _message(kind, dict(detail)))
 
 

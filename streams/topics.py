@@ -47,13 +47,18 @@ def topic_config(name: str) -> dict[str, str]:
     return config
 
 
-def create_topics(connection: Connection, *, partitions: int, replication: int) -> tuple[str, ...]:
+def create_topics(
+    connection: Connection, *, partitions: int | None = None, replication: int = 1
+) -> tuple[str, ...]:
     """Create whichever topics are missing; their full names. Raises `ConfigurationError`.
 
-    Existing topics stay as they are; if their partition counts differ from `partitions`, nothing is created.
+    Without `partitions` they get the count of those that exist, or else `DEFAULT_PARTITIONS`. Existing topics
+    stay as they are; if the partition count of one is another, nothing is created.
     """
     admin = AdminClient(connection.librdkafka())
     there = {topic.name: topic.partitions for topic in describe_topics(connection) if topic.partitions}
+    if partitions is None:
+        partitions = next(iter(there.values()), DEFAULT_PARTITIONS)
     other = {name: count for name, count in there.items() if count != partitions}
     if other:
         raise ConfigurationError(

@@ -20,6 +20,7 @@ from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE, METRICS, OBJECTIVES, UNANSWERED
 from streamgauge.streams.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +206,13 @@ def names_in(rows):
 )
 def test_every_field_of_a_definition_has_its_row(heading, model):
     assert names_in(table("docs/reference/monitors.md", heading)) == set(model.model_fields)
+
+
+def test_every_name_of_a_monitor_is_there():
+    page = (ROOT / "docs/reference/monitors.md").read_text()
+    section = page.split("\n## Monitors\n")[1].split("\n## ")[0]
+    names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max"}
+    assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED}
 
 
 def test_settings_and_their_defaults_are_those_of_the_code():

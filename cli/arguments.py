@@ -1,0 +1,52 @@
+"""Numbers on the command line: read, held to their range, and refused in words."""
+
+import argparse
+import math
+from collections.abc import Callable
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers, for `type=` of an argument.
+
+    >>> whole_number(1)("12")
+    12
+    >>> whole_number(1)("x")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: takes a whole number, at least 1; not 'x'
+    """
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low or (high is not None and number > high):
+            raise _refusal("a whole number", low, high, text)
+        return number
+
+    return read
+
+
+def number(low: float, high: float | None = None) -> Callable[[str], float]:
+    """A reader of numbers, for `type=` of an argument.
+
+    >>> number(30, 3600)("7")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: takes a number, 30 to 3600; not '7'
+    """
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= (math.inf if high is None else high):
+            raise _refusal("a number", low, high, text)
+        return value
+
+    return read
+
+
+def _refusal(kind: str, low: float, high: float | None, text: str) -> argparse.ArgumentTypeError:
+    bounds = f"at least {low}" if high is None else f"{low} to {high}"
+    return argparse.ArgumentTypeError(f"takes {kind}, {bounds}; not {text!r}")

@@ -1,0 +1,21 @@
+"""The list of metrics that a definition may set limits on is the list of metrics that are published."""
+
+from streamgauge.schemas.message import METRICS
+from streamgauge.schemas.monitor_names import EVIDENCE
+from streamgauge.schemas.monitor_names import METRICS as NAMES
+from tests.core.test_partition_alerts import classifier, regressor, story
+
+
+def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
+    published: set[str] = set()
+    for columns in (classifier, regressor):
+        told = story(columns, features={"age": {"min": 0, "max": 90}}).tell(15, columns)
+        published |= {record["metric"] for record in told.run.finish().records(METRICS)}
+    assert published == NAMES
+
+
+def test_evidence_is_what_a_version_that_knows_all_is_watched_by() -> None:
+    told = story().tell(15, classifier)
+    [version] = told.run.partition.models["m"].intake.versions.values()
+    assert {"concept_drift", "fairness"} <= set(EVIDENCE)
+    assert set(version.watch.quiet_monitors()) == set(EVIDENCE)
