@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, TopicPartition
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
 from streamgauge.schemas.message import INPUTS
-from tests.acceptance.traffic import PARTITIONS, Sender, Traffic
+from tests.acceptance.senders import Sender
+from tests.acceptance.traffic import PARTITIONS, Traffic
 from tests.harness import WorkerProcess, create_topics, wait_until
 
 Disturb = Callable[[Sender, list[WorkerProcess]], None]

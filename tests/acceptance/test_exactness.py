@@ -14,6 +14,7 @@ from streamgauge.schemas.monitor import MonitorDefinition
 from tests.acceptance.feature_oracle import feature_differences, feature_metrics
 from tests.acceptance.outcome import balance, ledgers, records
 from tests.acceptance.run import Run, open_partitions
+from tests.acceptance.senders import Sender
 from tests.acceptance.traffic import (
     BASELINE_ROWS,
     CHANGE_US,
@@ -21,7 +22,6 @@ from tests.acceptance.traffic import (
     PARTITIONS,
     SECOND_US,
     START_US,
-    Sender,
     Traffic,
     definitions,
     make_traffic,

@@ -25,7 +25,8 @@ from streamgauge.schemas.message import (
 from streamgauge.schemas.monitor import MonitorDefinition
 from tests.acceptance.outcome import balance, ledgers, records
 from tests.acceptance.run import Run
-from tests.acceptance.traffic import MINUTE_US, SECOND_US, bare_producer
+from tests.acceptance.senders import bare_producer
+from tests.acceptance.traffic import MINUTE_US, SECOND_US
 from tests.core.naive import Naive, differences
 from tests.harness import read_topic
 from tests.schemas.contract_events import encoded, prediction_batch

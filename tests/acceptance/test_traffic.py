@@ -5,6 +5,7 @@ from collections import Counter
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from tests.acceptance.feature_oracle import feature_metrics
+from tests.acceptance.senders import values_of
 from tests.acceptance.traffic import (
     BASELINE_ROWS,
     CREDIT,
@@ -14,7 +15,6 @@ from tests.acceptance.traffic import (
     SECOND_US,
     definitions,
     make_traffic,
-    values_of,
 )
 from tests.core.naive import Naive
 
