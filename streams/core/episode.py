@@ -31,7 +31,7 @@ def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str
 class Episode:
     """From opened to resolved. `finding` is the latest one, `severity` the gravest told.
 
-    `told_*` is what the last record said of the value.
+    `told_*` is what the last record said of the value, and of which metric.
     """
 
     fingerprint: str
@@ -47,6 +47,7 @@ class Episode:
     state: str = "opened"
     sequence: int = 0
     quiet: int = 0
+    told_metric: str | None = None
     told_value: float | None = None
     told_low: float | None = None
     told_high: float | None = None
@@ -60,7 +61,13 @@ class Episode:
         return _RANK[finding.severity] > _RANK[self.severity]
 
     def moves(self, finding: Finding) -> bool:
-        """Whether the value left the interval last told, by a quarter of its distance from normal."""
+        """Whether the value left the interval last told, by a quarter of its distance from normal.
+
+        Values of two metrics can't be compared. Where a mean and a spread move together, now one and now the
+        other is the more telling: that is no news.
+        """
+        if finding.metric != self.told_metric:
+            return False
         if finding.value is None or self.told_value is None:
             return finding.value is not None
         normal = finding.limit if finding.baseline is None else finding.baseline
@@ -84,6 +91,7 @@ class Episode:
         """
         finding = self.finding
         self.sequence += 1
+        self.told_metric = finding.metric
         self.told_value, self.told_low, self.told_high = finding.value, finding.low, finding.high
         since_us = self.opened_us if self.onset_us is None else self.onset_us
         return {

@@ -151,6 +151,14 @@ def test_a_value_that_leaves_its_interval_by_a_quarter_of_its_distance_from_norm
     assert windows.see(dataclasses.replace(DRIFT, value=0.15, low=0.12, high=0.18)) == ["updated"]
 
 
+def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
+    windows = Windows()
+    mean = dataclasses.replace(DRIFT, metric="standardized_mean_difference", value=1.4, low=1.3, high=1.5)
+    spread = dataclasses.replace(mean, metric="standard_deviation_ratio", value=3.0, low=None, high=None)
+    assert [windows.see(finding) for finding in (mean, spread, mean, spread)] == [["opened"], [], [], []]
+    assert windows.see(dataclasses.replace(mean, value=2.0)) == ["updated"]
+
+
 @pytest.mark.parametrize(
     ("told", "now", "moved"),
     [
