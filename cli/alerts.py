@@ -8,7 +8,6 @@ from streamgauge.cli.watching import (
     clock,
     connection_of,
     follow,
-    segment_text,
     show,
     start_of,
 )
@@ -63,6 +62,5 @@ def list_open(args: argparse.Namespace) -> int:
 
 def line(alert: Alert) -> str:
     """An alert as people read it."""
-    where = f" [{segment_text(alert.segment).strip()}]" if alert.segment else ""
     state = f"{alert.state:<12} {alert.severity:<8}"
-    return f"{clock(alert.time)}  {state} {alert.summary}{where}  ({alert.alert_id})"
+    return f"{clock(alert.time)}  {state} {alert.monitor}: {alert.summary}  ({alert.alert_id})"

@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
 def _read(name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {name}: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"cannot read {name}: it is not a text in UTF-8") from error
 
 
 def _contents(checked: Checked) -> str:

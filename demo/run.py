@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from streamgauge.demo.board import Board
+from streamgauge.demo.board import Board, Line
 from streamgauge.demo.definitions import send_definitions
 from streamgauge.demo.faults import MINUTE_US
 from streamgauge.demo.outputs import OutputReader
@@ -87,7 +87,7 @@ def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us
         for topic, record in outputs.poll(0.2):
             news += board.fold(topic, record)
             last_news_s = time.monotonic()
-        view.show(news)
+        view.show(sorted(news, key=_order_of_news))
         view.refresh(progress)
         quiet_s = time.monotonic() - last_news_s
         # Windows close once an event lies `grace` beyond their end: the last one stays open.
@@ -100,6 +100,11 @@ def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us
                 "it may have missed events that the embedded broker keeps for a short while only; give it "
                 "more time with --seconds"
             )
+
+
+def _order_of_news(line: Line) -> tuple[int, bool]:
+    """Topics have no order between them: by event time, and a request after the alert that it answers."""
+    return line.time_us, line.tone == "retrain"
 
 
 def _traffic_arguments(options: Options, start_us: int) -> list[str]:

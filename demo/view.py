@@ -94,7 +94,7 @@ class ScreenView:
             self._models(),
             Panel(
                 Group(*(news or [empty])),
-                title="▼ fault, the worker is not told   ● alert   ✓ over",
+                title="▼ △ a fault, unknown to the worker   ● alert   ✓ over   ↻ retrain request",
                 title_align="left",
             ),
         )

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from streamgauge.schemas.monitor_names import OBJECTIVES
 from streamgauge.streams.core.findings import Finding
 
 _WORDS = {
@@ -17,6 +18,7 @@ _WORDS = {
     "latency_p99_ms": "p99 latency",
     "label_lag_p50_s": "median label lag",
     "throughput_per_s": "throughput",
+    "latency_over_objective": "share of slow answers",
 }
 _UNITS = {"_ms": " ms", "_per_s": "/s", "_s": " s"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +62,9 @@ def _measured(finding: Finding) -> str:
     others = [number for number in (finding.baseline, finding.limit) if number is not None]
     decimals = _decimals(finding.value, others)
     text = f"{words} {_number(finding.value, decimals)}{unit}"
-    if finding.baseline is not None:
+    if finding.monitor in OBJECTIVES and finding.baseline is not None:
+        text += f", {_number(finding.baseline, decimals)} is allowed"
+    elif finding.baseline is not None:
         text += f", was {_number(finding.baseline, decimals)}{unit}"
     if finding.limit is not None:
         side = "below" if finding.value < finding.limit else "above"

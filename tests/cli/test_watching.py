@@ -53,7 +53,8 @@ ALERT = {
     "alert_id": "9f2c-1", "fingerprint": "9f2c", "episode": 1, "sequence": 1, "state": "opened",
     "severity": "critical", "model": "credit", "version": "7", "monitor": "accuracy", "metric": "accuracy",
     "segment": {"country": "NO"}, "n": 3200, "opened_at": "2026-01-21T10:00:00.000000Z",
-    "time": "2026-01-21T10:00:00.000000Z", "summary": "credit 7: accuracy 0.79, limit 0.8",
+    "time": "2026-01-21T10:00:00.000000Z",
+    "summary": "credit 7 [country=NO]: accuracy 0.79, below the limit 0.80",
 }  # fmt: skip
 METRIC = {
     "model": "credit", "version": "7", "segment": {}, "metric": "accuracy", "value": 0.91, "low": 0.88,
@@ -77,8 +78,8 @@ def test_alerts_watch_prints_a_line_an_alert(
         main(["alerts", "watch", "--from-start", "--seconds", "20", "--count", "1", "--model", "credit"]) == 0
     )
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("2026-01-21 10:00:00  opened       critical credit 7: accuracy 0.79, limit 0.8")
-    assert line.endswith("[country=NO]  (9f2c-1)")
+    assert line.startswith("2026-01-21 10:00:00  opened       critical accuracy: credit 7 [country=NO]: ")
+    assert line.endswith("below the limit 0.80  (9f2c-1)")
 
 
 def test_alerts_list_shows_the_last_step_of_what_is_open(

@@ -21,6 +21,10 @@ MINUTE = 60_000_000
             Finding("x", "latency_p99_ms", "info", 1250.4, baseline=180.0, limit=500.0),
             "p99 latency 1,250 ms, was 180 ms, above the limit 500 ms",
         ),
+        (
+            Finding("latency", "latency_over_objective", "info", 0.21, baseline=0.01, limit=0.144),
+            "share of slow answers 0.21, 0.01 is allowed, above the limit 0.14",
+        ),
         (Finding("x", "throughput_per_s", "info", 12.0, baseline=85.25), "throughput 12.0/s, was 85.2/s"),
         (Finding("x", "mean_error", "info", -3.5, baseline=0.0), "mean error -3.50, was 0.00"),
         (
