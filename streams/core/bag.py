@@ -40,7 +40,10 @@ class Labelled:
 
 
 class Bag:
-    """The aggregates of one segment in one window."""
+    """The aggregates of one segment in one window.
+
+    `was_labelled` and `was_scored` stay true when every label is retracted: what was published is restated.
+    """
 
     __slots__ = (
         "classes",
@@ -53,6 +56,8 @@ class Bag:
         "n",
         "scores",
         "slow",
+        "was_labelled",
+        "was_scored",
     )
 
     def __init__(self, classes: bool) -> None:
@@ -61,6 +66,8 @@ class Bag:
         self.failed = 0
         self.slow = 0
         self.labelled = 0
+        self.was_labelled = False
+        self.was_scored = False
         self.latency = LogHistogram()
         self.lag = LogHistogram()
         self.confusion = ConfusionCounts()
@@ -80,6 +87,7 @@ class Bag:
 
     def _label(self, pairs: Labelled, counts: bool, positive: int | None) -> None:
         self.labelled += len(pairs.label) if counts else -len(pairs.label)
+        self.was_labelled = True
         (self.lag.update_many if counts else self.lag.subtract_many)(pairs.lag_s)
         if not self.classes:
             errors = self.errors
@@ -90,14 +98,15 @@ class Bag:
         (confusion.update_many if counts else confusion.subtract_many)(true, pairs.predicted.astype(np.int32))
         if positive is not None:
             scored = ~np.isnan(pairs.score)
+            self.was_scored |= bool(scored.any())
             update = self.scores.update_many if counts else self.scores.subtract_many
             update(pairs.score[scored], true[scored] == positive)
 
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {"n": self.n, "failed": self.failed, "slow": self.slow}
         state |= {"labelled": self.labelled, "latency": self.latency.to_state()}
-        if self.labelled:
-            state |= {"lag": self.lag.to_state()}
+        if self.was_labelled:
+            state |= {"lag": self.lag.to_state(), "was_scored": self.was_scored}
             if self.classes:
                 state |= {"confusion": self.confusion.to_state(), "scores": self.scores.to_state()}
             else:
@@ -110,7 +119,8 @@ class Bag:
         bag.n, bag.failed, bag.slow = state["n"], state["failed"], state["slow"]
         bag.labelled = state["labelled"]
         bag.latency = LogHistogram.from_state(state["latency"])
-        if bag.labelled:
+        if "lag" in state:
+            bag.was_labelled, bag.was_scored = True, state["was_scored"]
             bag.lag = LogHistogram.from_state(state["lag"])
             if classes:
                 bag.confusion = ConfusionCounts.from_state(state["confusion"])

@@ -56,9 +56,30 @@ class LabelJoin:
         """Predictions of one version: (mask of the new ones, their rows, what joined at once).
 
         `watermark_us` is the one at which each came. The rest of the mask are duplicates: same version, same
-        identity.
+        identity, and the one before still alive.
         """
-        new = first_of_each(ids)
+        first = first_of_each(ids)
+        if first.all():
+            return self._add_each(version, ids, time_us, values, watermark_us)
+        new = np.zeros(len(ids), np.bool_)
+        rows, parts = [], []
+        remaining = np.arange(len(ids))
+        while remaining.size:
+            # a repeated identity must see the one before it
+            first = first_of_each(ids[remaining])
+            now = remaining[first]
+            some = {name: column[now] for name, column in values.items()}
+            new[now], added, pairs = self._add_each(version, ids[now], time_us[now], some, watermark_us[now])
+            rows.append(added)
+            parts.append(pairs)
+            remaining = remaining[~first]
+        return new, np.concatenate(rows), Pairs.concatenate(parts)
+
+    def _add_each(
+        self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: Ints
+    ) -> tuple[Bools, Ints, Pairs]:
+        """`add_predictions` of distinct identities."""
+        new = np.ones(len(ids), np.bool_)
         table = self.predictions
         found, places = table.probe(ids)
         sibling = np.full(len(ids), -1, np.int64)

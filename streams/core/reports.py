@@ -62,18 +62,18 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
     """Everything that rests on labels."""
     for segment, bag in window.bags.items():
         yield Measured("label_coverage", proportion(bag.labelled, bag.n - bag.failed), segment)
-        if bag.labelled == 0:
+        if not bag.was_labelled:
             continue
         yield Measured("label_lag_p50_s", bag.lag.estimate(0.5), segment)
         if window.classes:
             metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
-            if naming.pos_label is not None and bag.scores.n:
+            if naming.pos_label is not None and bag.was_scored:
                 metrics |= bag.scores.metrics()
         else:
             metrics = bag.errors.metrics()
         for metric, estimate in metrics.items():
             yield Measured(metric, estimate, segment)
-    if window.bags[ALL].labelled:
+    if window.bags[ALL].was_labelled:
         yield from _fairness(window, naming, label_free=False)
 
 

@@ -33,6 +33,11 @@ Number = tuple[float | None, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTERPARTS = {"yes": "no", "true": "false", "1": "0", "positive": "negative", "pos": "neg"}
 _MANY = 1_000
+_SCORED = ("roc_auc", "average_precision", "brier_score", "log_loss", "expected_calibration_error")
+_AGREED = ("accuracy", "zero_one_loss", "balanced_accuracy", "matthews_corrcoef", "cohen_kappa",
+           "precision", "recall", "f1")  # fmt: skip
+_ERRORS = ("mean_absolute_error", "root_mean_squared_error", "r2", "mean_absolute_percentage_error",
+           "mean_error")  # fmt: skip
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -52,6 +57,7 @@ class Prediction:
     revision: int = -1
     label_us: int = 0
     lag_s: float | None = None
+    was_labelled: bool = False
 
     @property
     def labelled(self) -> bool:
@@ -298,16 +304,24 @@ def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Nu
         yield f"latency_{name}_ms", (_quantile(latencies, q), len(latencies))
     pairs = [p for p in rows if p.labelled]
     yield "label_coverage", _share(len(pairs), n - failed)
-    if not pairs:
+    if not any(p.was_labelled for p in rows):
         return
     lags = [p.lag_s for p in rows if p.lag_s is not None and p.answer is not None]
     yield "label_lag_p50_s", (_quantile(lags, 0.5), len(lags))
-    measure = _classification if model.classifies else _regression
-    yield from measure(model, pairs)
+    if model.classifies:
+        yield from _classification(model, pairs)
+        scored = [(p.score, p.label == model.pos_label) for p in pairs if p.score is not None]
+        if model.pos_label is not None and any(p.was_labelled and p.score is not None for p in rows):
+            yield from _scores(scored)
+    else:
+        yield from _regression(pairs)
 
 
 def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
     n = len(pairs)
+    if n == 0:
+        yield from ((metric, (None, 0)) for metric in _AGREED)
+        return
     true, predicted = [p.label for p in pairs], [p.answer for p in pairs]
     yield "accuracy", (_quiet(sk.accuracy_score, true, predicted), n)
     yield "zero_one_loss", (_quiet(sk.zero_one_loss, true, predicted), n)
@@ -336,12 +350,13 @@ def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple
     yield "precision", (precision if chosen else None, chosen)
     yield "recall", (recall if actual else None, actual)
     yield "f1", (f1 if either else None, either)
-    yield from _scores([(p.score, p.label == positive) for p in pairs if p.score is not None])
 
 
 def _scores(scored: Sequence[tuple[float, bool]]) -> Iterator[tuple[str, Number]]:
     n = len(scored)
     if n == 0:
+        for metric in _SCORED:
+            yield metric, (None, 0)
         return
     score, outcome = np.array([s for s, _ in scored]), np.array([o for _, o in scored])
     ranked = score if n >= _MANY else _binned(score)
@@ -362,8 +377,11 @@ def _binned(score: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.floor((odds + limit) / (2 * limit) * (bins - 1) + 0.5)
 
 
-def _regression(_: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+def _regression(pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
     n = len(pairs)
+    if n == 0:
+        yield from ((metric, (None, 0)) for metric in _ERRORS)
+        return
     true, predicted = np.array([p.label for p in pairs]), np.array([p.answer for p in pairs])
     yield "mean_absolute_error", (float(sk.mean_absolute_error(true, predicted)), n)
     yield "root_mean_squared_error", (float(sk.root_mean_squared_error(true, predicted)), n)
@@ -391,7 +409,7 @@ def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, s
         selection = partial(_frame, fair.selection_rate, positive)
         yield attribute, "demographic_parity_difference", compare(known, selection, "difference")
         yield attribute, "demographic_parity_ratio", compare(known, selection, "ratio")
-        if not any(p.labelled for p in rows):
+        if not any(p.was_labelled for p in rows):
             continue
         pairs = [p for p in known if p.labelled]
         tpr = compare(
@@ -513,6 +531,7 @@ def _class(value: str | float) -> str:
 def _assign(p: Prediction, time_us: int, label: Value, revision: int) -> None:
     p.lag_s = None if label is None else max(time_us - p.time_us, 0) / 1e6
     p.label, p.revision, p.label_us = label, revision, time_us
+    p.was_labelled |= p.labelled
 
 
 def _value(value: Any) -> Value:

@@ -120,14 +120,17 @@ class Run:
         return [output.record for output in self.outputs if output.topic == topic]
 
     def final(self) -> dict[str, Mapping[str, Any]]:
-        """The record of the highest revision of each metric, by all that names it; revisions left out."""
+        """The record of the highest revision of each metric, by all that names it.
+
+        Left out is what depends on when it was published: the revision, and how many labels there were then.
+        """
         latest: dict[str, Mapping[str, Any]] = {}
         for record in self.records(METRICS):
             names = ("model", "version", "segment", "window", "metric", "feature", "group")
             key = json.dumps([record[name] for name in names], sort_keys=True)
             if key not in latest or latest[key]["revision"] < record["revision"]:
                 latest[key] = record
-        return {key: {**record, "revision": None} for key, record in latest.items()}
+        return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
 
 
 def assert_ledgers_balance(run: Run, sent: int) -> None:
