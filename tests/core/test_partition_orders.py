@@ -496,3 +496,22 @@ def test_restarts_in_a_long_run_change_nothing() -> None:
         interrupted.restart()
     assert interrupted.finish().outputs == steady.finish().outputs
     assert interrupted.state == steady.state
+
+
+def test_when_every_label_is_taken_back_nothing_published_of_them_stays() -> None:
+    run = Told().define(task="binary", pos_label="yes")
+    run.predict(prediction(0, score=0.7)).label(label(0, 5)).predict(prediction(1, 90))
+    run.label(label(0, 95, label=None, retracted=True, revision=1)).finish()
+    first = [r for r in run.records(METRICS) if r["window"]["start"] == "2026-11-21T10:00:00.000000Z"]
+    for metric in ("accuracy", "brier_score"):
+        stories = [(r["value"] is None, r["n"], r["status"]) for r in first if r["metric"] == metric]
+        assert stories == [(False, 1, "provisional"), (True, 0, "final")]
+
+
+def test_an_identity_is_new_again_after_its_time_to_live_within_a_batch_too() -> None:
+    one, many = Told().define(), Told().define()
+    events = [prediction(0), prediction(0, 1), prediction(1, 400), prediction(0, 401)]
+    one.predict(*events)
+    for event in events:
+        many.predict(event)
+    assert one.partition.counts()["duplicate"] == many.partition.counts()["duplicate"] == 1
