@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from streamgauge.cli.main import main
 from streamgauge.clients.connection import Connection
+from streamgauge.schemas.control import decode_control
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import (
     ALERTS,
+    CONTROL,
     METRICS,
     OUTPUTS,
     PREDICTIONS,
     RETRAIN_REQUESTS,
     RETRAIN_STATUS,
+    Message,
     Output,
 )
 
@@ -164,6 +167,25 @@ def test_send_stores_good_lines_and_names_the_others(
     file.write_text(good)
     assert main(["send", PREDICTIONS, str(file)]) == 0
     assert capsys.readouterr().out == "1 predictions sent, 0 lines left out, 0 failed\n"
+
+
+def test_apply_sends_definitions_to_their_partition_and_the_fleet_to_all(
+    connection: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Producer(connection.librdkafka()).list_topics(connection.topic(CONTROL), timeout=10)
+    file = tmp_path / "monitors.yaml"
+    file.write_text("models: 3\n---\nmodel: credit\nmonitors: {acuracy: {min: 0.8}}\n")
+    assert main(["monitors", "apply", str(file), "--actor", "anna"]) == 1
+    assert "nothing was sent" in capsys.readouterr().err
+    file.write_text("models: 3\n---\nmodel: credit\nretrain: {on: [drift]}\n")
+    assert main(["monitors", "apply", str(file), "--actor", "anna"]) == 0
+    assert capsys.readouterr().out == f"{file}: sent; 1 model and the fleet document\n"
+    consumer = Consumer(connection.librdkafka() | {"group.id": "reader"})
+    consumer.assign([TopicPartition(connection.topic(CONTROL), n, OFFSET_BEGINNING) for n in range(4)])
+    stored = [decode_control(Message(CONTROL, 0, 0, None, m.value())) for m in consumer.consume(5, 20.0)]
+    consumer.close()
+    assert {order.actor for order in stored} == {"anna"}
+    assert sorted(str(order.model) for order in stored) == ["None"] * 4 + ["credit"]
 
 
 @pytest.mark.parametrize(
