@@ -12,8 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.producer import producer_config
 from streamgauge.clients.sinks import Batch
-from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch, take_column
+from streamgauge.schemas.batch import PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
+from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 
 LOG = logging.getLogger("streamgauge.clients.kafka")
@@ -122,30 +123,5 @@ class KafkaSink:
 
 def _halves(batch: Batch) -> tuple[Batch, Batch]:
     middle = len(batch) // 2
-    first, second = _rows(batch, slice(0, middle)), _rows(batch, slice(middle, None))
+    first, second = take_rows(batch, slice(0, middle)), take_rows(batch, slice(middle, None))
     return first, replace(second, dropped=0) if isinstance(second, PredictionBatch) else second
-
-
-def _rows(batch: Batch, rows: slice) -> Batch:
-    if isinstance(batch, GroundTruthBatch):
-        return replace(
-            batch,
-            ids=batch.ids[rows],
-            time_us=batch.time_us[rows],
-            label=take_column(batch.label, rows),
-            revision=batch.revision[rows],
-            retracted=batch.retracted[rows],
-        )
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        time_us=batch.time_us[rows],
-        prediction=take_column(batch.prediction, rows),
-        latency_ms=batch.latency_ms[rows],
-        score=batch.score[rows],
-        failed=batch.failed[rows],
-        features={name: take_column(column, rows) for name, column in batch.features.items()},
-        groups={name: take_column(column, rows) for name, column in batch.groups.items()},  # type: ignore[misc]
-        segments={name: take_column(column, rows) for name, column in batch.segments.items()},  # type: ignore[misc]
-        scores={name: column[rows] for name, column in batch.scores.items()},
-    )

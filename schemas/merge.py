@@ -1,14 +1,22 @@
-"""Consecutive batches of one model become one: what is computed by columns costs less the longer they are."""
+"""Batches cut and joined by rows. What is computed by columns costs less an event the longer they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.batch import (
+    Bools,
+    Categories,
+    Column,
+    GroundTruthBatch,
+    PredictionBatch,
+    take_column,
+)
 
 Batch = PredictionBatch | GroundTruthBatch
+AnyBatch = TypeVar("AnyBatch", PredictionBatch, GroundTruthBatch)
 
 _BY_NAME = ("features", "groups", "segments", "scores")
 _BY_ROW = ("ids", "time_us", "latency_ms", "score", "failed", "revision", "retracted")
@@ -49,6 +57,20 @@ def merge_batches(batches: Sequence[Any]) -> Any:
         elif name == "dropped":
             merged[name] = sum(batch.dropped for batch in batches)
     return replace(first, **merged)
+
+
+def take_rows(batch: AnyBatch, rows: Bools | slice) -> AnyBatch:
+    """The same batch with only `rows`, a mask of shape (n,) or a slice."""
+    taken: dict[str, Any] = {}
+    for name in type(batch).__slots__:
+        value = getattr(batch, name)
+        if name in _BY_ROW:
+            taken[name] = value[rows]
+        elif name in _TYPED:
+            taken[name] = take_column(value, rows)
+        elif name in _BY_NAME:
+            taken[name] = {key: take_column(column, rows) for key, column in value.items()}
+    return replace(batch, **taken)
 
 
 def _kind(batch: Batch) -> list[Any]:
