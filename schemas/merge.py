@@ -16,7 +16,7 @@ from streamgauge.schemas.batch import (
 )
 
 Batch = PredictionBatch | GroundTruthBatch
-AnyBatch = TypeVar("AnyBatch", PredictionBatch, GroundTruthBatch)
+AnyBatch = TypeVar("AnyBatch", bound=PredictionBatch | GroundTruthBatch)
 
 _BY_NAME = ("features", "groups", "segments", "scores")
 _BY_ROW = ("ids", "time_us", "latency_ms", "score", "failed", "revision", "retracted")
