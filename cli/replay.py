@@ -19,9 +19,11 @@ example:
   streamgauge replay --predictions predictions.jsonl --ground-truth labels.jsonl \\
       --monitors monitors.yaml --out replayed
 
-Files are JSONL, an event a line, in the JSON form of the topics. They are merged by event time.
+Files are JSONL, an event a line, in the JSON form of the topics. They are merged by event time, and event
+times are taken as they are: one far in the future ends every window and alert before it.
 DIR receives metrics.jsonl, alerts.jsonl, retrain-requests.jsonl and dead-letters.jsonl; the same
 input gives the same bytes. A dead letter's offset is the line it came from.
+Exit codes: 0 replayed, whatever was found in the files, 1 failed, 2 wrong use.
 """
 
 
@@ -42,8 +44,10 @@ def run(args: argparse.Namespace) -> int:
     if args.monitors is not None:
         try:
             text = args.monitors.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"cannot read {args.monitors}: {error}") from error
+        except OSError as error:
+            raise ConfigurationError(f"cannot read {args.monitors}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"cannot read {args.monitors}: it is not a text in UTF-8") from error
         checked = check(str(args.monitors), text)
         if checked.problems:
             raise ConfigurationError("\n".join(map(str, checked.problems)))

@@ -41,7 +41,7 @@ def replay(
             out.mkdir(parents=True, exist_ok=True)
             files = {topic: opened.enter_context((out / f"{topic}.jsonl").open("wb")) for topic in OUTPUTS}
         except OSError as error:
-            raise ConfigurationError(f"cannot replay: {error}") from error
+            raise ConfigurationError(f"cannot replay: {error.filename}: {error.strerror}") from error
         partition = Partition(0, settings)
         partition.apply(control)
 
