@@ -4,11 +4,13 @@ import re
 
 SECOND_US = 1_000_000
 _UNITS = {"ms": 1_000, "s": SECOND_US, "m": 60 * SECOND_US, "h": 3_600 * SECOND_US, "d": 86_400 * SECOND_US}
+#: Ten years. Times must stay within what can be written and counted in 64 bits.
+_LONGEST_US = 3_660 * _UNITS["d"]
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: str | int | float) -> int:
-    """Microseconds of a duration; a bare number is seconds. Raises ValueError.
+    """Microseconds of a duration of at most ten years; a bare number is seconds. Raises ValueError.
 
     >>> parse_duration("5m"), parse_duration("1h30m"), parse_duration(2)
     (300000000, 5400000000, 2000000)
@@ -16,11 +18,20 @@ def parse_duration(text: str | int | float) -> int:
     if isinstance(text, bool):
         raise ValueError("a duration is a number of seconds or a text like '5m'")
     if isinstance(text, int | float):
-        return round(text * SECOND_US)
+        return _bounded([(text, SECOND_US)])
     matches = list(_PATTERN.finditer(text.strip()))
     if not matches or "".join(m.group(0) for m in matches) != text.strip().replace(" ", ""):
         raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 1h30m or 7d")
-    return sum(round(float(m.group(1)) * _UNITS[m.group(2)]) for m in matches)
+    return _bounded([(float(m.group(1)), _UNITS[m.group(2)]) for m in matches])
+
+
+def _bounded(parts: list[tuple[float, int]]) -> int:
+    if not all(abs(count) <= _LONGEST_US / unit for count, unit in parts):
+        raise ValueError("a duration is at most 3660d")
+    duration_us = sum(round(count * unit) for count, unit in parts)
+    if duration_us > _LONGEST_US:
+        raise ValueError("a duration is at most 3660d")
+    return duration_us
 
 
 def format_duration(duration_us: int) -> str:

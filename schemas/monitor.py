@@ -15,6 +15,8 @@ from streamgauge.schemas.monitor_names import METRICS, MonitorName, TolerableGap
 Duration = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str), Field(gt=0)
 ]
+#: JSON knows integers of any length; what is computed with them does not.
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Task = Literal["binary", "multiclass", "regression"]
 Severity = Literal["info", "warning", "critical"]
@@ -38,7 +40,7 @@ class Labels(_Document):
 class Baseline(_Document):
     """What "normal" is: the model's first predictions, a stored profile, or another version."""
 
-    first: Annotated[int, Field(ge=200)] | None = None
+    first: Annotated[int, Field(ge=200, le=1_000_000)] | None = None
     profile: str | None = None
     version: str | None = None
 
@@ -71,7 +73,7 @@ class Fairness(_Document):
 
     groups: tuple[str, ...] | None = None
     intersections: bool = False
-    min_n: Annotated[int, Field(ge=1)] = 100
+    min_n: Count = 100
     tolerance: dict[TolerableGap, Share] = Field(
         default_factory=lambda: {"demographic_parity_difference": 0.1}
     )
@@ -98,7 +100,7 @@ class Rule(_Document):
     severity: Severity = "warning"
     min: float | None = None
     max: float | None = None
-    windows: Annotated[int, Field(ge=1)] = 2
+    windows: Count = 2
     raw: bool = False
     weight: Annotated[float, Field(gt=0)] = 1.0
     runbook_url: str | None = None
@@ -115,10 +117,10 @@ class Retrain(_Document):
     """When to ask for a new model: `on` names the monitors whose alerts do."""
 
     on: tuple[MonitorName, ...] = ("concept_drift", "accuracy")
-    min_labels: Annotated[int, Field(ge=0)] = 1_000
+    min_labels: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000
     cooldown: Duration = 6 * 3_600_000_000
     expiry: Duration = 86_400_000_000
-    max_attempts: Annotated[int, Field(ge=1)] = 3
+    max_attempts: Count = 3
     dry_run: bool = False
 
 
@@ -138,7 +140,7 @@ class MonitorDefinition(_Document):
     latency: Objective = Objective()
     failure_rate: Objective = Objective()
     monitors: dict[MonitorName, Rule] = {}
-    resolve_after: Annotated[int, Field(ge=1)] = 3
+    resolve_after: Count = 3
     cooldown: Duration = 600_000_000
     retrain: Retrain = Retrain()
 
@@ -172,7 +174,7 @@ class MonitorDefinition(_Document):
 class AlertBudget(_Document):
     """The false alarms you accept from the whole fleet within `horizon`, on average."""
 
-    false_alarms: Annotated[float, Field(gt=0)] = 0.05
+    false_alarms: Annotated[float, Field(gt=0, le=1_000)] = 0.05
     horizon: Duration = 30 * 86_400_000_000
 
 
@@ -180,9 +182,9 @@ class Fleet(_Document):
     """What belongs to no model: the alarm budget, the fleet's size, the defaults of every definition."""
 
     alert_budget: AlertBudget = AlertBudget()
-    models: Annotated[int, Field(ge=1)] = 100
-    streams: Annotated[int, Field(ge=1)] = 1_000
-    max_models: Annotated[int, Field(ge=1)] = 10_000
+    models: Count = 100
+    streams: Count = 1_000
+    max_models: Count = 10_000
     defaults: dict[str, Any] = {}
 
     @field_validator("defaults")

@@ -43,12 +43,12 @@ class Table:
 
 
 def tail(alpha: float, bounds: int, streams: int) -> float:
-    """The chance that one bound of one stream may be wrong with: alpha / (10 · bounds · streams).
+    """The chance that one bound of one stream may be wrong with: alpha / (10 · bounds · streams), at most ½.
 
     >>> round(-float(special.ndtri(tail(0.05, 4, 1000))), 1)
     4.7
     """
-    return alpha / (_UNSURE * bounds * streams)
+    return min(alpha / (_UNSURE * bounds * streams), 0.5)
 
 
 def numeric_table(profile: NumericProfile, alpha: float, streams: int) -> Table:
