@@ -131,6 +131,10 @@ class AlertBook:
         keys = [key for key in self._open if key[0] == version]
         return self._all(keys, Event.SUPERSEDE, now_us)
 
+    def supersede_all(self, now_us: int) -> list[Output]:
+        """The model is no longer watched."""
+        return self._all(list(self._open), Event.SUPERSEDE, now_us)
+
     def expire(self, now_us: int, after_us: int) -> list[Output]:
         """Ends what no window has judged for longer than `after_us`, for instance a feature that vanished."""
         keys = [key for key, episode in self._open.items() if now_us - episode.seen_us > after_us]

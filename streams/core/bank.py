@@ -22,6 +22,8 @@ from streamgauge.schemas.profile import (
 
 #: Names under which the prediction and its score stand among the features of metrics and alerts.
 PREDICTION, SCORE = "prediction", "score"
+#: The monitors that rest on this evidence.
+FEATURE_MONITORS = ("drift", "prediction_drift", "data_quality")
 
 
 class FeatureBank:

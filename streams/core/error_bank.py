@@ -34,8 +34,7 @@ class ErrorBank:
         self._classes = True
         self.profile: RateProfile | NumericProfile | None = None
         self._evidence: RateEvidence | NumericEvidence | None = None
-        named = (*definition.monitors, *definition.retrain.on)
-        self._river = {name: RiverDrift(name) for name in RIVER if name in _ALWAYS or name in named}
+        self._river = {name: RiverDrift(name) for name in _running(definition)}
 
     @property
     def metric(self) -> str:
@@ -63,24 +62,32 @@ class ErrorBank:
     def update(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> dict[str, int]:
         """Errors of shape (n,), in order; how often each of River's detectors fired."""
         self._classes = classes
-        if self._evidence is None:
-            room = self._first - self._rows
+        room = self._first - self._rows
+        if room > 0:
             self._learned.append(error[:room])
             self._rows += len(error[:room])
             if self._rows >= self._first:
                 self._adopt(errors_profile(np.concatenate(self._learned), classes), paid)
                 self._learned = []
             error, time_us = error[room:], time_us[room:]
-        if self._evidence is None or len(error) == 0:
+        if len(error) == 0:
             return {}
         if isinstance(self._evidence, RateEvidence):
             self._evidence.update_many(error[None].astype(np.int64), time_us, paid)
-        else:
+        elif self._evidence is not None:
             self._evidence.update_many(error[None], time_us, paid)
         return {
             name: len(river.update_many(self._bounded(error) if name in BINARY else error))
             for name, river in self._river.items()
         }
+
+    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
+        """Other monitors may be on; what is newly watched joins at the balance `paid`."""
+        before, self.definition = self.definition, definition
+        self._river = {name: self._river.get(name) or RiverDrift(name) for name in _running(definition)}
+        if before.rule("concept_drift").enabled != definition.rule("concept_drift").enabled:
+            self._evidence = None
+            self._adopt(self.profile, paid)
 
     def take_alarms(self) -> list[Alarm]:
         """Growth since the last call; that errors became fewer or more alike is no alarm."""
@@ -94,6 +101,7 @@ class ErrorBank:
     def to_state(self) -> dict[str, Any]:
         return {
             "classes": self._classes,
+            "rows": self._rows,
             "learned": np.concatenate(self._learned) if self._learned else None,
             "profile": None if self.profile is None else asdict(self.profile),
             "evidence": None if self._evidence is None else self._evidence.to_state(),
@@ -102,9 +110,9 @@ class ErrorBank:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `to_state` gave."""
-        self._classes = state["classes"]
+        self._classes, self._rows = state["classes"], state["rows"]
         if state["learned"] is not None:
-            self._learned, self._rows = [state["learned"]], len(state["learned"])
+            self._learned = [state["learned"]]
         if state["profile"] is not None:
             self._adopt(errors_of(state["profile"]), 0.0)
         if self._evidence is not None:
@@ -128,3 +136,9 @@ class ErrorBank:
             return error
         median = self.profile.edges[len(self.profile.edges) // 2]
         return (error > median).astype(np.float64)
+
+
+def _running(definition: MonitorDefinition) -> list[str]:
+    """River's detectors that run under a definition."""
+    named = (*_ALWAYS, *definition.monitors, *definition.retrain.on)
+    return [name for name in RIVER if name in named]

@@ -30,6 +30,12 @@ class GroupBank:
         """The monitors that have something to say by now."""
         return ["fairness"] if self._evidence else []
 
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """Another definition with the same tolerances; the monitor may be off now."""
+        self.definition = definition
+        if not definition.rule("fairness").enabled:
+            self._evidence = {}
+
     def expect(self, attributes: Iterable[str], paid: float) -> None:
         """Evidence about these attributes begins, if it has not; it is paid for from `paid` on."""
         if self._tolerance is not None and self.definition.rule("fairness").enabled:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
 
 LONG_AGO = -(2**62)
+#: A version without traffic for this many windows, while another has some, is superseded.
+SUPERSEDED_AFTER = 12
+Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
 _GROUP, _SEGMENT = "group:", "segment:"
 
 
@@ -117,9 +120,8 @@ class Intake:
             for key, column in codes.items():
                 self.join.predictions.declare(prefix + key, "<i2", -1)
                 values[prefix + key] = column
-        new, rows, pairs = self.join.add_predictions(
-            self.names.versions.code(batch.version), batch.ids, batch.time_us, values, watermark
-        )
+        code = self.names.versions.code(batch.version)
+        new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, watermark)
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
         if len(rows) == 0:
@@ -127,7 +129,7 @@ class Intake:
         if not new.all():
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
-        version = self.version(batch.version)
+        version = self.version(self.names.versions.values[code])
         lacking = version.watch.lacking
         if 0 < lacking < len(batch):
             # the baseline is learned between two rows, wherever batches are cut
@@ -140,8 +142,12 @@ class Intake:
         if len(pairs.rows):
             self._count_pairs(pairs, None, account.paid)
 
-    def labels(self, batch: GroundTruthBatch, offsets: Ints, paid: float) -> Ints:
-        """Labels of any version; gives the offsets of those that have not the task's type."""
+    def labels(self, batch: GroundTruthBatch, offsets: Ints, appended_us: Ints | None, paid: float) -> Ints:
+        """Labels of any version; gives the offsets of those that have not the task's type.
+
+        `appended_us` as for predictions: a label from the future would wait for ever.
+        """
+        batch = self._capped(batch, appended_us)
         self.names.infer([(batch.label, offsets)])
         fits = self.names.fits(batch)
         unfit = offsets[~fits]
@@ -164,6 +170,11 @@ class Intake:
             self._count_pairs(pairs, (int(offsets[0]), int(offsets[-1])), paid)
         return unfit
 
+    def superseded(self, version: Version) -> bool:
+        """Whether it gets no traffic any more while another version does: nothing is told of it any more."""
+        latest_us = max(each.last_served_us for each in self.versions.values())
+        return latest_us - version.last_served_us > SUPERSEDED_AFTER * self.definition.window
+
     def forget(self, version: Version) -> None:
         """A version that gets no traffic and has no window left: its records are to be deleted."""
         version.watch.learning.drop()
@@ -175,7 +186,7 @@ class Intake:
         Predictions that still wait for labels are expired, labels that wait are superseded.
         """
         self.now_us, self.expired_us, self.passed_us = before.now_us, before.expired_us, before.watermark_us
-        self.counts = before.counts
+        self.counts, self.gone = before.counts, before.gone
         counts = self.join.counts = before.join.counts
         counts["expired"] += counts["pending"]
         counts["superseded"] += counts["waiting"]
@@ -188,20 +199,20 @@ class Intake:
         self.join.predictions.replaces(before.join.predictions)
         self.join.waiting.replaces(before.join.waiting)
 
-    def redefine(self, definition: MonitorDefinition) -> None:
-        """A definition that leaves windows and baselines as they are."""
+    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
+        """A definition that leaves windows and baselines as they are; `paid` is the account's balance."""
         self.passed_us = self.watermark_us
         self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
         for version in self.versions.values():
-            version.watch.definition = definition
+            version.watch.redefine(definition, paid)
 
     def expire(self) -> Orphans:
         """Forgets predictions and labels whose time to live has passed."""
         before, self.expired_us = self.expired_us, self.watermark_us
         return self.join.expire(before, self.expired_us)
 
-    def _capped(self, batch: PredictionBatch, appended_us: Ints | None) -> PredictionBatch:
+    def _capped(self, batch: Timed, appended_us: Ints | None) -> Timed:
         if appended_us is None:
             return batch
         cap_us = appended_us + self.definition.grace
@@ -286,11 +297,12 @@ class Intake:
             fresh = pairs.fresh & (pairs.sign > 0)
             if of_version is not None:
                 fresh &= of_version
-            error = (
-                (predicted[fresh] != pairs.label[fresh]).astype(np.float64)
-                if names.classifies
-                else np.abs(predicted[fresh] - pairs.label[fresh])
-            )
+            with np.errstate(over="ignore"):  # an infinite error counts as missing
+                error = (
+                    (predicted[fresh] != pairs.label[fresh]).astype(np.float64)
+                    if names.classifies
+                    else np.abs(predicted[fresh] - pairs.label[fresh])
+                )
             if len(error):
                 version.watch.judge(error, names.classifies, time[fresh], paid)
 

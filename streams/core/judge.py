@@ -21,8 +21,6 @@ from streamgauge.streams.core.since import explain
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Segment, Window
 
-#: A version without traffic for this many windows, while another has some, is superseded.
-SUPERSEDED_AFTER = 12
 _STEPS = 5
 
 
@@ -55,8 +53,8 @@ class Judge:
                     outputs += self._observe(intake, book, version, finding.monitor, ALL, finding)
         return outputs
 
-    def advance(self, intake: Intake, book: AlertBook) -> list[Output]:
-        """Publishes what the watermark has passed; drops what nothing can change any more."""
+    def advance(self, intake: Intake, book: AlertBook, *, drop: bool = True) -> list[Output]:
+        """Publishes what the watermark has passed; with `drop`, forgets what nothing can change any more."""
         watermark = self.judged_us = intake.watermark_us
         outputs: list[Output] = []
         for version in intake.versions.values():
@@ -65,6 +63,8 @@ class Judge:
                 if window.end_us > watermark:
                     break
                 outputs += self._judge(intake, book, version, window, naming, watermark)
+                if drop and window.sealed and window.end_us + intake.definition.lateness <= watermark:
+                    version.drop(window.start_us)
         outputs += self._supersede(intake, book)
         return outputs
 
@@ -91,8 +91,8 @@ class Judge:
         labels_final = window.end_us + definition.labels.ttl <= watermark
         covered = coverage(window.bags[ALL])
         enough = covered is not None and covered >= definition.labels.min_coverage
-        if labels_final or (window.labels_dirty and enough):
-            window.labels_dirty = False
+        if not window.sealed and (labels_final or (window.labels_dirty and enough)):
+            window.labels_dirty, window.sealed = False, labels_final
             window.labels_revision += 1
             window.touched = True
             measured = list(measure_labelled(window, naming))
@@ -104,8 +104,6 @@ class Judge:
         if closes:
             for monitor in version.watch.quiet_monitors():
                 yield from self._observe(intake, book, version, monitor, ALL, None)
-        if labels_final and window.end_us + definition.lateness <= watermark:
-            version.drop(window.start_us)
 
     def _limits(
         self,
@@ -172,6 +170,8 @@ class Judge:
         finding: Finding | None,
     ) -> list[Output]:
         if finding is not None:
+            if intake.superseded(version):  # labels still come, but its alerts have ended
+                return []
             finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
         definition = intake.definition
         context = AlertContext.of(definition, version.watch.baseline_id, self.software)
@@ -187,16 +187,20 @@ class Judge:
         )
 
     def _supersede(self, intake: Intake, book: AlertBook) -> list[Output]:
-        patience = SUPERSEDED_AFTER * intake.definition.window
-        latest = max((version.last_served_us for version in intake.versions.values()), default=0)
         outputs = []
         for version in list(intake.versions.values()):
-            if latest - version.last_served_us > patience:
+            if intake.superseded(version):
                 outputs += book.superseded(version.name, intake.now_us)
                 if not version.windows:
                     self._forget(version.name)
                     intake.forget(version)
         return outputs
+
+    def restart(self, *monitors: str) -> None:
+        """What is known of former windows is of no use for rules and objectives: of `monitors`, or of all."""
+        if not monitors:
+            self._thresholds = {}
+        self._burns = {key: b for key, b in self._burns.items() if monitors and key[1] not in monitors}
 
     def _forget(self, version: str) -> None:
         self._thresholds = {key: rule for key, rule in self._thresholds.items() if key[0] != version}

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from streamgauge.schemas.batch import Categories, Column, Floats
+from streamgauge.schemas.limits import DEFAULT
 from streamgauge.streams.core.names import present
+
+#: A single event has as many at most.
+MAX_FEATURES = DEFAULT.features
 
 
 class Learning:
@@ -32,9 +36,11 @@ class Learning:
     def columns(self) -> tuple[dict[str, Column], Column, Floats]:
         """All rows: features, prediction, score. What a chunk lacks is missing there.
 
-        A feature that was a number here and a string there takes the kind of its first value.
+        Of more than `MAX_FEATURES` different features the first are watched. One that was a number here and a
+        string there takes the kind of its first value.
         """
-        names = dict.fromkeys(name for chunk in self._chunks for name in chunk["features"])
+        different = dict.fromkeys(name for chunk in self._chunks for name in chunk["features"])
+        names = list(different)[:MAX_FEATURES]
         lengths = [len(chunk["score"]) for chunk in self._chunks]
         features = {
             name: _joined([chunk["features"].get(name) for chunk in self._chunks], lengths) for name in names

@@ -66,14 +66,22 @@ class ModelState:
         self.intake.predictions(parts, appended_us, self.account)
         return self._settle()
 
-    def apply_labels(self, parts: Sequence[tuple[GroundTruthBatch, Ints]]) -> tuple[list[Output], Ints]:
-        """Batches with the offsets of their rows: (outputs, offsets of those of a wrong type)."""
-        unfit = [self.intake.labels(batch, offsets, self.account.paid) for batch, offsets in parts]
+    def apply_labels(
+        self, parts: Sequence[tuple[GroundTruthBatch, Ints]], appended_us: Sequence[Ints] | None
+    ) -> tuple[list[Output], Ints]:
+        """As `apply_predictions`: (outputs, offsets of the rows of a wrong type)."""
+        unfit = [
+            self.intake.labels(
+                batch, offsets, None if appended_us is None else appended_us[number], self.account.paid
+            )
+            for number, (batch, offsets) in enumerate(parts)
+        ]
         return self._settle(), np.concatenate(unfit)
 
     def tick(self, now_us: int) -> tuple[list[Output], bool]:
         """All data has been applied up to `now_us`: (outputs, whether anything changed)."""
-        if self.intake.now_us == LONG_AGO or now_us <= self.intake.now_us:
+        idle = self.intake.now_us == LONG_AGO and not self.intake.join.counts["waiting"]
+        if idle or now_us <= self.intake.now_us:
             return [], False
         self.intake.now_us = now_us
         due = self.judge.due(self.intake)
@@ -81,12 +89,22 @@ class ModelState:
 
     def finish(self) -> list[Output]:
         """No more input will come: every window is final."""
-        if self.intake.now_us == LONG_AGO:
-            return []
-        definition = self.definition
-        self.intake.now_us += definition.window + definition.labels.ttl + definition.lateness
-        self.intake.now_us += definition.grace
-        return self.judge.advance(self.intake, self.book) + self._expire()
+        intake, definition = self.intake, self.definition
+        patience_us = definition.window + definition.labels.ttl + definition.lateness + definition.grace
+        outputs: list[Output] = []
+        if intake.now_us > LONG_AGO:
+            intake.now_us += patience_us
+            outputs = self.judge.advance(intake, self.book, drop=False)
+            outputs += self._consider(outputs)  # the windows are what there is to train on
+            outputs += self.judge.advance(intake, self.book)
+        waiting = intake.join.waiting
+        for label_us in waiting.column("time")[waiting.column("live")].tolist():
+            intake.now_us = max(intake.now_us, label_us + patience_us)
+        return outputs + self._expire()
+
+    def retire(self, now_us: int) -> list[Output]:
+        """It will not be watched any more: its alerts end."""
+        return self.book.supersede_all(max(now_us, self.intake.now_us))
 
     def control(self, order: ControlEvent) -> list[Output]:
         """An operator's order. Raises `BadEvent` if it does not apply."""
@@ -96,7 +114,8 @@ class ModelState:
                 self._redefine(order)
                 return []
             case Acknowledge() | Resolve() | Silence():
-                return self.book.control(order, now_us)
+                outputs = self.book.control(order, now_us)
+                return outputs + self._consider(outputs)
         raise BadEvent(Reason.REFUSED, f"this version of Streamgauge cannot carry out {type(order).__name__}")
 
     def retrain_status(self, status: RetrainStatus) -> list[Output]:
@@ -108,6 +127,10 @@ class ModelState:
     def rebudget(self, context: Context) -> None:
         """The fleet's budget changed; what was paid in stays."""
         self.context = context
+        self.intake.streams, self.intake.alpha = (
+            context.fleet.streams,
+            context.fleet.alert_budget.false_alarms,
+        )
         account = context.account()
         self.account.alpha, self.account.horizon_us = account.alpha, account.horizon_us
 
@@ -120,7 +143,11 @@ class ModelState:
             outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
             outputs += self._expire()
             outputs += self._unanswered()
-        return outputs + self._ask_for_training(outputs)
+        outputs += self._consider(outputs)
+        asked_of = self.retrain.version
+        return outputs + self.retrain.tick(
+            intake.now_us, superseded=asked_of is not None and not self._is_served(asked_of)
+        )
 
     def _expire(self) -> list[Output]:
         names = self.intake.names
@@ -131,7 +158,12 @@ class ModelState:
             self.context,
         )
 
-    def _ask_for_training(self, outputs: list[Output]) -> list[Output]:
+    def _is_served(self, version: str) -> bool:
+        known = self.intake.versions.get(version)
+        return known is not None and not self.intake.superseded(known)
+
+    def _consider(self, outputs: list[Output]) -> list[Output]:
+        """Whether what was told asks for training."""
         alerts = [output for output in outputs if output.topic == ALERTS]
         now_us = self.intake.now_us
         asked: list[Output] = []
@@ -150,11 +182,13 @@ class ModelState:
                 baseline_id=version.watch.baseline_id, software=self.context.software,
             )  # fmt: skip
             alerts = []
-        return asked + self.retrain.tick(now_us)
+        return asked
 
     def _unanswered(self) -> list[Output]:
         version, finding = self.retrain.version, self.retrain.unanswered()
-        if version is None or (finding is None and not self.book.is_open(version, UNANSWERED, ALL)):
+        if version is None or not self._is_served(version):
+            return []
+        if finding is None and not self.book.is_open(version, UNANSWERED, ALL):
             return []
         rule, context = (
             self.definition.rule(UNANSWERED),
@@ -169,8 +203,11 @@ class ModelState:
             before = self.intake
             self.intake = self.context.intake(definition)
             self.intake.inherit(before)
+            self.judge.restart()
         else:
-            self.intake.redefine(definition)
+            self.intake.redefine(definition, self.account.paid)
+            if old.latency.objective_ms != definition.latency.objective_ms:
+                self.judge.restart("latency")
 
     def to_state(self) -> dict[str, Any]:
         """All but windows, join blocks, profiles and learning rows, which are records of their own."""
@@ -202,9 +239,7 @@ class ModelState:
         intake.join.counts = dict(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["now"], state["expired"], state["passed"]
         for version_name, last_served_us, watch in state["versions"]:
-            restored = Watch.from_state(
-                watch, model.definition, intake.streams, intake.alpha, profiles.get((version_name,))
-            )
+            restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = Version(version_name, restored)
             version.last_served_us = last_served_us
         account = context.account()

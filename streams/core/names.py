@@ -20,6 +20,7 @@ from streamgauge.schemas.batch import (
 from streamgauge.schemas.monitor import MonitorDefinition, Task
 from streamgauge.streams.core.vocabulary import Vocabulary
 
+_KEYS = 50
 _VALUES = 50
 _VERSIONS = 10_000
 _PAIRS = {"true": "false", "1": "0", "yes": "no", "positive": "negative", "pos": "neg"}
@@ -165,6 +166,8 @@ def _as_floats(codes: NDArray[np.int64]) -> Floats:
 
 
 def _codes(known: dict[str, Vocabulary], columns: Any) -> dict[str, NDArray[np.int64]]:
-    return {
-        key: known.setdefault(key, Vocabulary(limit=_VALUES)).codes(column) for key, column in columns.items()
-    }
+    """Beyond `_KEYS` different keys of a model, those that it had not before are left out."""
+    for key in columns:
+        if key not in known and len(known) < _KEYS:
+            known[key] = Vocabulary(limit=_VALUES)
+    return {key: known[key].codes(column) for key, column in columns.items() if key in known}

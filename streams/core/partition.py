@@ -167,10 +167,11 @@ class Partition:
                 self._refuse_rows(messages, np.concatenate([offsets for _, offsets in parts]), error)
                 continue
             self._touched.add(name)
+            appended_us = self._appended(messages, parts)
             if topic == PREDICTIONS:
-                self._outputs += model.apply_predictions(parts, self._appended(messages, parts))
+                self._outputs += model.apply_predictions(parts, appended_us)
                 continue
-            outputs, unfit = model.apply_labels(parts)
+            outputs, unfit = model.apply_labels(parts, appended_us)
             self._outputs += outputs
             if len(unfit):
                 detail = f"{name} predicts numbers; this label is a string"
@@ -204,7 +205,9 @@ class Partition:
 
     def _control(self, order: ControlEvent) -> None:
         if isinstance(order, Retire) and order.version is None:
-            self.models.pop(order.model, None)
+            retired = self.models.pop(order.model, None)
+            if retired is not None:
+                self._outputs += retired.retire(order.time_us)
             self._gone |= {key for key, _ in persistence.removal(order.model, self._keys)}
             self._keys -= self._gone
         elif order.model is None:
@@ -227,6 +230,7 @@ class Partition:
                 raise BadEvent(Reason.REFUSED, f"not a fleet document: {error}") from error
             for model in self.models.values():
                 model.rebudget(self._context())
+            self._touched |= self.models.keys()
         elif isinstance(order, Silence):
             for name, model in sorted(self.models.items()):
                 self._outputs += model.control(order)

@@ -153,11 +153,14 @@ class RetrainPolicy:
         elif self.state is not before:
             self._end(now_us)
 
-    def tick(self, now_us: int) -> list[Output]:
-        """After silence beyond the deadline asks again, `max_attempts` times in all; then gives up."""
-        if self.state not in IN_FLIGHT or now_us < self._deadline_us:
+    def tick(self, now_us: int, *, superseded: bool = False) -> list[Output]:
+        """After silence beyond the deadline asks again, `max_attempts` times in all; then gives up.
+
+        If the version is superseded, gives up at once: a successor is there.
+        """
+        if self.state not in IN_FLIGHT or (now_us < self._deadline_us and not superseded):
             return []
-        if self._request["attempt"] >= self._terms["max_attempts"]:
+        if superseded or self._request["attempt"] >= self._terms["max_attempts"]:
             self._step(RequestEvent.GIVE_UP)
             self._end(now_us)
             return []

@@ -12,7 +12,7 @@ from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
-from streamgauge.streams.core.bank import PREDICTION, SCORE, FeatureBank
+from streamgauge.streams.core.bank import FEATURE_MONITORS, PREDICTION, SCORE, FeatureBank
 from streamgauge.streams.core.error_bank import ErrorBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
@@ -29,7 +29,7 @@ class Watch:
     """Learns a baseline from a version's first rows, then gathers evidence that it no longer holds.
 
     Errors have a baseline of their own, from the first labelled predictions, as labels come later. `alpha`
-    and `streams` are the fleet's.
+    and `streams` are the fleet's, as they were when the version was first seen.
     """
 
     def __init__(self, definition: MonitorDefinition, streams: int, alpha: float) -> None:
@@ -109,7 +109,7 @@ class Watch:
         fired, self._fired = self._fired, set()
         watching = [*self.errors.monitors(), *self.groups.monitors()]
         if self.bank is not None:
-            watching += ["drift", "prediction_drift", "data_quality"]
+            watching += FEATURE_MONITORS
         quiet = [monitor for monitor in watching if monitor not in fired]
         for monitor in quiet:
             self._recent.pop(monitor, None)
@@ -124,6 +124,19 @@ class Watch:
         """This empty one takes another's place: what is stored of that is to be deleted."""
         self.learning.replaces(other.learning)
         self._profile_changed = other.profile is not None or other._profile_changed
+
+    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
+        """A definition that leaves the baseline as it is; `paid` is the account's balance.
+
+        Where other monitors are on, evidence about features starts anew: its streams join at that balance.
+        """
+        before, self.definition = self.definition, definition
+        self.errors.redefine(definition, paid)
+        self.groups.redefine(definition)
+        if any(before.rule(name).enabled != definition.rule(name).enabled for name in FEATURE_MONITORS):
+            self.bank = None
+            if self.profile is not None:
+                self._adopt(self.profile, paid)
 
     def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
         moved = self._recent.setdefault(monitor, {})
@@ -147,6 +160,8 @@ class Watch:
 
     def to_state(self) -> dict[str, Any]:
         return {
+            "streams": self.streams,
+            "alpha": self.alpha,
             "bank": None if self.bank is None else self.bank.to_state(),
             "errors": self.errors.to_state(),
             "groups": self.groups.to_state(),
@@ -163,12 +178,10 @@ class Watch:
         cls,
         state: Mapping[str, Any],
         definition: MonitorDefinition,
-        streams: int,
-        alpha: float,
         profile: Mapping[str, Any] | None,
     ) -> "Watch":
         """What `to_state` gave, with the profile; learning rows are loaded by `persistence`."""
-        watch = cls(definition, streams, alpha)
+        watch = cls(definition, state["streams"], state["alpha"])
         if profile is not None:
             watch._adopt(BaselineProfile.from_json(profile), 0.0)
             if watch.bank is not None:

@@ -19,6 +19,7 @@ from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
 #: Sorted (key, value) pairs; the empty segment is all traffic.
 Segment = tuple[tuple[str, str], ...]
 ALL: Segment = ()
+_FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed")
 
 
 class Window:
@@ -36,6 +37,8 @@ class Window:
         self.labels_revision = -1
         self.served_dirty = True
         self.labels_dirty = False
+        #: Whether what rests on labels was published as final.
+        self.sealed = False
         self.touched = True
 
     def bag(self, segment: Segment) -> Bag:
@@ -105,7 +108,7 @@ class Window:
             "groups": {attribute: counts.to_state() for attribute, counts in self.groups.items()},
             "features": None if self.features is None else self.features.to_state(),
             "offsets": self.offsets,
-            "flags": [self.served_revision, self.labels_revision, self.served_dirty, self.labels_dirty],
+            "flags": [getattr(self, flag) for flag in _FLAGS],
         }
 
     @classmethod
@@ -119,9 +122,8 @@ class Window:
         if state["features"] is not None and binner is not None:
             window.features = FeatureCounts.from_state(state["features"], binner)
         window.offsets = state["offsets"]
-        window.served_revision, window.labels_revision, window.served_dirty, window.labels_dirty = state[
-            "flags"
-        ]
+        for flag, value in zip(_FLAGS, state["flags"], strict=True):
+            setattr(window, flag, value)
         window.touched = False
         return window
 

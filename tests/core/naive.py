@@ -187,7 +187,7 @@ class Naive:
     def tick(self, now_us: int) -> None:
         """The clock: all events up to `now_us` have been fed."""
         for model in self.models.values():
-            if model.predictions:
+            if model.predictions or model.waiting:  # labels alone have a clock too
                 model.now_us = max(model.now_us, now_us)
 
     def metrics(self) -> dict[Key, Number]:
