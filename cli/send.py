@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import IO
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.kafka_answers import partitions_of
 from streamgauge.clients.producer import producer_config
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
@@ -40,19 +41,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when every line was stored, 1 otherwise."""
-    sending = _Sending(connection_of(args), args.what)
     with ExitStack() as stack:
-        for name in args.files:
-            file = sys.stdin if name == "-" else stack.enter_context(_open(name))
+        files = [
+            (name, sys.stdin.buffer if name == "-" else stack.enter_context(_open(name)))
+            for name in args.files
+        ]
+        sending = _Sending(connection_of(args), args.what)
+        for name, file in files:
             sending.send(name, file)
     sending.finish()
     summary = {"sent": sending.sent, "left_out": sending.left_out, "failed": sending.failed}
     if args.json:
         print(json.dumps(summary))
     else:
-        print(
-            f"{sending.sent:,} {args.what} sent, {sending.left_out} lines left out, {sending.failed} failed"
-        )
+        print(f"{args.what}: {sending.sent:,} sent, {sending.left_out:,} left out, {sending.failed:,} failed")
     return 0 if sending.left_out == sending.failed == 0 else 1
 
 
@@ -65,27 +67,30 @@ class _Sending:
         self._producer = Producer(
             producer_config(connection, "send", linger_ms=LINGER_MS, compression_type="lz4")
         )
+        partitions_of(self._producer, self._topic)  # say at once that there is no topic, or no broker
         self._told_at = time.monotonic()
 
-    def send(self, name: str, lines: IO[str]) -> None:
+    def send(self, name: str, lines: IO[bytes]) -> None:
         for number, model, line in self._events(name, lines):
             while True:
                 try:
-                    self._producer.produce(
-                        self._topic, line.encode(), model.encode(), on_delivery=self._delivered
-                    )
+                    self._producer.produce(self._topic, line, model.encode(), on_delivery=self._delivered)
                     break
                 except BufferError:
                     self._producer.poll(0.2)  # the queue is full: wait until some are stored
+                except KafkaException as error:  # too long for any broker
+                    self._delivered(error.args[0], None)
+                    break
             self._producer.poll(0)
             self._tell(name, number)
 
     def finish(self) -> None:
-        self.failed += self._producer.flush(120)
+        waiting = self._producer.flush(120)
+        self.failed += waiting  # not in one step: delivery reports count in `failed` during the flush
         if sys.stderr.isatty():
             print(file=sys.stderr)
 
-    def _events(self, name: str, lines: IO[str]) -> Iterator[tuple[int, str, str]]:
+    def _events(self, name: str, lines: IO[bytes]) -> Iterator[tuple[int, str, bytes]]:
         for number, line in enumerate(lines, 1):
             line = line.strip()
             if not line:
@@ -119,8 +124,8 @@ class _Sending:
             print(f"\r{name}: {number:,} lines, {self.sent:,} stored", end="", file=sys.stderr)
 
 
-def _open(name: str) -> IO[str]:
+def _open(name: str) -> IO[bytes]:
     try:
-        return open(name, encoding="utf-8")
+        return open(name, "rb")
     except OSError as error:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from error

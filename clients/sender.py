@@ -86,6 +86,8 @@ class Sender:
         self._stopping = True
         self._queue.wake()
         delivered = self.flush(timeout_s)
+        if not delivered:
+            self._warn("close", f"not all was delivered within {timeout_s:g} s; the rest may be lost")
         if self._thread is not None:
             self._thread.join(timeout_s)
         return delivered

@@ -164,9 +164,15 @@ def test_send_stores_good_lines_and_names_the_others(
     out, err = capsys.readouterr()
     assert json.loads(out) == {"sent": 2, "left_out": 4, "failed": 0}
     assert [line.split(":")[1] for line in err.splitlines()] == ["3", "4", "5", "6"]
+    file.write_bytes(b"\xff" + good.encode())
+    assert main(["send", PREDICTIONS, str(file)]) == 1
+    assert f"{file}:1: UnicodeDecodeError" in capsys.readouterr().err
+    file.write_text(good.replace("yes", "y" * 1_100_000))
+    assert main(["send", PREDICTIONS, str(file), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == {"sent": 0, "left_out": 0, "failed": 1}
     file.write_text(good)
     assert main(["send", PREDICTIONS, str(file)]) == 0
-    assert capsys.readouterr().out == "1 predictions sent, 0 lines left out, 0 failed\n"
+    assert capsys.readouterr().out == "predictions: 1 sent, 0 left out, 0 failed\n"
 
 
 def test_apply_sends_definitions_to_their_partition_and_the_fleet_to_all(
