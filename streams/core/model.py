@@ -1,7 +1,7 @@
 """`ModelState`: one model: what it took in, what was judged of it, its alerts and its retrain requests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.control import Acknowledge, ControlEvent, Define, Resolve, RetrainStatus, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
-from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
-from streamgauge.streams.core.intake import LONG_AGO, Counts, Intake
+from streamgauge.streams.core.context import Context, definition_of
+from streamgauge.streams.core.intake import LONG_AGO, Counts
 from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
@@ -22,29 +23,9 @@ from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL
 
-#: Of a model's share of the budget, what is paid in; the rest covers the tolerances of its references.
-_PAID_IN = 0.9
 _UNJUDGED_US = 86_400_000_000
 #: A definition that changes any of these starts the model's windows and baselines anew.
 _FRESH_START = ("window", "task", "pos_label", "baseline", "fairness", "features")
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What every model of a partition is told: where it runs, and its share of the fleet's budget."""
-
-    partition: int
-    prefix: str
-    software: str
-    fleet: Fleet
-
-    def account(self) -> Account:
-        """An account over one model's share of the budget, less what covers tolerances."""
-        budget = self.fleet.alert_budget
-        return Account(_PAID_IN * budget.false_alarms / self.fleet.models, budget.horizon)
-
-    def intake(self, definition: MonitorDefinition) -> Intake:
-        return Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
 
 
 class ModelState:
@@ -248,14 +229,3 @@ class ModelState:
         model.book = AlertBook.from_state(name, state["alerts"])
         model.retrain = RetrainPolicy.from_state(name, state["retrain"])
         return model
-
-
-def definition_of(model: str, document: Mapping[str, Any]) -> MonitorDefinition:
-    """The definition of a model from a control event. Raises `BadEvent` that says what is wrong with it."""
-    try:
-        definition = MonitorDefinition.model_validate(document)
-    except ValueError as error:
-        raise BadEvent(Reason.REFUSED, f"not a monitor definition: {error}") from error
-    if definition.model != model:
-        raise BadEvent(Reason.REFUSED, f"a definition of {definition.model} was sent for {model}")
-    return definition

@@ -1,9 +1,9 @@
 """One partition: its models, its offsets, its outbox. Messages and ticks in, checkpoints out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -32,24 +32,13 @@ from streamgauge.schemas.message import (
 )
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
-from streamgauge.streams.core.model import Context, ModelState, definition_of
-from streamgauge.streams.core.rows import neighbours_merged
+from streamgauge.streams.core.context import Context, CoreSettings, definition_of
+from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.rows import appended_times, neighbours_merged
+
+__all__ = ["CoreSettings", "Partition"]
 
 _URGENT = (ALERTS, RETRAIN_REQUESTS)
-
-
-@dataclass(frozen=True, slots=True)
-class CoreSettings:
-    """What every partition is told at start. `prefix` is that of the topics, for the offsets in outputs.
-
-    With the clock ``wall``, ticks drive time beside the events and an event time ahead of its record's
-    timestamp is capped; with ``events`` (replay, demo) the events alone do.
-    """
-
-    fleet: Fleet = field(default_factory=Fleet)
-    prefix: str = "streamgauge."
-    clock: Literal["wall", "events"] = "wall"
-    software: str = "streamgauge"
 
 
 class Partition:
@@ -167,7 +156,7 @@ class Partition:
                 self._refuse_rows(messages, np.concatenate([offsets for _, offsets in parts]), error)
                 continue
             self._touched.add(name)
-            appended_us = self._appended(messages, parts)
+            appended_us = appended_times(messages, parts) if self.settings.clock == "wall" else None
             if topic == PREDICTIONS:
                 self._outputs += model.apply_predictions(parts, appended_us)
                 continue
@@ -176,14 +165,6 @@ class Partition:
             if len(unfit):
                 detail = f"{name} predicts numbers; this label is a string"
                 self._refuse_rows(messages, unfit, BadEvent(Reason.WRONG_TYPE, detail))
-
-    def _appended(self, messages: list[Message], parts: list[tuple[Any, Ints]]) -> list[Ints] | None:
-        """When the broker appended each row, shape (n,) a part; None if only events drive time."""
-        if self.settings.clock != "wall":
-            return None
-        offsets = np.array([message.offset for message in messages], np.int64)
-        stamps = np.array([message.timestamp_us for message in messages], np.int64)
-        return [stamps[np.searchsorted(offsets, of_rows)] for _, of_rows in parts]
 
     def _refuse_rows(self, messages: list[Message], offsets: Ints, error: BadEvent) -> None:
         """Rows that came from these offsets: each counts, each message is quoted once."""

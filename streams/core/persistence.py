@@ -11,7 +11,8 @@ from typing import Any
 
 from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
-from streamgauge.streams.core.model import Context, ModelState
+from streamgauge.streams.core.context import Context
+from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.snapshot import decode_state, encode_state
 from streamgauge.streams.core.windows import Window
 

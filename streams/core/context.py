@@ -1,0 +1,56 @@
+"""What a model is told from outside: where it runs, its share of the fleet's budget, its definition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from streamgauge.detectors.evidence.account import Account
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.streams.core.intake import Intake
+
+#: Of a model's share of the budget, what is paid in; the rest covers the tolerances of its references.
+_PAID_IN = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """What every partition is told at start. `prefix` is that of the topics, for the offsets in outputs.
+
+    With the clock ``wall``, ticks drive time beside the events and an event time ahead of its record's
+    timestamp is capped; with ``events`` (replay, demo) the events alone do.
+    """
+
+    fleet: Fleet = field(default_factory=Fleet)
+    prefix: str = "streamgauge."
+    clock: Literal["wall", "events"] = "wall"
+    software: str = "streamgauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every model of a partition is told: where it runs, and its share of the fleet's budget."""
+
+    partition: int
+    prefix: str
+    software: str
+    fleet: Fleet
+
+    def account(self) -> Account:
+        """An account over one model's share of the budget, less what covers tolerances."""
+        budget = self.fleet.alert_budget
+        return Account(_PAID_IN * budget.false_alarms / self.fleet.models, budget.horizon)
+
+    def intake(self, definition: MonitorDefinition) -> Intake:
+        return Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
+
+
+def definition_of(model: str, document: Mapping[str, Any]) -> MonitorDefinition:
+    """The definition of a model from a control event. Raises `BadEvent` that says what is wrong with it."""
+    try:
+        definition = MonitorDefinition.model_validate(document)
+    except ValueError as error:
+        raise BadEvent(Reason.REFUSED, f"not a monitor definition: {error}") from error
+    if definition.model != model:
+        raise BadEvent(Reason.REFUSED, f"a definition of {definition.model} was sent for {model}")
+    return definition

@@ -1,0 +1,137 @@
+"""`Tally`: what is served and what labels say of it, into the windows and watches of a model's versions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.evidence.account import Account
+from streamgauge.schemas.batch import Column, Floats, Ints, PredictionBatch
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.core.bag import Labelled, Served, split_by
+from streamgauge.streams.core.join import LabelJoin
+from streamgauge.streams.core.names import Names
+from streamgauge.streams.core.pairs import Pairs
+from streamgauge.streams.core.rows import nested_mask
+from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.watch import Watch
+
+#: The columns of the join that hold codes begin so.
+GROUP, SEGMENT = "group:", "segment:"
+
+
+class Tally:
+    """The versions of one model, the strings their columns have had, and the join that holds their rows."""
+
+    def __init__(self, definition: MonitorDefinition, streams: int, alpha: float) -> None:
+        self.definition = definition
+        self.streams = streams
+        self.alpha = alpha
+        self.names = Names.of(definition)
+        self.join = LabelJoin(definition.labels.ttl)
+        self.versions: dict[str, Version] = {}
+
+    @property
+    def attributes(self) -> list[str]:
+        """The protected attributes that are watched."""
+        declared = self.definition.fairness.groups
+        return list(self.names.groups) if declared is None else list(declared)
+
+    def version(self, name: str) -> Version:
+        found = self.versions.get(name)
+        if found is None:
+            found = self.versions[name] = Version(name, Watch(self.definition, self.streams, self.alpha))
+        return found
+
+    def serve(
+        self,
+        version: Version,
+        batch: PredictionBatch,
+        values: Mapping[str, NDArray[Any]],
+        offsets: Ints,
+        account: Account,
+    ) -> None:
+        """Rows of a batch that are new, with their codes by column and the offsets they came from."""
+        length, names, watch = self.definition.window, self.names, version.watch
+        predicted: Floats = values["prediction"]
+        time, positive = batch.time_us, names.positive
+        version.last_served_us = max(version.last_served_us, int(time.max()))
+        column: Column = names.class_column(predicted) if names.classifies else predicted
+        watch.groups.expect(self._groups(values), account.paid)
+        account.total_weight = sum(each.watch.weight for each in self.versions.values())
+        paid = account.advance_many(time)
+        bins = watch.serve(batch.features, column, values["score"], time, paid)
+        if positive is not None:
+            answered = ~np.isnan(predicted)
+            groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
+            watch.compare(groups, predicted == positive, time, paid)
+        served = Served(batch.latency_ms, batch.failed, predicted)
+        for start, mask in split_by(time - time % length):
+            window = version.window(start, length, names.classifies)
+            window.served_dirty = True
+            here = offsets if mask is None else offsets[mask]
+            window.saw(PREDICTIONS, int(here[0]), int(here[-1]))
+            codes = values if mask is None else {name: column[mask] for name, column in values.items()}
+            window.serve(
+                served if mask is None else served.take(mask),
+                self._segments(codes),
+                self._groups(codes),
+                self.definition.latency.objective_ms,
+            )
+            if bins is not None and watch.bank is not None:
+                known = bins.codes.shape[1]
+                window.count_features(watch.bank.binner, bins if mask is None else bins.take(mask[-known:]))
+
+    def count_pairs(self, pairs: Pairs, span: tuple[int, int] | None, paid: float) -> None:
+        """Labels that start or stop counting; `span` are the offsets they came from, if they just came."""
+        table, length, names = self.join.predictions, self.definition.window, self.names
+        predicted = table.column("prediction")[pairs.rows]
+        answered = ~np.isnan(predicted)
+        if not answered.all():
+            pairs, predicted = pairs.take(answered), predicted[answered]
+        rows = pairs.rows
+        time = table.column("time")[rows]
+        lag_s = np.maximum(pairs.lag_us, 0) / 1e6
+        labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign)
+        codes = {name: table.column(name)[rows] for name in table.names if ":" in name}
+        starts = time - time % length
+        for code, of_version in split_by(table.column("version")[rows]):
+            version = self.version(names.versions.values[code])
+            for start, of_window in split_by(starts if of_version is None else starts[of_version]):
+                mask = nested_mask(of_version, of_window)
+                window = version.window(start, length, names.classifies)
+                window.labels_dirty = True
+                if span is not None:
+                    window.saw(GROUND_TRUTH, *span)
+                here = codes if mask is None else {name: column[mask] for name, column in codes.items()}
+                window.label(
+                    labelled if mask is None else labelled.take(mask),
+                    self._segments(here),
+                    self._groups(here),
+                    names.positive,
+                )
+            fresh = pairs.fresh & (pairs.sign > 0)
+            if of_version is not None:
+                fresh &= of_version
+            with np.errstate(over="ignore"):  # an infinite error counts as missing
+                error = (
+                    (predicted[fresh] != pairs.label[fresh]).astype(np.float64)
+                    if names.classifies
+                    else np.abs(predicted[fresh] - pairs.label[fresh])
+                )
+            if len(error):
+                version.watch.judge(error, names.classifies, time[fresh], paid)
+
+    def _groups(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        if not self.names.classifies:
+            return {}
+        return {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
+
+    def _segments(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, tuple[list[str], NDArray[Any]]]:
+        return {
+            key: (words.values, codes[SEGMENT + key])
+            for key, words in self.names.segments.items()
+            if SEGMENT + key in codes
+        }
