@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
 from streamgauge.streams.core.pairs import Orphans, Pairs
-from streamgauge.streams.core.table import IdTable, first_of_each
+from streamgauge.streams.core.rows import in_rounds
+from streamgauge.streams.core.table import IdTable
+from streamgauge.streams.core.waiting import WaitingLabels
 
 UNLABELLED = -1
 _PREDICTIONS: dict[str, tuple[str, Any]] = {
@@ -24,14 +26,6 @@ _PREDICTIONS: dict[str, tuple[str, Any]] = {
     "revision": ("<i4", UNLABELLED),
     "retracted": ("|b1", False),
     "label_us": ("<i8", 0),
-}
-_WAITING: dict[str, tuple[str, Any]] = {
-    "time": ("<i8", 0),
-    "label": ("<f8", np.nan),
-    "revision": ("<i4", 0),
-    "retracted": ("|b1", False),
-    "offset": ("<i8", 0),
-    "live": ("|b1", True),
 }
 _LABEL = ("label", "revision", "retracted", "label_us")
 _COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
@@ -47,7 +41,7 @@ class LabelJoin:
     def __init__(self, ttl_us: int) -> None:
         self.ttl_us = ttl_us
         self.predictions = IdTable(_PREDICTIONS)
-        self.waiting = IdTable(_WAITING)
+        self.waiting = WaitingLabels()
         self.counts = dict.fromkeys(_COUNTS, 0)
 
     def add_predictions(
@@ -58,21 +52,15 @@ class LabelJoin:
         `watermark_us` is the one at which each came. The rest of the mask are duplicates: same version, same
         identity, and the one before still alive.
         """
-        first = first_of_each(ids)
-        if first.all():
-            return self._add_each(version, ids, time_us, values, watermark_us)
         new = np.zeros(len(ids), np.bool_)
         rows, parts = [], []
-        remaining = np.arange(len(ids))
-        while remaining.size:
-            # a repeated identity must see the one before it
-            first = first_of_each(ids[remaining])
-            now = remaining[first]
+        for now in in_rounds(ids):
+            if len(now) == len(ids):
+                return self._add_each(version, ids, time_us, values, watermark_us)
             some = {name: column[now] for name, column in values.items()}
             new[now], added, pairs = self._add_each(version, ids[now], time_us[now], some, watermark_us[now])
             rows.append(added)
             parts.append(pairs)
-            remaining = remaining[~first]
         return new, np.concatenate(rows), Pairs.concatenate(parts)
 
     def _add_each(
@@ -108,10 +96,8 @@ class LabelJoin:
             source = sibling[has]
             parts.append(self._assign(rows[has], *(table.column(c)[source] for c in _LABEL)))
         if len(waiting) and self.counts["waiting"]:
-            found = waiting.find(ids)
+            found = waiting.find_live(ids, watermark_us - self.ttl_us)
             ok = (found >= 0) & ~has
-            ok[ok] &= waiting.column("live")[found[ok]]
-            ok[ok] &= waiting.column("time")[found[ok]] + self.ttl_us >= watermark_us[ok]
             ok[ok] &= (
                 np.abs(waiting.column("time")[found[ok]] - table.column("time")[rows[ok]]) <= self.ttl_us
             )
@@ -119,8 +105,7 @@ class LabelJoin:
                 source = found[ok]
                 columns = [waiting.column(c)[source] for c in (*_LABEL[:3], "time")]
                 parts.append(self._assign(rows[ok], *columns))
-                waiting.column("live")[source] = False
-                waiting.touch(source)
+                waiting.end(source)
                 retracted = int(waiting.column("retracted")[source].sum())
                 self._move("waiting", "joined", len(source) - retracted)
                 self._move("waiting", "retracted", retracted)
@@ -139,17 +124,12 @@ class LabelJoin:
         """Labels in order: what joined or was restated, and how many were stale (same or lower revision)."""
         parts: list[Pairs] = []
         stale = 0
-        remaining = np.arange(len(ids))
-        while remaining.size:
-            # a repeated identity must see the effect of the one before it
-            first = first_of_each(ids[remaining])
-            now = remaining[first]
+        for now in in_rounds(ids):
             pairs, n = self._add_distinct(
                 ids[now], time_us[now], label[now], revision[now], retracted[now], offset[now], watermark_us
             )
             parts += pairs
             stale += n
-            remaining = remaining[~first]
         return Pairs.concatenate(parts), stale
 
     def _add_distinct(
@@ -195,42 +175,15 @@ class LabelJoin:
         self.counts["superseded"] += int(had.sum())
         if not matched.all():
             early = ~matched
-            stale += self._wait(
+            waiting, replaced = self.waiting.add(
                 ids[early], time_us[early], label[early], revision[early], retracted[early], offset[early],
-                watermark_us,
+                watermark_us - self.ttl_us,
             )  # fmt: skip
+            self.counts["labels"] += waiting
+            self.counts["waiting"] += waiting
+            self._move("waiting", "superseded", replaced)
+            stale += int(early.sum()) - waiting
         return parts, stale
-
-    def _wait(
-        self,
-        ids: Ids,
-        time_us: Ints,
-        label: Floats,
-        revision: NDArray[np.int32],
-        retracted: Bools,
-        offset: Ints,
-        watermark_us: int,
-    ) -> int:
-        waiting = self.waiting
-        found = waiting.find(ids)
-        known = found >= 0
-        known[known] &= waiting.column("live")[found[known]]
-        known[known] &= waiting.column("time")[found[known]] + self.ttl_us >= watermark_us
-        stale = known.copy()
-        stale[known] = revision[known] <= waiting.column("revision")[found[known]]
-        replaced = found[known & ~stale]
-        waiting.column("live")[replaced] = False
-        waiting.touch(replaced)
-        self._move("waiting", "superseded", len(replaced))
-        keep = ~stale
-        waiting.append(
-            ids[keep],
-            {"time": time_us[keep], "label": label[keep], "revision": revision[keep],
-             "retracted": retracted[keep], "offset": offset[keep]},
-        )  # fmt: skip
-        self.counts["labels"] += int(keep.sum())
-        self.counts["waiting"] += int(keep.sum())
-        return int(stale.sum())
 
     def _assign(
         self,
@@ -286,24 +239,9 @@ class LabelJoin:
             self._move("pending", "expired", int(lost.sum()))
             kept = time + self.ttl_us >= now_us
             table.drop_before(int(kept.argmax()) if kept.any() else len(table))
-        orphaned = np.empty(0, np.int64)
-        if len(waiting):
-            dead = waiting.column("time") + self.ttl_us < now_us
-            orphaned = np.flatnonzero(dead & waiting.column("live"))
-        result = Orphans(
-            waiting.ids[orphaned].copy(),
-            waiting.column("time")[orphaned],
-            waiting.column("label")[orphaned],
-            waiting.column("revision")[orphaned],
-            waiting.column("offset")[orphaned],
-        )
-        if len(waiting):
-            waiting.column("live")[orphaned] = False
-            waiting.touch(orphaned)
-            self._move("waiting", "orphaned", len(orphaned))
-            live = waiting.column("live")
-            waiting.drop_before(int(live.argmax()) if live.any() else len(waiting))
-        return result
+        orphans = waiting.expire(now_us - self.ttl_us)
+        self._move("waiting", "orphaned", len(orphans.ids))
+        return orphans
 
     def _move(self, source: str, target: str, n: int) -> None:
         self.counts[source] -= n

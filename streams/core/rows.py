@@ -10,6 +10,7 @@ from streamgauge.schemas.batch import (
     Categories,
     Column,
     GroundTruthBatch,
+    Ids,
     Ints,
     PredictionBatch,
     take_column,
@@ -17,6 +18,7 @@ from streamgauge.schemas.batch import (
 from streamgauge.schemas.decode import Batch
 from streamgauge.schemas.merge import merge_batches, mergeable
 from streamgauge.schemas.message import Message
+from streamgauge.streams.core.table import first_of_each
 
 #: Events of neighbouring batches that are applied as one.
 _MOST_MERGED = 8_000
@@ -62,6 +64,23 @@ def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]
     latest = np.empty_like(time)
     latest[order] = np.maximum.accumulate(np.concatenate([[now_us], time[order][:-1]]))
     return np.split(latest, np.cumsum([len(part) for part, _ in parts])[:-1])
+
+
+def in_rounds(ids: Ids) -> Iterator[Ints]:
+    """Row numbers in rounds of distinct identities: a repeated one comes a round after the one before it.
+
+    There is always a first round, if only an empty one.
+
+    >>> [rows.tolist() for rows in in_rounds(np.array([b"a", b"a", b"b", b"a"], "S16"))]
+    [[0, 2], [1], [3]]
+    """
+    remaining = np.arange(len(ids))
+    first = first_of_each(ids)
+    yield remaining[first]
+    while not first.all():
+        remaining = remaining[~first]
+        first = first_of_each(ids[remaining])
+        yield remaining[first]
 
 
 def take_columns(columns: Mapping[str, Column], mask: Bools | None) -> Mapping[str, Column]:
