@@ -166,8 +166,19 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
         wait_until(lambda: traffic.sent > EVENTS // 3, 60)
         restartable_broker.kill()
         restartable_broker.start()
-        assert_exact(broker, prefix, traffic, seconds=90)
-        assert worker.exit_code is None, worker.logs[-3000:]
+
+        def everything_is_committed() -> bool:
+            if worker.exit_code is not None:
+                # Of four producers one may never come back from librdkafka 2.16: send_offsets_to_transaction
+                # then returns at no time-out. The watchdog ends the worker, and who runs it starts it again.
+                assert worker.exit_code == 1, worker.logs[-3000:]
+                assert "changes are not committed for 60 s" in worker.logs
+                worker.start()
+            return sum(n for n, _ in committed_totals(broker, prefix).values()) >= traffic.sent
+
+        traffic.join()
+        wait_until(everything_is_committed, 180, every=1, saying="every event is in committed state")
+        assert_exact(broker, prefix, traffic)
 
 
 def test_a_graceful_stop_commits_what_was_applied(broker: str, prefix: str, tmp_path: Path) -> None:
