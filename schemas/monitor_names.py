@@ -22,6 +22,7 @@ METRICS = frozenset(
         "accuracy zero_one_loss balanced_accuracy precision recall f1 matthews_corrcoef cohen_kappa "
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "
+        "adwin_changes hddm_w_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
         "missing_rate out_of_range_rate unseen_category_rate "
         "demographic_parity_difference demographic_parity_ratio equalized_odds_difference "

@@ -59,8 +59,11 @@ class ErrorBank:
         named = [name for name in self._river if name in self.definition.monitors]
         return named if self._evidence is None else ["concept_drift", *named]
 
-    def update(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> dict[str, int]:
-        """Errors of shape (n,), in order; how often each of River's detectors fired."""
+    def update(
+        self, error: Floats, classes: bool, time_us: Ints, paid: float
+    ) -> tuple[Ints, dict[str, Ints]]:
+        """Errors of shape (n,), in order; the times of those that were watched (not part of the reference),
+        and by name of River's detectors the times at which they fired."""
         self._classes = classes
         room = self._first - self._rows
         if room > 0:
@@ -71,13 +74,13 @@ class ErrorBank:
                 self._learned = []
             error, time_us = error[room:], time_us[room:]
         if len(error) == 0:
-            return {}
+            return time_us, {}
         if isinstance(self._evidence, RateEvidence):
             self._evidence.update_many(error[None].astype(np.int64), time_us, paid)
         elif self._evidence is not None:
             self._evidence.update_many(error[None], time_us, paid)
-        return {
-            name: len(river.update_many(self._bounded(error) if name in BINARY else error))
+        return time_us, {
+            name: time_us[river.update_many(self._bounded(error) if name in BINARY else error)]
             for name, river in self._river.items()
         }
 
@@ -94,7 +97,7 @@ class ErrorBank:
         alarms = [] if self._evidence is None else self._evidence.take_alarms()
         return [alarm for alarm in alarms if alarm.direction == "up"]
 
-    def river_alarm(self, name: str, time_us: int) -> Alarm:
+    def river_alarm(self, time_us: int) -> Alarm:
         """What is known when one of River's detectors fired."""
         return Alarm(0, "rate", "up", 0.0, 0.0, time_us, 0)
 

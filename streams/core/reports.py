@@ -75,6 +75,10 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
             yield Measured(metric, estimate, segment)
     if window.bags[ALL].was_labelled:
         yield from _fairness(window, naming, label_free=False)
+        for detector, times in window.changes.items():
+            yield Measured(
+                f"{detector}_changes", Estimate(float(times), None, None, window.bags[ALL].labelled)
+            )
 
 
 def coverage(bag: Bag) -> float | None:

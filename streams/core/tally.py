@@ -122,7 +122,11 @@ class Tally:
                     else np.abs(predicted[fresh] - pairs.label[fresh])
                 )
             if len(error):
-                version.watch.judge(error, names.classifies, time[fresh], paid)
+                watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], paid)
+                for name, fired_us in fired.items():
+                    for start in np.unique(watched_us - watched_us % length).tolist():
+                        inside = (fired_us >= start) & (fired_us < start + length)
+                        version.window(start, length, names.classifies).changed(name, int(inside.sum()))
 
     def _groups(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         if not self.names.classifies:

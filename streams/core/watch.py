@@ -89,15 +89,15 @@ class Watch:
         for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
             self._alarm("fairness", attribute, alarm)
 
-    def judge(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> dict[str, int]:
-        """Errors of newly labelled predictions, in order: how often each of River's detectors fired."""
-        fired = self.errors.update(error, classes, time_us, paid)
+    def judge(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> tuple[Ints, dict[str, Ints]]:
+        """Errors of newly labelled predictions, in order: what `ErrorBank.update` says of them."""
+        watched_us, fired = self.errors.update(error, classes, time_us, paid)
         for alarm in self.errors.take_alarms():
             self._alarm("concept_drift", "", alarm)
-        for name, count in fired.items():
-            if count and name in self.definition.monitors:
-                self._alarm(name, "", self.errors.river_alarm(name, int(time_us[-1])))
-        return fired
+        for name, fired_us in fired.items():
+            if len(fired_us) and name in self.definition.monitors:
+                self._alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
+        return watched_us, fired
 
     def take_findings(self) -> list[Finding]:
         """One for each monitor that fired since the last call; what moved together is in one finding."""

@@ -33,6 +33,8 @@ class Window:
         self.groups: dict[str, GroupCounts] = {}
         self.features: FeatureCounts | None = None
         self.offsets: dict[str, list[int]] = {}
+        #: How often River's detectors fired on the errors of this window's predictions.
+        self.changes: dict[str, int] = {}
         self.served_revision = -1
         self.labels_revision = -1
         self.served_dirty = True
@@ -95,6 +97,10 @@ class Window:
             self.features = FeatureCounts(binner)
         self.features.update_bins(bins)
 
+    def changed(self, detector: str, times: int) -> None:
+        """A detector watched errors of this window, and fired so often."""
+        self.changes[detector] = self.changes.get(detector, 0) + times
+
     def saw(self, topic: str, first: int, last: int) -> None:
         """Widens the range of input offsets that this window rests on."""
         span = self.offsets.setdefault(topic, [first, last])
@@ -108,6 +114,7 @@ class Window:
             "groups": {attribute: counts.to_state() for attribute, counts in self.groups.items()},
             "features": None if self.features is None else self.features.to_state(),
             "offsets": self.offsets,
+            "changes": self.changes,
             "flags": [getattr(self, flag) for flag in _FLAGS],
         }
 
@@ -122,6 +129,7 @@ class Window:
         if state["features"] is not None and binner is not None:
             window.features = FeatureCounts.from_state(state["features"], binner)
         window.offsets = state["offsets"]
+        window.changes = state["changes"]
         for flag, value in zip(_FLAGS, state["flags"], strict=True):
             setattr(window, flag, value)
         window.touched = False

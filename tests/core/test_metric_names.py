@@ -8,8 +8,9 @@ from tests.core.test_partition_alerts import classifier, regressor, story
 
 def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
     published: set[str] = set()
+    definition = {"features": {"age": {"min": 0, "max": 90}}, "monitors": {"hddm_w": {}}}
     for columns in (classifier, regressor):
-        told = story(columns, features={"age": {"min": 0, "max": 90}}).tell(15, columns)
+        told = story(columns, **definition).tell(15, columns)
         published |= {record["metric"] for record in told.run.finish().records(METRICS)}
     assert published == NAMES
 
