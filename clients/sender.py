@@ -103,7 +103,10 @@ class Sender:
         return self._stats
 
     def _start(self) -> None:
-        with self._starting:
+        # Never wait here: who holds it may be this very thread, below the signal handler that logs.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
             if self._thread is None and not self._stopping:
                 name = f"streamgauge-{self._builder.model}"
                 thread = Thread(target=self._run, name=name, daemon=True)
@@ -113,6 +116,8 @@ class Sender:
                     self._warn("thread", f"the background thread cannot start: {error}")
                 else:
                     self._thread = thread
+        finally:
+            self._starting.release()
 
     def _run(self) -> None:
         linger_s = self._settings.linger_ms / 1_000

@@ -125,7 +125,7 @@ class WorkerProcess:
     def __enter__(self) -> "WorkerProcess":
         return self.start()
 
-    def __exit__(self, failure: object, *_: object) -> None:
+    def __exit__(self, failure: object = None, *_: object) -> None:
         if failure is not None:
             print(f"the last lines of a worker (exit code {self.exit_code}):\n{self.logs[-6000:]}")
         if self._process is not None and self._process.poll() is None:
