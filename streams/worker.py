@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,9 @@ def run_worker(
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
         worker = _Worker(settings, core or _core(settings), encode or _encoder(settings), Path(directory))
+        # A full collection would walk all that was imported: 75 ms in which no event moves.
+        gc.collect()
+        gc.freeze()
         uvloop.run(worker.run())
     return STOPPED
 
