@@ -14,9 +14,10 @@ from streamgauge.schemas.batch import (
     Ints,
     PredictionBatch,
 )
+from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.pairs import Orphans
-from streamgauge.streams.core.rows import latest_before, take_labels, take_rows
+from streamgauge.streams.core.rows import latest_before
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
 
@@ -128,7 +129,7 @@ class Intake(Tally):
         fits = self.names.fits(batch)
         unfit = offsets[~fits]
         if len(unfit):
-            batch, offsets = take_labels(batch, fits), offsets[fits]
+            batch, offsets = take_rows(batch, fits), offsets[fits]
         if len(batch) == 0:
             return unfit
         pairs, stale = self.join.add_labels(

@@ -1,19 +1,13 @@
 """Rows of batches: some of them, their order, and neighbouring batches as one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from streamgauge.schemas.batch import (
     Bools,
-    Categories,
-    Column,
-    GroundTruthBatch,
     Ids,
     Ints,
-    PredictionBatch,
-    take_column,
 )
 from streamgauge.schemas.decode import Batch
 from streamgauge.schemas.merge import merge_batches, mergeable
@@ -81,41 +75,6 @@ def in_rounds(ids: Ids) -> Iterator[Ints]:
         remaining = remaining[~first]
         first = first_of_each(ids[remaining])
         yield remaining[first]
-
-
-def take_columns(columns: Mapping[str, Column], mask: Bools | None) -> Mapping[str, Column]:
-    return columns if mask is None else {name: take_column(c, mask) for name, c in columns.items()}
-
-
-def take_rows(batch: PredictionBatch, rows: Bools) -> PredictionBatch:
-    """The same batch with only the rows of a mask."""
-    if rows.all():
-        return batch
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        time_us=batch.time_us[rows],
-        prediction=take_column(batch.prediction, rows),
-        latency_ms=batch.latency_ms[rows],
-        score=batch.score[rows],
-        failed=batch.failed[rows],
-        features=take_columns(batch.features, rows),
-        groups={k: Categories(v.codes[rows], v.values) for k, v in batch.groups.items()},
-        segments={k: Categories(v.codes[rows], v.values) for k, v in batch.segments.items()},
-        scores={k: v[rows] for k, v in batch.scores.items()},
-    )
-
-
-def take_labels(batch: GroundTruthBatch, rows: Bools) -> GroundTruthBatch:
-    """The same batch with only the rows of a mask."""
-    return replace(
-        batch,
-        ids=batch.ids[rows],
-        time_us=batch.time_us[rows],
-        label=take_column(batch.label, rows),
-        revision=batch.revision[rows],
-        retracted=batch.retracted[rows],
-    )
 
 
 def nested_mask(outer: Bools | None, inner: Bools | None) -> Bools | None:
