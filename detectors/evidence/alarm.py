@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Aspect = Literal["location", "spread", "category", "unseen", "missing", "out_of_range", "rate", "gap"]
+Aspect = Literal["location", "spread", "category", "unseen", "missing", "out_of_range", "rate", "gap",
+                 "shortfall"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
