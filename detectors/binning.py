@@ -23,13 +23,13 @@ _Z_LIMIT = 2.0**15
 class FeatureBins:
     """Bins of a batch, F features × n events.
 
-    `codes` int64 (F, n): a numeric bin; or a category's, then one for other known categories; `width − 2` is
+    `codes` int16 (F, n): a numeric bin; or a category's, then one for other known categories; `width − 2` is
     an unseen category and `width − 1` a missing value. `outside` bool (F, n): out of the profile's range.
     `z` float64 (F, n): multiples of 2⁻¹⁶ reference standard deviations from the reference mean, as whole
     numbers, cut at ± 2¹⁵ deviations; 0 for categories and where missing.
     """
 
-    codes: Ints
+    codes: NDArray[np.int16]
     outside: Bools
     z: Floats
 
@@ -79,7 +79,7 @@ class FeatureBinner:
         if n is None:
             n = len(next(iter(features.values()))) if features else 0
         values = np.full((len(self.names), n), np.nan)
-        codes = np.full((len(self.names), n), self.width - 1, np.int64)
+        codes = np.full((len(self.names), n), self.width - 1, np.int16)
         for row, (name, profile) in enumerate(zip(self.names, self.profiles, strict=True)):
             column = features.get(name)
             if column is None:
@@ -88,7 +88,7 @@ class FeatureBinner:
                 if not isinstance(profile, NumericProfile):
                     bin_of, unseen = self._bin_of[row], self.width - 2
                     table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
-                    codes[row] = np.array(table, np.int64)[column.codes]
+                    codes[row] = np.array(table, np.int16)[column.codes]
             elif isinstance(profile, NumericProfile):
                 values[row] = column
         codes[self._numeric] = self._places(values[self._numeric])

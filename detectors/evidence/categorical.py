@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import COMMON
-from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
-from streamgauge.detectors.evidence.edetector import Crossing, EDetector
+from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import CategoricalProfile, RateProfile
 
@@ -22,7 +23,7 @@ _COMMON_WEIGHT = 0.8
 UNSEEN = 1 << 32
 
 
-class CategoricalEvidence:
+class CategoricalEvidence(Evidence):
     """One stream a profile: bets on each of its ten most common categories, and on unseen ones.
 
     `streams` and `alpha` are those of the whole fleet; `paid` the account's balance. Profiles that are not
@@ -37,7 +38,7 @@ class CategoricalEvidence:
     [('category', 'b', 'up', 0.8, 0.5)]
     """
 
-    __slots__ = ("_detector", "_profiles", "weight")
+    __slots__ = ("_profiles",)
 
     def __init__(
         self, profiles: Sequence[CategoricalProfile], streams: int, alpha: float, paid: float = 0.0
@@ -49,34 +50,25 @@ class CategoricalEvidence:
         statistics = np.broadcast_to(np.eye(_NEW + 1), (len(profiles), _NEW + 1, _NEW + 1))
         follows = np.array([*np.repeat(np.arange(COMMON), _PER_CATEGORY), *[_NEW] * len(_UNSEEN)])
         self._profiles = tuple(profiles)
-        self._detector = EDetector(log_factors, weights, statistics, follows, paid)
-        #: How many streams are watched: their weight in the budget.
-        self.weight = float(np.count_nonzero(weights.any(axis=1)))
-
-    @property
-    def evidence(self) -> Floats:
-        """Float64 (F,): 1 is an alarm; streams are ranked by it."""
-        return self._detector.evidence
+        super().__init__(Bets(log_factors, weights, statistics, follows), paid)
 
     def update_many(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (F, n): a category's place in its profile, `UNSEEN` for others, −1 for missing."""
-        self._detector.update_many(np.where(codes == UNSEEN, _NEW, np.minimum(codes, _OTHER)), time_us, paid)
+        self.update_codes(np.where(codes == UNSEEN, _NEW, np.minimum(codes, _OTHER)), time_us, paid)
 
-    def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call; each stream of them has started over."""
-        return [self._alarm(crossing) for crossing in self._detector.take_crossings()]
+    @staticmethod
+    def places(known: int) -> NDArray[np.int16]:
+        """What `update_codes` takes for each code of `FeatureBins`: `known` ones, then unseen, then missing.
 
-    def to_state(self) -> State:
-        """All but the profiles."""
-        return self._detector.to_state()
+        >>> CategoricalEvidence.places(12).tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, -1]
+        """
+        return np.array([*np.minimum(np.arange(known), _OTHER), _NEW, -1], np.int16)
 
-    def restore(self, state: State) -> None:
-        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
-        self._detector.restore(state)
-
-    def _alarm(self, crossing: Crossing) -> Alarm:
+    def alarm(self, crossing: Crossing) -> Alarm:
+        """Which category became how much more or less common."""
         profile = self._profiles[crossing.stream]
-        place = int(self._detector.follows[crossing.bet])
+        place = int(self.bets.follows[crossing.bet])
         unseen = place == _NEW
         baseline = 0.0 if unseen else profile.counts[place] / profile.n
         up = unseen or crossing.bet % _PER_CATEGORY < len(_UP)

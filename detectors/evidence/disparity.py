@@ -6,7 +6,7 @@ import numpy as np
 
 from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.edetector import Bets, EDetector
 from streamgauge.schemas.batch import Floats, Ints
 
 #: Groups beyond these (in the order of their codes) are not compared: pairs grow with the square.
@@ -145,7 +145,7 @@ class DisparityEvidence:
         for row, (differences, when) in enumerate(found):
             codes[row, : len(differences)] = differences
             times[row, : len(when)] = when
-        self._detector.update_many(codes, times, self._share)
+        self._detector.update_many([codes], times, self._share)
 
     def _grow(self, groups: int) -> None:
         if groups <= self._groups:
@@ -162,13 +162,13 @@ class DisparityEvidence:
         sizes = [min(size, 0.9 / (1 + self.tolerance)) for size in _SIZES]
         factors = np.stack([np.log1p(size * gain) for gain in gains for size in sizes], axis=1)
         pairs, bets = len(_pairs(groups)), factors.shape[1]
-        return EDetector(
+        of_pairs = Bets(
             np.broadcast_to(factors, (pairs, 3, bets)),
             np.full((pairs, bets), 1 / bets),
             np.broadcast_to(difference[:, None], (pairs, 3, 1)),
             np.zeros(bets, np.intp),
-            self._share,
         )
+        return EDetector([of_pairs], self._share)
 
 
 def _pairs(groups: int) -> list[tuple[int, int]]:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import numeric_table, size_as_ratio, size_in_deviations
-from streamgauge.detectors.evidence.edetector import Crossing, EDetector
+from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import NumericProfile
 
 
-class NumericEvidence:
+class NumericEvidence(Evidence):
     """One stream a profile. `streams` and `alpha` are those of the whole fleet; `paid` the account's balance.
 
     Profiles that are not stationary, or have one bin, are not watched and not part of the budget.
@@ -25,7 +25,7 @@ class NumericEvidence:
     [(0, 'location', 'up', 0)]
     """
 
-    __slots__ = ("_detector", "_edges", "_signs", "weight")
+    __slots__ = ("_edges", "_signs")
 
     def __init__(
         self, profiles: Sequence[NumericProfile], streams: int, alpha: float, paid: float = 0.0
@@ -43,14 +43,7 @@ class NumericEvidence:
         self._edges = [np.array(profile.edges) for profile in profiles]
         self._signs = tables[0].signs if tables else np.zeros(0, np.intp)
         follows = tables[0].follows if tables else np.zeros(0, np.intp)
-        self._detector = EDetector(log_factors, weights, statistics, follows, paid)
-        #: How many streams are watched: their weight in the budget.
-        self.weight = float(np.count_nonzero(weights.any(axis=1)))
-
-    @property
-    def evidence(self) -> Floats:
-        """Float64 (F,): 1 is an alarm; streams are ranked by it."""
-        return self._detector.evidence
+        super().__init__(Bets(log_factors, weights, statistics, follows), paid)
 
     def update_many(self, values: Floats, time_us: Ints, paid: float | Floats) -> None:
         """Take float64 (F, n) in order, NaN for missing, at `time_us` int64 (n,), the account at `paid`."""
@@ -60,24 +53,9 @@ class NumericEvidence:
         codes[~np.isfinite(values)] = -1
         self.update_codes(codes, time_us, paid)
 
-    def update_codes(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
-        """The same with bins int64 (F, n), as `FeatureBins.codes` has them."""
-        self._detector.update_many(codes, time_us, paid)
-
-    def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call; each stream of them has started over."""
-        return [self._alarm(crossing) for crossing in self._detector.take_crossings()]
-
-    def to_state(self) -> State:
-        """All but the profiles."""
-        return self._detector.to_state()
-
-    def restore(self, state: State) -> None:
-        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
-        self._detector.restore(state)
-
-    def _alarm(self, crossing: Crossing) -> Alarm:
-        spread = bool(self._detector.follows[crossing.bet])
+    def alarm(self, crossing: Crossing) -> Alarm:
+        """Location or spread, up or down, with its size."""
+        spread = bool(self.bets.follows[crossing.bet])
         return Alarm(
             stream=crossing.stream,
             aspect="spread" if spread else "location",

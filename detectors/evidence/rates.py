@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm, Aspect
 from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
-from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import RateProfile
 
 _STEPS = (1.25, 1.5, 2.0, 3.0, 5.0)
 
 
-class RateEvidence:
+class RateEvidence(Evidence):
     """One 0 / 1 stream a profile: errors, missing values, … `up` and `down` say which changes count.
 
     `streams` and `alpha` are those of the whole fleet; `paid` the account's balance. Profiles that are not
@@ -26,7 +26,7 @@ class RateEvidence:
     [('up', 0.4, 0.1)]
     """
 
-    __slots__ = ("_aspects", "_detector", "_profiles", "_signs", "weight")
+    __slots__ = ("_aspect", "_profiles", "_signs")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class RateEvidence:
         up: bool = True,
         down: bool = False,
         paid: float = 0.0,
-        aspects: Sequence[Aspect] | None = None,
+        aspect: Aspect = "rate",
     ) -> None:
         level = tail(alpha, up + down, streams)
         ups = _STEPS if up else ()
@@ -51,46 +51,26 @@ class RateEvidence:
                 weights[row] = 1 / count
         self._signs = np.array([1] * len(ups) + [-1] * len(downs))
         self._profiles = tuple(profiles)
-        self._aspects: tuple[Aspect, ...] = tuple(aspects or ["rate"] * len(self._profiles))
+        self._aspect: Aspect = aspect
         statistics = np.broadcast_to(np.array([[0.0], [1.0]]), (len(profiles), 2, 1))
-        self._detector = EDetector(log_factors, weights, statistics, np.zeros(count, np.intp), paid)
-        #: How many streams are watched: their weight in the budget.
-        self.weight = float(np.count_nonzero(weights.any(axis=1)))
-
-    @property
-    def evidence(self) -> Floats:
-        """Float64 (S,): 1 is an alarm; streams are ranked by it."""
-        return self._detector.evidence
+        super().__init__(Bets(log_factors, weights, statistics, np.zeros(count, np.intp)), paid)
 
     def update_many(self, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (S, n) of 0 and 1 in order, −1 for missing, at `time_us` int64 (n,)."""
-        self._detector.update_many(outcomes, time_us, paid)
+        self.update_codes(outcomes, time_us, paid)
 
-    def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call; each stream of them has started over."""
-        alarms = []
-        for crossing in self._detector.take_crossings():
-            profile = self._profiles[crossing.stream]
-            baseline = profile.k / profile.n
-            alarms.append(
-                Alarm(
-                    stream=crossing.stream,
-                    aspect=self._aspects[crossing.stream],
-                    direction="up" if self._signs[crossing.bet] > 0 else "down",
-                    size=crossing.statistic - baseline,
-                    evidence=crossing.evidence,
-                    onset_us=crossing.onset_us,
-                    n=crossing.n,
-                    value=crossing.statistic,
-                    baseline=baseline,
-                )
-            )
-        return alarms
-
-    def to_state(self) -> State:
-        """All but the profiles."""
-        return self._detector.to_state()
-
-    def restore(self, state: State) -> None:
-        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
-        self._detector.restore(state)
+    def alarm(self, crossing: Crossing) -> Alarm:
+        """The rate since the onset, and the reference's."""
+        profile = self._profiles[crossing.stream]
+        baseline = profile.k / profile.n
+        return Alarm(
+            stream=crossing.stream,
+            aspect=self._aspect,
+            direction="up" if self._signs[crossing.bet] > 0 else "down",
+            size=crossing.statistic - baseline,
+            evidence=crossing.evidence,
+            onset_us=crossing.onset_us,
+            n=crossing.n,
+            value=crossing.statistic,
+            baseline=baseline,
+        )

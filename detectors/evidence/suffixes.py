@@ -4,110 +4,106 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 
 #: So many looks may wait: suffixes matter at an alarm and in a snapshot only, and cost less in bulk.
 _PENDING_LOOKS = 64
 
 
 class Suffixes:
-    """The best suffix of S streams' J bets: the latest looks whose log evidence adds up to the most.
+    """The best suffix of each of B bets on S streams: the latest looks, whose log evidence is the most.
 
-    A look comes as its log evidence by bet and its sums of the statistics, float64 (J + M,); bet j is told by
-    statistic `follows[j]`. As in a cumulative sum chart (Page 1954), a suffix starts anew where the evidence
-    before it is no longer positive.
+    Bet b is on stream `stream_of[b]` and is told by statistic `follows[b]` of M; both int64 (B,). As in a
+    cumulative sum chart (Page 1954), a suffix starts anew where the evidence before it is no longer positive.
 
-    >>> suffixes = Suffixes(1, 1, np.zeros(1, int))
-    >>> suffixes.extend(np.array([[[-1.0, 10], [0.5, 20], [0.7, 30]]]), np.array([[100, 200, 300]]))
-    >>> suffixes.of(0, 0)
+    >>> suffixes = Suffixes(np.zeros(1, int), np.zeros(1, int), 1)
+    >>> suffixes.extend(np.array([[-1.0], [0.5], [0.7]]), np.array([[10.0], [20.0], [30.0]]),
+    ...     np.array([[100], [200], [300]]), np.ones((3, 1), bool))
+    >>> suffixes.of(0)
     (200, 2, 50.0)
     """
 
-    __slots__ = ("_base", "_cusum", "_follows", "_looks", "_pending", "_since", "_since_looks", "_totals")
+    __slots__ = (
+        "_base", "_cusum", "_follows", "_looks", "_pending", "_since", "_since_looks", "_stream_of",
+        "_totals",
+    )  # fmt: skip
 
-    def __init__(self, streams: int, statistics: int, follows: NDArray[np.intp]) -> None:
-        shape = (streams, len(follows))
-        self._follows = follows
-        self._pending: list[tuple[Floats, Ints]] = []
-        #: Of all looks: sums of the statistics, and their number.
-        self._totals: Floats = np.zeros((streams, statistics))
-        self._looks: Ints = np.zeros(streams, np.int64)
+    def __init__(self, stream_of: NDArray[np.intp], follows: NDArray[np.intp], statistics: int) -> None:
+        bets = len(stream_of)
+        self._stream_of, self._follows = stream_of, follows
+        self._pending: list[tuple[Floats, Floats, Ints, Bools]] = []
+        #: Of all looks: sums of the statistics, and their number by stream.
+        self._totals: Floats = np.zeros(statistics)
+        self._looks: Ints = np.zeros(int(stream_of.max(initial=-1)) + 1, np.int64)
         #: Of each suffix: its log evidence, its start, and the total and number of looks before it.
-        self._cusum: Floats = np.zeros(shape)
-        self._since: Ints = np.zeros(shape, np.int64)
-        self._base: Floats = np.zeros(shape)
-        self._since_looks: Ints = np.zeros(shape, np.int64)
+        self._cusum: Floats = np.zeros(bets)
+        self._since: Ints = np.zeros(bets, np.int64)
+        self._base: Floats = np.zeros(bets)
+        self._since_looks: Ints = np.zeros(bets, np.int64)
 
-    def extend(self, sums: Floats, starts_us: Ints) -> None:
-        """L more looks of every stream: float64 (S, L, J + M), and when they began, int64 (S, L)."""
-        self._pending.append((sums, starts_us))
-        if sum(looks.shape[1] for looks, _ in self._pending) >= _PENDING_LOOKS:
+    def extend(self, logs: Floats, statistics: Floats, starts_us: Ints, real: Bools) -> None:
+        """L more looks: log evidence float64 (L, B), sums of the statistics (L, M), and by stream when they
+        began, int64 (L, S), and whether there was such a look at all, bool (L, S); else its sums are 0."""
+        self._pending.append((logs, statistics, starts_us, real))
+        if sum(map(len, (looks for looks, *_ in self._pending))) >= _PENDING_LOOKS:
             self._settle()
 
-    def extend_some(self, rows: slice, sums: Floats, starts_us: Ints, counts: Ints) -> None:
-        """The first `counts` (r,) of these looks of the streams `rows`: (r, L, J + M), (r, ≥ L)."""
-        self._settle()
-        self._keep(rows, sums, starts_us, counts)
-
-    def of(self, stream: int, bet: int) -> tuple[int, int, float]:
+    def of(self, bet: int) -> tuple[int, int, float]:
         """(start in µs, number of looks, sum of the bet's statistic) of a suffix."""
         self._settle()
-        looks = int(self._looks[stream] - self._since_looks[stream, bet])
-        total = float(self._totals[stream, self._follows[bet]] - self._base[stream, bet])
-        return int(self._since[stream, bet]), looks, total
+        looks = int(self._looks[self._stream_of[bet]] - self._since_looks[bet])
+        total = float(self._totals[self._follows[bet]] - self._base[bet])
+        return int(self._since[bet]), looks, total
 
-    def forget(self, stream: int) -> None:
-        """The stream starts over with its next look."""
+    def forget(self, bets: slice) -> None:
+        """These start over with the next look."""
         self._settle()
-        self._cusum[stream] = 0.0
+        self._cusum[bets] = 0.0
 
     def adopt(self, other: "Suffixes") -> None:
-        """The first streams go on from `other`, which has fewer."""
+        """The first bets go on from `other`, which has fewer."""
         other._settle()
         for name in _ARRAYS:
-            getattr(self, "_" + name)[: len(other._looks)] = getattr(other, "_" + name)
+            theirs = getattr(other, "_" + name)
+            getattr(self, "_" + name)[: len(theirs)] = theirs
 
     def to_state(self) -> State:
-        """All but what the bets follow."""
+        """All but whose the bets are and what they follow."""
         self._settle()
         return {name: getattr(self, "_" + name).copy() for name in _ARRAYS}
 
-    @classmethod
-    def from_state(cls, state: State, follows: NDArray[np.intp]) -> "Suffixes":
-        """What `to_state` gave."""
-        streams, statistics = state["totals"].shape
-        suffixes = cls(streams, statistics, follows)
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the bets were others."""
         for name in _ARRAYS:
-            setattr(suffixes, "_" + name, np.array(state[name], getattr(suffixes, "_" + name).dtype))
-        return suffixes
+            mine = getattr(self, "_" + name)
+            theirs = np.array(state[name], mine.dtype)
+            if theirs.shape != mine.shape:
+                raise ValueError(f"suffixes of other bets: {name} is {theirs.shape}, not {mine.shape}")
+            setattr(self, "_" + name, theirs)
 
     def _settle(self) -> None:
-        if self._pending:
-            sums, starts = (np.concatenate(parts, axis=1) for parts in zip(*self._pending, strict=True))
-            self._pending = []
-            self._keep(slice(None), sums, starts, np.full(len(starts), starts.shape[1]))
-
-    def _keep(self, rows: slice, sums: Floats, starts: Ints, counts: Ints) -> None:
-        bets = len(self._follows)
-        r, looks = sums.shape[:2]
-        at, line = np.arange(r), np.arange(r)[:, None]
-        so_far = np.concatenate([np.zeros((r, 1, sums.shape[2])), np.cumsum(sums, axis=1)], axis=1)
-        logs, totals = so_far[..., :bets], self._totals[rows, None] + so_far[..., bets:]
+        if not self._pending:
+            return
+        logs, statistics, starts, real = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        self._pending = []
+        looks, nothing = len(logs), np.zeros((1, len(self._cusum)))
+        before = np.cumsum(np.concatenate([nothing, logs]), axis=0)
+        totals = np.cumsum(np.concatenate([self._totals[None], statistics]), axis=0)
+        counted = np.cumsum(np.concatenate([self._looks[None], real.astype(np.int64)]), axis=0)
         # The evidence before a look is no longer positive where the sum so far is at a new minimum.
-        held = np.where(self._cusum[rows] > 0, -self._cusum[rows], np.inf)
-        lowest = np.minimum.accumulate(np.concatenate([held[:, None], logs[:, :-1]], axis=1), axis=1)
-        numbers = np.arange(looks)[:, None]
-        anew = (logs[:, :-1] <= lowest[:, :-1]) & (numbers < counts[:, None, None])
-        latest = np.max(np.where(anew, numbers, -1), axis=1)
-        restarted, start = latest >= 0, np.maximum(latest, 0)
-        looked = self._looks[rows, None] + start
-        self._since[rows] = np.where(restarted, starts[line, start], self._since[rows])
-        self._base[rows] = np.where(restarted, totals[line, start, self._follows], self._base[rows])
-        self._since_looks[rows] = np.where(restarted, looked, self._since_looks[rows])
-        cusum = logs[at, counts] - lowest[at, counts]
-        self._cusum[rows] = np.where((counts > 0)[:, None], cusum, self._cusum[rows])
-        self._totals[rows] = totals[at, counts]
-        self._looks[rows] += counts
+        held = np.where(self._cusum > 0, -self._cusum, np.inf)
+        lowest = np.minimum.accumulate(np.concatenate([held[None], before[:-1]]), axis=0)
+        anew = before[:-1] <= lowest[:-1]
+        if not real.all():
+            anew &= real[:, self._stream_of]
+        restarted = anew.any(axis=0)
+        latest = looks - 1 - np.argmax(anew[::-1], axis=0)
+        bets, at = np.flatnonzero(restarted), latest[restarted]
+        self._since[bets] = starts[at, self._stream_of[bets]]
+        self._base[bets] = totals[at, self._follows[bets]]
+        self._since_looks[bets] = counted[at, self._stream_of[bets]]
+        self._cusum = np.maximum(before[-1] - lowest[-1], 0.0)
+        self._totals, self._looks = totals[-1], counted[-1]
 
 
 _ARRAYS = ("totals", "looks", "cusum", "since", "base", "since_looks")

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import FeatureBinner, FeatureBins
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
+from streamgauge.detectors.evidence.categorical import CategoricalEvidence
+from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.schemas.batch import Floats, Ints
@@ -24,6 +26,7 @@ from streamgauge.schemas.profile import (
 PREDICTION, SCORE = "prediction", "score"
 #: The monitors that rest on this evidence.
 FEATURE_MONITORS = ("drift", "prediction_drift", "data_quality")
+_UNKNOWN = RateProfile(0, 0)  # and so never watched
 
 
 class FeatureBank:
@@ -35,74 +38,67 @@ class FeatureBank:
     def __init__(
         self, profile: BaselineProfile, definition: MonitorDefinition, streams: int, alpha: float, paid: float
     ) -> None:
-        self.binner = FeatureBinner(watched(profile))
-        names, profiles = self.binner.names, self.binner.profiles
-        drifts = [definition.rule(monitor_of(name)).enabled for name in names]
-        self._numbers = [i for i, p in enumerate(profiles) if isinstance(p, NumericProfile) and drifts[i]]
-        self._categories = [
-            i for i, p in enumerate(profiles) if isinstance(p, CategoricalProfile) and drifts[i]
-        ]
-        quality = definition.rule("data_quality").enabled
-        features = [i for i, name in enumerate(names) if name in profile.features] if quality else []
-        declared = [
-            i
-            for i in features
-            if names[i] in definition.features
-            and isinstance(profiles[i], NumericProfile)
-            and (
-                definition.features[names[i]].min is not None or definition.features[names[i]].max is not None
-            )
-        ]
-        self._missing, self._outside = features, declared
-        self._numeric = NumericEvidence([_numeric(profiles[i]) for i in self._numbers], streams, alpha, paid)
-        self._categorical = CategoricalEvidence(
-            [_categorical(profiles[i]) for i in self._categories], streams, alpha, paid
+        binner = self.binner = FeatureBinner(watched(profile))
+        named = list(enumerate(zip(binner.names, binner.profiles, strict=True)))
+        drifts = [(i, p) for i, (name, p) in named if definition.rule(monitor_of(name)).enabled]
+        numbers = {i: p for i, p in drifts if isinstance(p, NumericProfile)}
+        categories = {i: p for i, p in drifts if isinstance(p, CategoricalProfile)}
+        present, outside = {}, {}
+        if definition.rule("data_quality").enabled:
+            present = {i: p.missing if name in profile.features else _UNKNOWN for i, (name, p) in named}
+            outside = {
+                i: p.out_of_range
+                for i, (name, p) in named
+                if isinstance(p, NumericProfile) and _has_range(definition, profile, name)
+            }
+        #: Of each kind of streams, their rows in the binner.
+        self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
+        self._selected = [_selection(rows) for rows in self._rows]
+        self._evidence = JointEvidence(
+            [
+                NumericEvidence(list(numbers.values()), streams, alpha),
+                CategoricalEvidence(list(categories.values()), streams, alpha),
+                RateEvidence(list(present.values()), streams, alpha, aspect="missing"),
+                RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range"),
+            ],
+            paid,
         )
-        rates: list[RateProfile] = [profiles[i].missing for i in features]
-        rates += [_numeric(profiles[i]).out_of_range for i in declared]
-        aspects = ["missing"] * len(features) + ["out_of_range"] * len(declared)
-        self._rates = RateEvidence(rates, streams, alpha, paid=paid, aspects=aspects)  # type: ignore[arg-type]
+        self._places = CategoricalEvidence.places(known=binner.width - 2)
         #: Streams that are watched, for the account.
-        self.weight = self._numeric.weight + self._categorical.weight + self._rates.weight
+        self.weight = self._evidence.weight
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
-        codes = bins.codes
-        missing, unseen = self.binner.width - 1, self.binner.width - 2
-        if self._numbers:
-            self._numeric.update_codes(codes[self._numbers], time_us, paid)
-        if self._categories:
-            places = codes[self._categories]
-            places = np.where(places == unseen, UNSEEN, np.where(places == missing, -1, places))
-            self._categorical.update_many(places, time_us, paid)
-        if self._missing:
-            gone = codes[self._missing] == missing
-            outside = np.where(codes[self._outside] == missing, -1, bins.outside[self._outside])
-            self._rates.update_many(np.concatenate([gone.astype(np.int64), outside]), time_us, paid)
+        numbers, categories, present, outside = self._selected
+        missing = bins.codes == self.binner.width - 1
+        self._evidence.update_codes(
+            [
+                bins.codes[numbers],
+                self._places[bins.codes[categories]],
+                missing[present],
+                np.where(missing[outside], np.int8(-1), bins.outside[outside]),
+            ],
+            time_us,
+            paid,
+        )
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
         """(monitor, feature, alarm) since the last call."""
-        names = self.binner.names
-        for rows, evidence in ((self._numbers, self._numeric), (self._categories, self._categorical)):
-            for alarm in evidence.take_alarms():
-                name = names[rows[alarm.stream]]
-                yield "data_quality" if alarm.aspect == "unseen" else monitor_of(name), name, alarm
-        rows = self._missing + self._outside
-        for alarm in self._rates.take_alarms():
-            yield "data_quality", names[rows[alarm.stream]], alarm
+        for kind, alarm in self._evidence.take_alarms():
+            name = self.binner.names[self._rows[kind][alarm.stream]]
+            drift = alarm.aspect in ("location", "spread", "category")
+            yield monitor_of(name) if drift else "data_quality", name, alarm
 
     def to_state(self) -> Any:
-        return [self._numeric.to_state(), self._categorical.to_state(), self._rates.to_state()]
+        return self._evidence.to_state()
 
     def restore(self, state: Any) -> None:
-        numeric, categorical, rates = state
-        self._numeric.restore(numeric)
-        self._categorical.restore(categorical)
-        self._rates.restore(rates)
+        self._evidence.restore(state)
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:
-    """The features of a profile by name, then its prediction and score under their reserved names.
+    """The features of a profile by name, then its prediction and score under their reserved names; and of
+    these first the numbers.
 
     The order is that of a restored profile: evidence and counts are kept by row.
     """
@@ -110,18 +106,20 @@ def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:
     for name, extra in ((PREDICTION, profile.prediction), (SCORE, profile.score)):
         if extra is not None:
             found.setdefault(name, extra)
-    return found
+    return dict(sorted(found.items(), key=lambda item: not isinstance(item[1], NumericProfile)))
 
 
 def monitor_of(name: str) -> str:
     return "prediction_drift" if name in (PREDICTION, SCORE) else "drift"
 
 
-def _numeric(profile: FeatureProfile) -> NumericProfile:
-    assert isinstance(profile, NumericProfile)
-    return profile
+def _has_range(definition: MonitorDefinition, profile: BaselineProfile, name: str) -> bool:
+    declared = definition.features.get(name) if name in profile.features else None
+    return declared is not None and (declared.min is not None or declared.max is not None)
 
 
-def _categorical(profile: FeatureProfile) -> CategoricalProfile:
-    assert isinstance(profile, CategoricalProfile)
-    return profile
+def _selection(rows: list[int]) -> slice | NDArray[np.intp]:
+    """Neighbouring rows as a slice, which copies nothing."""
+    if rows and rows == list(range(rows[0], rows[-1] + 1)):
+        return slice(rows[0], rows[-1] + 1)
+    return np.array(rows, np.intp)

@@ -16,7 +16,9 @@ from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
-from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.edetector import Bets, EDetector
+from streamgauge.detectors.evidence.kinds import JointEvidence
+from streamgauge.detectors.evidence.looks import Looks
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.suffixes import Suffixes
@@ -124,13 +126,14 @@ def times(seed, n):
 
 
 def winnings(seed, n):
-    return (np.random.default_rng(seed).integers(-20, 20, (2, 4, n)) / 8.0,)
+    return (np.random.default_rng(seed).integers(-20, 20, (9, n)) * 1.0,)
 
 
 def winning(suffixes, looks):
-    n = looks.shape[2]
-    if n:
-        suffixes.extend(looks.transpose(0, 2, 1), np.zeros((2, n), np.int64))
+    if looks.shape[1]:
+        real = looks[-2:].T > -15
+        logs = looks[:3].T * real[:, [0, 0, 1]]
+        suffixes.extend(logs, looks[3:5].T * real, looks[5:7].T.astype(np.int64), real)
 
 
 def restored(make):
@@ -145,8 +148,33 @@ def restored(make):
 def bets():
     factors = np.log(np.array([[[0.9, 0.6], [1.1, 1.4]]] * 3))
     return EDetector(
-        factors, np.full((3, 2), 0.5), np.tile([[[0.0], [1.0]]], (3, 1, 1)), np.zeros(2, int), 0.0
+        [Bets(factors, np.full((3, 2), 0.5), np.tile([[[0.0], [1.0]]], (3, 1, 1)), np.zeros(2, int))], 0.0
     )
+
+
+def feed_bets(one, *batch):
+    one.update_many([batch[0]], *batch[1:], 1e-6)
+
+
+def suffixes():
+    return Suffixes(np.array([0, 0, 1]), np.array([0, 0, 1]), 2)
+
+
+def looks():
+    return Looks([(1, 2), (2, 3)])
+
+
+def take_looks(one, codes, time_us):
+    if len(time_us):
+        one.take([codes[:1], codes[1:]], time_us, np.zeros(len(time_us)))
+
+
+def joint():
+    return JointEvidence([numeric(), rates()], paid=0.0)
+
+
+def feed_joint(one, codes, time_us):
+    one.update_codes([codes[:2], codes % 2], time_us, 1e-6)
 
 
 def numeric():
@@ -216,10 +244,11 @@ CASES = [
       for name in DETECTORS if name != "adwin"),
     Case("Account", lambda: Account(0.05, 10**12, 7.0), lambda s: Account.from_state(s, 0.05, 10**12), times,
          advance),
-    Case("EDetector", bets, restored(bets), outcomes, feed_paid, None, False,
+    Case("EDetector", bets, restored(bets), outcomes, feed_bets, None, False,
          [(np.full((3, 2), 2**62), np.array([2**62, -(2**62)]))], lambda one: one.evidence),
-    Case("Suffixes", lambda: Suffixes(2, 1, np.zeros(3, int)),
-         lambda s: Suffixes.from_state(s, np.zeros(3, int)), winnings, winning),
+    Case("Suffixes", suffixes, restored(suffixes), winnings, winning),
+    Case("Looks", looks, restored(looks), outcomes, take_looks),
+    Case("JointEvidence", joint, restored(joint), outcomes, feed_joint),
     Case("NumericEvidence", numeric, restored(numeric), moved, feed_paid, None, False,
          [(np.tile(NASTY, (2, 1)), np.arange(len(NASTY))), (np.tile(FLAT, (2, 1)), np.arange(300))],
          lambda one: one.evidence),
@@ -272,7 +301,8 @@ def test_every_class_with_a_state_is_enrolled():
     found = set()
     for module in pkgutil.walk_packages(streamgauge.detectors.__path__, "streamgauge.detectors."):
         for name, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if member.__module__ == module.name and hasattr(member, "to_state"):
+            stateful = hasattr(member, "to_state") and not inspect.isabstract(member)
+            if stateful and member.__module__ == module.name:
                 found.add(name)
     assert found == enrolled
 

@@ -1,0 +1,77 @@
+"""Kinds of streams: `Evidence` has a detector of its own, `JointEvidence` shares one between several."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.edetector import Bets, Crossing, EDetector
+from streamgauge.schemas.batch import Floats, Ints
+
+
+class Evidence(ABC):
+    """What is bet on streams of one kind, and how their crossings read. `paid` is the account's balance."""
+
+    __slots__ = ("_detector", "bets", "weight")
+
+    def __init__(self, bets: Bets, paid: float) -> None:
+        self.bets = bets
+        #: How many streams are watched: their weight in the budget.
+        self.weight = float(np.count_nonzero(bets.weights.any(axis=1)))
+        self._detector = EDetector([bets], paid)
+
+    @abstractmethod
+    def alarm(self, crossing: Crossing) -> Alarm:
+        """A crossing in words and numbers."""
+
+    @property
+    def evidence(self) -> Floats:
+        """Float64 (S,): 1 is an alarm; streams are ranked by it."""
+        return self._detector.evidence
+
+    def update_codes(self, codes: NDArray[Any], time_us: Ints, paid: float | Floats) -> None:
+        """Take bins (S, n) in order, negative where missing, at `time_us` int64 (n,)."""
+        self._detector.update_many([codes], time_us, paid)
+
+    def take_alarms(self) -> list[Alarm]:
+        """Alarms since the last call; each stream of them has started over."""
+        return [self.alarm(crossing) for crossing in self._detector.take_crossings()]
+
+    def to_state(self) -> State:
+        """All but the profiles."""
+        return self._detector.to_state()
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
+        self._detector.restore(state)
+
+
+class JointEvidence:
+    """Kinds of streams that come in the same batches: one recursion for all of them costs the least."""
+
+    __slots__ = ("_detector", "_kinds", "weight")
+
+    def __init__(self, kinds: Sequence[Evidence], paid: float) -> None:
+        self._kinds = tuple(kinds)
+        self._detector = EDetector([kind.bets for kind in kinds], paid)
+        self.weight = sum(kind.weight for kind in kinds)
+
+    def update_codes(self, codes: Sequence[NDArray[Any]], time_us: Ints, paid: float | Floats) -> None:
+        """Take bins (S, n) of each kind, as `Evidence.update_codes`."""
+        self._detector.update_many(codes, time_us, paid)
+
+    def take_alarms(self) -> list[tuple[int, Alarm]]:
+        """(number of the kind, alarm) since the last call; each stream of them has started over."""
+        return [(c.kind, self._kinds[c.kind].alarm(c)) for c in self._detector.take_crossings()]
+
+    def to_state(self) -> State:
+        """All but the profiles."""
+        return self._detector.to_state()
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the profiles were others."""
+        self._detector.restore(state)
