@@ -18,7 +18,6 @@ from streamgauge.schemas.control import (
     decode_retrain_status,
 )
 from streamgauge.schemas.dead_letter import dead_letter
-from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import (
     ALERTS,
@@ -33,8 +32,8 @@ from streamgauge.schemas.message import (
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
 from streamgauge.streams.core.context import Context, CoreSettings, definition_of
+from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
-from streamgauge.streams.core.rows import appended_times, neighbours_merged
 
 __all__ = ["CoreSettings", "Partition"]
 
@@ -89,13 +88,42 @@ class Partition:
             fresh = [message for message in run if message.offset > last]
             if not fresh:
                 continue
+            if topic in DATA_INPUTS:
+                self.take(DecodedEvents.of(topic, fresh))
+                continue
             self._applied[topic] = fresh[-1].offset
             self._moved = True
-            if topic in DATA_INPUTS:
-                self._data(topic, fresh)
-            else:
-                for message in fresh:
-                    self._order(message)
+            for message in fresh:
+                self._order(message)
+
+    def take(self, events: DecodedEvents) -> None:
+        """Decoded events, from wherever they come: after all that was applied of their input."""
+        self._applied[events.topic] = events.last_offset
+        self._moved = True
+        self._dead_lettered += events.decoded.refused_rows
+        for message, error in events.decoded.refused:
+            self._refuse(message, error)
+        for name, parts in events.by_model().items():
+            try:
+                model = self._model(name)
+            except BadEvent as error:
+                self._refuse_rows(events, np.concatenate([offsets for _, offsets in parts]), error)
+                continue
+            self._touched.add(name)
+            appended_us = events.appended_times(parts) if self.settings.clock == "wall" else None
+            if events.topic == PREDICTIONS:
+                self._outputs += model.apply_predictions(parts, appended_us)
+                continue
+            outputs, unfit = model.apply_labels(parts, appended_us)
+            self._outputs += outputs
+            if len(unfit):
+                detail = f"{name} predicts numbers; this label is a string"
+                self._refuse_rows(events, unfit, BadEvent(Reason.WRONG_TYPE, detail))
+
+    def drain(self) -> tuple[Output, ...]:
+        """The outputs since the last time, for a caller that keeps no snapshots."""
+        outputs, self._outputs = self._outputs, []
+        return tuple(outputs)
 
     def tick(self, now_us: int) -> None:
         """All data inputs have been applied up to this time. Has no effect with the clock ``events``."""
@@ -141,38 +169,11 @@ class Partition:
                 totals[name] = totals.get(name, 0) + count
         return totals
 
-    def _data(self, topic: str, messages: list[Message]) -> None:
-        decoded = decode_messages(topic, messages)
-        self._dead_lettered += decoded.refused_rows
-        for message, error in decoded.refused:
-            self._refuse(message, error)
-        lanes: dict[str, list[tuple[Any, Ints]]] = {}
-        for batch, offsets in neighbours_merged(decoded.batches):
-            lanes.setdefault(batch.model, []).append((batch, offsets))
-        for name, parts in lanes.items():
-            try:
-                model = self._model(name)
-            except BadEvent as error:
-                self._refuse_rows(messages, np.concatenate([offsets for _, offsets in parts]), error)
-                continue
-            self._touched.add(name)
-            appended_us = appended_times(messages, parts) if self.settings.clock == "wall" else None
-            if topic == PREDICTIONS:
-                self._outputs += model.apply_predictions(parts, appended_us)
-                continue
-            outputs, unfit = model.apply_labels(parts, appended_us)
-            self._outputs += outputs
-            if len(unfit):
-                detail = f"{name} predicts numbers; this label is a string"
-                self._refuse_rows(messages, unfit, BadEvent(Reason.WRONG_TYPE, detail))
-
-    def _refuse_rows(self, messages: list[Message], offsets: Ints, error: BadEvent) -> None:
+    def _refuse_rows(self, events: DecodedEvents, offsets: Ints, error: BadEvent) -> None:
         """Rows that came from these offsets: each counts, each message is quoted once."""
         self._dead_lettered += len(offsets)
-        refused = set(offsets.tolist())
-        for message in messages:
-            if message.offset in refused:
-                self._refuse(message, error)
+        for message in events.quote(np.unique(offsets)):
+            self._refuse(message, error)
 
     def _order(self, message: Message) -> None:
         try:

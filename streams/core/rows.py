@@ -11,7 +11,6 @@ from streamgauge.schemas.batch import (
 )
 from streamgauge.schemas.decode import Batch
 from streamgauge.schemas.merge import merge_batches, mergeable
-from streamgauge.schemas.message import Message
 from streamgauge.streams.core.table import first_of_each
 
 #: Events of neighbouring batches that are applied as one.
@@ -36,13 +35,6 @@ def _one(run: list[tuple[Batch, Ints]]) -> tuple[Batch, Ints]:
     if len(run) == 1:
         return run[0]
     return merge_batches([batch for batch, _ in run]), np.concatenate([offsets for _, offsets in run])
-
-
-def appended_times(messages: Sequence[Message], parts: Sequence[tuple[Batch, Ints]]) -> list[Ints]:
-    """When the broker appended each row, by the offset it came from; int64, shape (n,) a part."""
-    offsets = np.array([message.offset for message in messages], np.int64)
-    stamps = np.array([message.timestamp_us for message in messages], np.int64)
-    return [stamps[np.searchsorted(offsets, of_rows)] for _, of_rows in parts]
 
 
 def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]:
