@@ -5,10 +5,10 @@ import math
 import numpy as np
 from scipy import special
 
-from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import tail
-from streamgauge.detectors.evidence.edetector import EDetector
+from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.estimator import ResidualProfile
 
@@ -19,7 +19,7 @@ _SIZES = (0.1, 0.2, 0.4, 0.8)
 _LEAST_FACTOR = 0.1
 
 
-class GapEvidence:
+class GapEvidence(Evidence):
     """One stream of (outcome, expected outcome), with bets 1 + λ(expected − outcome − tolerance).
 
     `expected` float64 (cells,) is the probability of a good outcome by cell. The tolerance is z standard
@@ -34,7 +34,7 @@ class GapEvidence:
     [('shortfall', 'down', -0.1)]
     """
 
-    __slots__ = ("_detector", "_levels", "weight")
+    __slots__ = ("_levels",)
 
     def __init__(
         self, expected: Floats, residuals: ResidualProfile, streams: int, alpha: float, paid: float = 0.0
@@ -49,33 +49,15 @@ class GapEvidence:
         sizes = np.minimum(_SIZES, (1 - _LEAST_FACTOR) / (1 + tolerance))
         factors = np.log1p(sizes * (shortfall[:, None] - tolerance)) / residuals.design_effect
         weights = np.full((1, len(sizes)), 1 / len(sizes) if residuals.stationary else 0.0)
-        self._detector = EDetector(
-            factors[None], weights, -shortfall[None, :, None], np.zeros(len(sizes), np.intp), paid
-        )
-        #: Its weight in the budget.
-        self.weight = float(residuals.stationary)
-
-    @property
-    def evidence(self) -> float:
-        """1 is an alarm."""
-        return float(self._detector.evidence[0])
+        follows = np.zeros(len(sizes), np.intp)
+        super().__init__(Bets(factors[None], weights, -shortfall[None, :, None], follows), paid)
 
     def update_many(self, cells: Ints, good: Bools, time_us: Ints, paid: float | Floats) -> None:
         """Take cells int64 (n,) and outcomes bool (n,) in order, at `time_us` int64 (n,)."""
         codes = 2 * self._levels[cells] + good
-        self._detector.update_many(codes[None], time_us, paid)
+        self.update_codes(codes[None], time_us, paid)
 
-    def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call; it has started over after each. `size` is outcome − expected."""
-        return [
-            Alarm(0, "shortfall", "down", c.statistic, c.evidence, c.onset_us, c.n)
-            for c in self._detector.take_crossings()
-        ]
-
-    def to_state(self) -> State:
-        """All but what was learned from the reference."""
-        return self._detector.to_state()
-
-    def restore(self, state: State) -> None:
-        """Continue from what `to_state` gave. Raises ValueError if the reference was another."""
-        self._detector.restore(state)
+    def alarm(self, crossing: Crossing) -> Alarm:
+        """How far outcomes fell short; `size` is outcome − expected."""
+        c = crossing
+        return Alarm(0, "shortfall", "down", c.statistic, c.evidence, c.onset_us, c.n)
