@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -98,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. Wrong use raises ``SystemExit(2)``, as argparse does."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     command = next((c for c in COMMANDS if words and c.name == words[0]), None)
+    # commands say in their own words what is wrong with Kafka
+    logging.getLogger("streamgauge.clients.librdkafka").addHandler(logging.NullHandler())
+    logging.getLogger("streamgauge.clients.librdkafka").propagate = False
     try:
         _load_dotenv()
         parser = build_parser(command.name if command else None)

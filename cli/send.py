@@ -14,6 +14,7 @@ from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_answers import partitions_of
 from streamgauge.clients.producer import producer_config
+from streamgauge.clients.reach import Reach
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 
@@ -64,10 +65,11 @@ class _Sending:
     def __init__(self, connection: Connection, topic: str) -> None:
         self.sent = self.left_out = self.failed = 0
         self._topic = connection.topic(topic)
-        self._producer = Producer(
-            producer_config(connection, "send", linger_ms=LINGER_MS, compression_type="lz4")
-        )
-        partitions_of(self._producer, self._topic)  # say at once that there is no topic, or no broker
+        reach = Reach(connection)
+        config = producer_config(connection, "send", linger_ms=LINGER_MS, compression_type="lz4")
+        self._producer = Producer(reach.config(config), logger=reach)
+        reach.check(self._producer)
+        partitions_of(self._producer, self._topic)  # say at once that there is no topic
         self._told_at = time.monotonic()
 
     def send(self, name: str, lines: IO[bytes]) -> None:

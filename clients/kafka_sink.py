@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.producer import producer_config
+from streamgauge.clients.reach import LIBRDKAFKA
 from streamgauge.clients.sinks import Batch
 from streamgauge.schemas.batch import PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
@@ -111,7 +112,7 @@ class KafkaSink:
     def _ready(self) -> Producer:
         with self._making:
             if self._producer is None:
-                self._producer = Producer(self._config, logger=LOG)
+                self._producer = Producer(self._config, logger=LIBRDKAFKA)
             return self._producer
 
     def _retire(self, producer: Producer) -> None:

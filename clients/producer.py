@@ -1,15 +1,14 @@
 """Sending single events that must arrive: waits for the broker's answer, and raises if there is none."""
 
-import logging
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_answers import partitions_of
+from streamgauge.clients.reach import Reach
 from streamgauge.schemas.errors import StreamgaugeError
 
-LOG = logging.getLogger("streamgauge.clients")
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -33,19 +32,22 @@ class EventProducer:
     def __init__(self, connection: Connection, timeout_s: float = 30.0) -> None:
         self._connection = connection
         self._timeout_s = timeout_s
-        self._producer = Producer(
-            producer_config(connection, "control", delivery_timeout_ms=int(timeout_s * 1_000), linger_ms=0),
-            logger=LOG,
+        self._reach = Reach(connection)
+        config = producer_config(
+            connection, "control", delivery_timeout_ms=int(timeout_s * 1_000), linger_ms=0
         )
+        self._producer = Producer(self._reach.config(config), logger=self._reach)
 
     def partitions(self, topic: str) -> list[int]:
         """The numbers of a topic's partitions."""
+        self._reach.check(self._producer)
         return partitions_of(self._producer, self._connection.topic(topic))
 
     def send(
         self, topic: str, key: str, value: bytes, headers: Headers = (), partitions: list[int] | None = None
     ) -> None:
         """Store one event, in the partition of its key or in each of `partitions`."""
+        self._reach.check(self._producer)
         name = self._connection.topic(topic)
         failures: list[KafkaError] = []
 
@@ -54,7 +56,10 @@ class EventProducer:
                 failures.append(error)
 
         for partition in partitions or [-1]:
-            self._producer.produce(name, value, key.encode(), partition, delivered, headers=list(headers))
+            try:
+                self._producer.produce(name, value, key.encode(), partition, delivered, headers=list(headers))
+            except KafkaException as error:  # beyond the size that any broker takes
+                failures.append(error.args[0])
         waiting = self._producer.flush(self._timeout_s)
         if failures or waiting:
             why = failures[0].str() if failures else "Kafka did not answer in time"

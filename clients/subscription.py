@@ -15,6 +15,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Event, Position
 from streamgauge.clients.kafka_answers import FORBIDDEN, MISSING, answer, explain, partitions_of
 from streamgauge.clients.offsets import OffsetTracker
+from streamgauge.clients.reach import Reach
 from streamgauge.schemas.encode import decode_output
 from streamgauge.schemas.errors import BadEvent, ConfigurationError
 
@@ -68,7 +69,8 @@ class Subscription(Generic[E]):
         self._assigned: set[int] = set()
         self._done: OrderedDict[str, None] = OrderedDict()
         self._closed = False
-        self._consumer = Consumer(
+        reach = Reach(connection)
+        config = reach.config(
             connection.librdkafka()
             | {
                 "group.id": group_id or f"streamgauge-watch-{uuid.uuid4().hex}",
@@ -79,10 +81,11 @@ class Subscription(Generic[E]):
                 "enable.partition.eof": True,
                 "max.poll.interval.ms": int(max_processing_s * 1_000),
                 "session.timeout.ms": int(min(45.0, max_processing_s) * 1_000),
-            },
-            logger=LOG,
+            }
         )
+        self._consumer = Consumer(config, logger=reach)
         try:
+            reach.check(self._consumer)
             self._begin(start)
         except BaseException:
             self._consumer.close()

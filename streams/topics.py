@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.reach import LIBRDKAFKA, Reach
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import INPUTS, STATE, TOPICS
 
@@ -55,7 +56,7 @@ def create_topics(
     Without `partitions` they get the count of those that exist, or else `DEFAULT_PARTITIONS`. Existing topics
     stay as they are; if the partition count of one is another, nothing is created.
     """
-    admin = AdminClient(connection.librdkafka())
+    admin = AdminClient(connection.librdkafka(), logger=LIBRDKAFKA)
     there = {topic.name: topic.partitions for topic in describe_topics(connection) if topic.partitions}
     if partitions is None:
         partitions = next(iter(there.values()), DEFAULT_PARTITIONS)
@@ -83,18 +84,13 @@ def create_topics(
 
 
 def describe_topics(connection: Connection) -> tuple[TopicState, ...]:
-    """All our topics, in the order of the contract. Raises `ConfigurationError` if no broker answers.
+    """All our topics, in the order of the contract. Raises `UnreachableError` if no broker answers.
 
     The embedded broker has no configurations; there, `config` is empty.
     """
-    admin = AdminClient(connection.librdkafka() | {"log_level": 2})
-    try:
-        metadata = admin.list_topics(timeout=_TIMEOUT_S)
-    except KafkaException as error:
-        raise ConfigurationError(
-            f"no Kafka broker answers at {connection.bootstrap_servers} ({error.args[0].str()}): "
-            "check STREAMGAUGE_BOOTSTRAP_SERVERS and the credentials"
-        ) from error
+    reach = Reach(connection)
+    admin = AdminClient(reach.config(connection.librdkafka()), logger=reach)
+    metadata = reach.metadata(admin)
     names = [connection.topic(name) for name in TOPICS]
     found = metadata.topics
     # The embedded broker names a controller that does not exist, and would be waited for.
