@@ -1,0 +1,147 @@
+"""Why a monitor is quiet, in a few words and numbers: no data, too few, still learning, within its budget.
+
+It looks at what detectors and rules keep to themselves, and changes nothing: so that what runs for every
+event need not know of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Literal
+
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, OBJECTIVES, UNANSWERED
+from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
+from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.rules import BURNS, crossed_limit
+from streamgauge.streams.core.versions import Version
+
+#: Requests that a burn rate needs: the default of `BurnRate.finding`.
+_MIN_REQUESTS = 100
+#: Of a bank's kinds of streams, those that watch for drift: numbers and categories.
+_DRIFTS = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`why` in words; `evidence` is the strongest stream's, where 1 is an alarm, of monitors that have some."""
+
+    state: Literal["quiet", "learning", "waiting"]
+    why: str
+    evidence: float | None = None
+
+
+def because(monitor: str, model: ModelState, version: Version) -> Reason:
+    """Of a monitor that is on, in one version of a model."""
+    if not version.last_served_us:
+        return Reason("waiting", "no data")
+    if monitor in FEATURE_MONITORS:
+        return _feature(monitor, version)
+    if monitor in ("concept_drift", *ERROR_DETECTORS):
+        return _errors(monitor, version)
+    if monitor == "fairness":
+        return _fairness(model, version)
+    if monitor in OBJECTIVES and not _is_limited(model, monitor):
+        return _objective(monitor, model, version)
+    if monitor == UNANSWERED:
+        state = model.retrain.state.value
+        return Reason("quiet", "no retrain request" if state == "none" else f"the latest request is {state}")
+    return _limit(monitor, model, version)
+
+
+def _feature(monitor: str, version: Version) -> Reason:
+    watch = version.watch
+    if watch.bank is None:
+        return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch._first:,} predictions")
+    streams = {name: value for of, name, value in _streams(watch.bank) if of == monitor}
+    return _budget(streams, "nothing to watch")
+
+
+def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
+    """(monitor, name, evidence) of the strongest stream of each name."""
+    evidence = iter(bank._evidence._detector.evidence.tolist())
+    for number, (rows, kind) in enumerate(zip(bank._rows, bank._evidence._kinds, strict=True)):
+        for row, weights in zip(rows, kind.bets.weights, strict=True):
+            name, value = bank.binner.names[row], next(evidence)
+            if weights.any():
+                yield monitor_of(name) if number in _DRIFTS else "data_quality", name, value
+
+
+def _errors(monitor: str, version: Version) -> Reason:
+    errors = version.watch.errors
+    if errors.profile is None:
+        if errors._rows == 0:
+            return Reason("waiting", "no labels")
+        return Reason("learning", f"baseline: {errors._rows:,} of {errors._first:,} labelled predictions")
+    if monitor in ERROR_DETECTORS:
+        return Reason("quiet", "River's detector sees no change")
+    evidence = errors._evidence
+    streams = {} if evidence is None or evidence.weight == 0 else {"": float(evidence.evidence.max())}
+    return _budget(streams, "its reference changes by itself")
+
+
+def _fairness(model: ModelState, version: Version) -> Reason:
+    names = model.intake.names
+    if names.pos_label is None:
+        return Reason("waiting", "no positive class: set pos_label")
+    if not names.groups:
+        return Reason("waiting", "no groups in the events")
+    streams = {
+        attribute: float(evidence.evidence.max(initial=0.0))
+        for attribute, evidence in version.watch.groups._evidence.items()
+    }
+    return _budget(streams, "no tolerance, or no event has one of its groups")
+
+
+def _budget(evidence: Mapping[str, float], nothing: str) -> Reason:
+    if not evidence:
+        return Reason("waiting", nothing)
+    name, value = max(evidence.items(), key=itemgetter(1))
+    what = f", {name}" if name else ""
+    return Reason("quiet", f"within budget: evidence {value:.2g} of 1{what}", value)
+
+
+def _objective(monitor: str, model: ModelState, version: Version) -> Reason:
+    definition = model.definition
+    objective = definition.latency if monitor == "latency" else definition.failure_rate
+    if monitor == "latency" and objective.objective_ms is None:
+        return Reason("waiting", "no objective: set latency.objective_ms")
+    burn = model.judge._burns.get((version.name, monitor))
+    if burn is None:
+        return Reason("waiting", "no window has closed")
+    n, bad = (sum(counts[i] for _, counts in burn._windows) for i in (0, 1))
+    if n < _MIN_REQUESTS:
+        return Reason("waiting", f"too few: {n} of {_MIN_REQUESTS} requests")
+    rate = bad / n / (1.0 - objective.target)
+    return Reason("quiet", f"burns {rate:.2g} times its error budget; {BURNS[-1].factor:g} alerts")
+
+
+def _limit(monitor: str, model: ModelState, version: Version) -> Reason:
+    rule = model.definition.rule(monitor)
+    values = [
+        threshold._windows[-1][1]
+        for (of, metric, _), threshold in model.judge._thresholds.items()
+        if (of, metric) == (version.name, monitor) and threshold._windows
+    ]
+    if not values:
+        coverage = version.since(None).coverage
+        least = model.definition.labels.min_coverage
+        if coverage is not None and coverage < least and not monitor.startswith(("latency", "throughput")):
+            return Reason("waiting", f"no value; labels of {coverage:.0%}, and verdicts need {least:.0%}")
+        return Reason("waiting", "no value: no window has closed, or too few events")
+    beyond = sum(crossed_limit(rule, value) is not None for value in values)
+    limits = " to ".join(
+        text
+        for text, limit in ((f"at least {rule.min}", rule.min), (f"at most {rule.max}", rule.max))
+        if limit is not None
+    )
+    said = f"{values[0].value:.4g}" if len(values) == 1 else f"{len(values)} values"
+    if beyond:
+        return Reason(
+            "quiet", f"{said}, {beyond} of them beyond {limits}, but not for {rule.windows} windows"
+        )
+    return Reason("quiet", f"{said}, and {limits} is allowed")
+
+
+def _is_limited(model: ModelState, monitor: str) -> bool:
+    rule = model.definition.rule(monitor)
+    return rule.min is not None or rule.max is not None

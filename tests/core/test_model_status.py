@@ -1,0 +1,99 @@
+"""What `monitors list` says of each monitor: that it watches, and why it says nothing."""
+
+from typing import Any
+
+import pytest
+
+from streamgauge.streams.core.status import ModelStatus, MonitorStatus, status_of
+from tests.core.test_partition_alerts import Story, classifier, story
+from tests.core.test_partition_orders import Told
+
+
+def monitor(status: ModelStatus, name: str, version: str = "7") -> MonitorStatus:
+    (of_version,) = [v for v in status.versions if v.version == version]
+    (found,) = [m for m in of_version.monitors if m.monitor == name]
+    return found
+
+
+def after(minutes: int, **changes: Any) -> Story:
+    return story(**changes).tell(minutes, classifier)
+
+
+def looked(told: Story, name: str) -> MonitorStatus:
+    return monitor(status_of(told.run.partition.models["m"]), name)
+
+
+def test_a_defined_model_without_events_has_no_version_yet() -> None:
+    status = status_of(Told().define().model)
+    assert (status.model, status.versions, status.watermark) == ("m", (), None)
+
+
+def test_a_version_that_learns_says_how_far_it_is() -> None:
+    told = after(2, baseline={"first": 9_000})
+    rows = told.run.partition.models["m"].intake.versions["7"].watch.learning.rows
+    assert 0 < rows < 9_000
+    for name in ("drift", "prediction_drift", "data_quality"):
+        assert looked(told, name).state == "learning"
+        assert looked(told, name).why == f"baseline: {rows:,} of 9,000 predictions"
+    assert looked(told, "concept_drift").why.endswith("of 9,000 labelled predictions")
+
+
+@pytest.mark.parametrize("name", ["drift", "prediction_drift", "data_quality", "concept_drift", "fairness"])
+def test_what_watches_says_how_much_evidence_it_has_of_what_an_alarm_takes(name: str) -> None:
+    found = looked(after(8), name)
+    assert found.state == "quiet"
+    assert found.why.startswith("within budget: evidence ")
+    assert found.evidence is not None
+    assert 0 <= found.evidence < 1
+
+
+def test_an_alert_is_named_with_its_severity_and_since_when() -> None:
+    told = after(8).tell(3, classifier, wrong=0.5)
+    (alert,) = [a for a in told.alerts("concept_drift") if a["state"] == "opened"]
+    found = looked(told, "concept_drift")
+    assert found.state == "alert"
+    assert found.why.startswith(f"warning since {alert['opened_at']}; ")
+    (of_version,) = status_of(told.run.partition.models["m"]).versions
+    assert alert["alert_id"] in {open_.alert_id for open_ in of_version.alerts}
+
+
+def test_a_monitor_that_is_off_says_who_switched_it_off() -> None:
+    found = looked(after(8, monitors={"drift": {"enabled": False}}), "drift")
+    assert (found.state, found.why) == ("off", "switched off by the definition")
+
+
+def test_a_limit_shows_its_latest_value() -> None:
+    found = looked(after(8, monitors={"accuracy": {"min": 0.5}}), "accuracy")
+    assert found.state == "quiet"
+    assert found.why.endswith("and at least 0.5 is allowed")
+
+
+def test_a_limit_without_a_value_says_what_is_missing() -> None:
+    changes = {"monitors": {"accuracy": {"min": 0.5}}, "labels": {"ttl": "5h", "min_coverage": 1.0}}
+    told = story(**changes).tell(4, classifier)
+    told.run.partition.models["m"].judge._thresholds.clear()
+    assert looked(told, "accuracy").state == "waiting"
+
+
+def test_an_error_budget_says_how_fast_it_burns_and_latency_that_it_has_no_objective() -> None:
+    told = after(8)
+    assert looked(told, "failure_rate").why == "burns 0 times its error budget; 6 alerts"
+    assert looked(told, "latency").why == "no objective: set latency.objective_ms"
+
+
+def test_models_without_labels_groups_or_requests_say_so() -> None:
+    run = Told().define(baseline={"first": 200}).window(0)
+    status = status_of(run.model)
+    assert monitor(status, "concept_drift").why == "no labels"
+    assert monitor(status, "fairness").state == "waiting"
+    assert monitor(status, "retrain_unanswered").why == "no retrain request"
+
+
+def test_looking_changes_nothing_and_a_restored_model_looks_the_same() -> None:
+    told = after(8, monitors={"accuracy": {"min": 0.5}, "adwin": {}})
+    before = told.run.partition.models["m"].to_state()
+    seen = status_of(told.run.partition.models["m"])
+    assert str(told.run.partition.models["m"].to_state()) == str(before)
+    told.run.commit()
+    told.run.restart()
+    assert status_of(told.run.partition.models["m"]) == seen
