@@ -6,14 +6,20 @@ import numpy as np
 
 from streamgauge.detectors.dependence import design_effect, halves_agree
 from streamgauge.schemas.batch import Categories, Column, Floats
-from streamgauge.schemas.profile import BaselineProfile, CategoricalProfile, NumericProfile, RateProfile
+from streamgauge.schemas.profile import (
+    MAX_COMMON,
+    BaselineProfile,
+    CategoricalProfile,
+    NumericProfile,
+    RateProfile,
+)
 
 #: Bins of a number, at reference quantiles.
 NUMERIC_BINS = 20
 #: Categories that a profile names; with more, "unseen" has no meaning.
 MAX_CATEGORIES = 1_000
 #: Categories that are bet on each by itself.
-COMMON, COMMON_LEAST = 10, 5
+COMMON, COMMON_LEAST = MAX_COMMON, 5
 
 Range = tuple[float | None, float | None]
 

@@ -32,11 +32,15 @@ class Define(_Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptBaseline(_Said):
-    """A stored baseline profile for `model`: for one version, or for all."""
+    """Another baseline for `model`: for one version, or for all and those to come.
+
+    `document` is a stored profile; without it, a baseline is learned anew from the next predictions.
+    """
 
     model: str
     version: str | None = None
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

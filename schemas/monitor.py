@@ -7,7 +7,15 @@ import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from streamgauge.schemas.durations import format_duration, parse_duration
 from streamgauge.schemas.monitor_names import METRICS, MonitorName, TolerableGap
@@ -38,18 +46,30 @@ class Labels(_Document):
 
 
 class Baseline(_Document):
-    """What "normal" is: the model's first predictions, a stored profile, or another version."""
+    """What "normal" is: a version's first predictions, a stored profile, or another version's baseline.
+
+    A `profile` reaches the workers by a control event of its own; this names its file.
+    """
 
     first: Annotated[int, Field(ge=200, le=1_000_000)] | None = None
-    profile: str | None = None
+    profile: Annotated[str, Field(min_length=1)] | None = None
     version: str | None = None
 
-    @field_validator("profile", "version")
-    @classmethod
-    def _is_not_there_yet(cls, name: str | None) -> str | None:
-        if name is not None:
-            raise ValueError(f"{_LATER}: a baseline is learned from the `first` predictions")
-        return name
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "Baseline":
+        if self.profile is not None and self.version is not None:
+            raise ValueError("name a profile or a version, not both")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """How many first predictions are learned from, where nothing is given."""
+        return self.first or 5_000
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it comes from elsewhere than a version's own predictions."""
+        return self.profile is not None or self.version is not None
 
 
 class Feature(_Document):

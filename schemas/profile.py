@@ -13,6 +13,10 @@ from typing import Any, Literal
 
 #: Version of the JSON form.
 SCHEMA = 1
+#: Bins of a number at most, and how many of the most common categories have a design effect.
+MAX_BINS, MAX_COMMON = 100, 10
+#: Counts beyond this are not exact as float64; nobody has counted so far.
+MAX_COUNT = 1 << 53
 
 _Numbers = tuple[float, ...]
 
@@ -22,12 +26,12 @@ def _require(holds: bool, what: str) -> None:
         raise ValueError(f"not a baseline profile: {what}")
 
 
-def _whole(values: tuple[Any, ...]) -> bool:
-    return all(type(value) is int and value >= 0 for value in values)
+def _whole(values: tuple[Any, ...], at_least: int = 0) -> bool:
+    return all(type(value) is int and at_least <= value <= MAX_COUNT for value in values)
 
 
 def _finite(values: tuple[Any, ...], at_least: float = -math.inf) -> bool:
-    return all(type(v) in (int, float) and math.isfinite(v) and v >= at_least for v in values)
+    return all(type(v) is float and math.isfinite(v) and v >= at_least for v in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class RateProfile:
     def __post_init__(self) -> None:
         _require(_whole((self.k, self.n)) and 0 <= self.k <= self.n, "a rate has 0 ≤ k ≤ n")
         _require(_finite((self.design_effect,), at_least=1), "a design effect is at least 1")
+        _require(type(self.stationary) is bool, "stationary is true or false")
 
 
 _NEVER = RateProfile(0, 0)
@@ -76,13 +81,16 @@ class NumericProfile:
 
     def __post_init__(self) -> None:
         bins = len(self.counts)
-        _require(_whole(self.counts) and sum(self.counts) == self.n > 0, "the counts of the bins add up to n")
+        _require(_whole((self.n, *self.counts), at_least=1), "every bin holds something")
+        _require(sum(self.counts) == self.n, "the counts of the bins add up to n")
+        _require(bins <= MAX_BINS, f"a number has {MAX_BINS} bins at most")
         _require(len(self.edges) + 1 == bins == len(self.centres), "B bins have B − 1 edges and B centres")
         _require(_finite((*self.edges, *self.centres, self.mean, self.low, self.high)), "numbers are finite")
         _require(_finite((self.sd,), at_least=0), "a standard deviation is at least 0")
         _require(all(a < b for a, b in pairwise(self.edges)), "the edges of a profile rise")
         effects = len(self.design_effects) == 2 and _finite(self.design_effects, at_least=1)
         _require(effects, "a number has two design effects, at least 1")
+        _require(type(self.stationary) is bool, "stationary is true or false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +115,13 @@ class CategoricalProfile:
     def __post_init__(self) -> None:
         _require(all(isinstance(name, str) for name in self.categories), "categories are strings")
         _require(len(set(self.categories)) == len(self.counts), "each category has one count")
-        _require(_whole(self.counts) and 0 < sum(self.counts) <= self.n, "the counts add up to n at most")
-        effects = len(self.design_effects) <= len(self.counts) and _finite(self.design_effects, at_least=1)
-        _require(effects, "design effects of categories are at least 1")
+        _require(_whole((self.n, *self.counts), at_least=1), "every category was seen")
+        _require(0 < sum(self.counts) <= self.n, "the counts add up to n at most")
+        effects = len(self.design_effects) <= min(len(self.counts), MAX_COMMON)
+        _require(effects, f"at most {MAX_COMMON} categories have design effects")
+        _require(_finite(self.design_effects, at_least=1), "design effects of categories are at least 1")
+        _require(len(self.novelty) <= MAX_COMMON, "novelty is of a few splits")
+        _require(type(self.stationary) is type(self.complete) is bool, "flags are true or false")
 
 
 FeatureProfile = NumericProfile | CategoricalProfile
@@ -159,14 +171,16 @@ class BaselineProfile:
             score = _feature(document["score"])
             if isinstance(score, CategoricalProfile):
                 raise ValueError("a score is a number")
+            rows = document["rows"]
+            _require(_whole((rows,)), "rows is a count")
             return cls(
-                rows=int(document["rows"]),
+                rows=rows,
                 features={name: _known(value) for name, value in document["features"].items()},
                 prediction=_feature(document["prediction"]),
                 score=score,
                 errors=errors_of(document["errors"]),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a baseline profile: {error!r}") from error
 
     @property
@@ -185,13 +199,21 @@ def _plain(value: Any) -> Any:
 
 
 def _rate(document: Mapping[str, Any]) -> RateProfile:
-    return RateProfile(**document)
+    return RateProfile(**{name: _number(name, value) for name, value in document.items()})
+
+
+#: JSON does not tell 1 from 1.0; here they differ, for the hash too.
+_FLOATS = ("edges", "centres", "mean", "sd", "low", "high", "design_effect", "design_effects")
+
+
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_number(name, item) for item in value)
+    return float(value) if name in _FLOATS and type(value) is int else value
 
 
 def _known(document: Mapping[str, Any]) -> FeatureProfile:
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
-    }
+    fields: dict[str, Any] = {name: _number(name, value) for name, value in document.items()}
     fields["missing"] = _rate(document["missing"])
     if document["kind"] == "numeric":
         return NumericProfile(**(fields | {"out_of_range": _rate(document["out_of_range"])}))
@@ -206,8 +228,12 @@ def _feature(document: Mapping[str, Any] | None) -> FeatureProfile | None:
 
 def errors_of(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
     """A reference of errors from its plain form. Raises KeyError, TypeError or ValueError."""
-    if document is None or "kind" not in document:
-        return None if document is None else _rate(document)
+    if document is None:
+        return None
+    if "kind" not in document:
+        rate = _rate(document)
+        _require(rate.n > 0, "a rate of errors is of some predictions")
+        return rate
     profile = _known(document)
     if isinstance(profile, CategoricalProfile):
         raise ValueError("errors are a rate or numbers")

@@ -26,6 +26,7 @@ class Event(StrEnum):
     CALM = "calm"  # the last of enough quiet windows in a row
     ACKNOWLEDGE = "acknowledge"  # somebody has seen it
     RESOLVE = "resolve"  # somebody says it is over
+    REBASE = "rebase"  # what it is judged against was replaced
     SUPERSEDE = "supersede"  # its version gets no more traffic
     EXPIRE = "expire"  # nothing has judged it for too long
 
@@ -52,6 +53,7 @@ TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
     Event.CALM: _row("", "resolved!", "resolved!", "resolved!"),
     Event.ACKNOWLEDGE: _row("", "acknowledged!", "acknowledged!", "acknowledged"),
     Event.RESOLVE: _row("", "resolved!", "resolved!", "resolved!"),
+    Event.REBASE: _row("", "resolved!", "resolved!", "resolved!"),
     Event.SUPERSEDE: _row("", "superseded!", "superseded!", "superseded!"),
     Event.EXPIRE: _row("", "expired!", "expired!", "expired!"),
 }
@@ -64,6 +66,7 @@ ENDINGS: Mapping[Event, str] = {
     Event.CALM: "resolved after {lasted}",
     Event.ACKNOWLEDGE: "acknowledged by {actor}",
     Event.RESOLVE: "resolved by {actor} after {lasted}",
+    Event.REBASE: "resolved after {lasted}: {actor} adopted another baseline",
     Event.SUPERSEDE: "superseded after {lasted}",
     Event.EXPIRE: "expired: nothing judged it any more",
 }

@@ -1,6 +1,6 @@
 """`AlertBook`: the alert episodes of one model, from opened to resolved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,13 @@ class AlertBook:
             )
         step = Event.ACKNOWLEDGE if isinstance(event, Acknowledge) else Event.RESOLVE
         return self._step(key, step, now_us, event.actor, event.note)
+
+    def rebased(
+        self, version: str, monitors: Collection[str], now_us: int, actor: str, note: str | None = None
+    ) -> list[Output]:
+        """What these monitors of a version are judged against was replaced: their alerts resolve."""
+        ended = [key for key in self._open if key[0] == version and key[1] in monitors]
+        return [output for key in ended for output in self._step(key, Event.REBASE, now_us, actor, note)]
 
     def superseded(self, version: str, now_us: int) -> list[Output]:
         """The version gets no more traffic: its alerts resolve."""

@@ -65,6 +65,8 @@ class ErrorBank:
         """Errors of shape (n,), in order; the times of those that were watched (not part of the reference),
         and by name of River's detectors the times at which they fired."""
         self._classes = classes
+        if self.profile is not None and isinstance(self.profile, RateProfile) != classes:
+            self.adopt(None, paid)  # a stored profile of another task
         room = self._first - self._rows
         if room > 0:
             self._learned.append(error[:room])
@@ -91,6 +93,13 @@ class ErrorBank:
         if before.rule("concept_drift").enabled != definition.rule("concept_drift").enabled:
             self._evidence = None
             self._adopt(self.profile, paid)
+
+    def adopt(self, profile: RateProfile | NumericProfile | None, paid: float) -> None:
+        """Another reference; without one, it is learned anew. Evidence starts anew, River's detectors too."""
+        self._learned, self._rows = [], 0 if profile is None else self._first
+        self._evidence = None
+        self._river = {name: RiverDrift(name) for name in _running(self.definition)}
+        self._adopt(profile, paid)
 
     def take_alarms(self) -> list[Alarm]:
         """Growth since the last call; that errors became fewer or more alike is no alarm."""

@@ -17,6 +17,7 @@ from streamgauge.schemas.batch import (
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.pairs import Orphans
+from streamgauge.streams.core.reference import Reference
 from streamgauge.streams.core.rows import latest_before
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
@@ -50,6 +51,7 @@ class Intake(Tally):
         #: Versions whose records are to be deleted.
         self.gone: list[Version] = []
         self.counts = Counts()
+        self.reference = Reference()
         self.now_us = LONG_AGO
         self.expired_us = LONG_AGO
         #: The watermark of former definitions: a longer grace does not bring back what had passed.
@@ -75,7 +77,10 @@ class Intake(Tally):
             for number, (batch, _) in enumerate(parts)
         ]
         latest = latest_before(self.now_us, [(b.time_us, o) for b, (_, o) in zip(capped, parts, strict=True)])
-        for batch, (_, offsets), before in zip(capped, parts, latest, strict=True):
+        named = self.definition.baseline.version
+        rows = list(zip(capped, parts, latest, strict=True))
+        rows.sort(key=lambda part: part[0].version != named)  # whose baseline the others may begin with
+        for batch, (_, offsets), before in rows:
             watermark = np.maximum(before - self.definition.grace, self.passed_us)
             self._predictions(batch, offsets, watermark, account)
 
@@ -107,6 +112,8 @@ class Intake(Tally):
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
         version = self.version(self.names.versions.values[code])
+        if version.watch.is_blank and self.definition.baseline.is_given:
+            self._give(version, int(offsets[0]), account.paid)
         lacking = version.watch.lacking
         if 0 < lacking < len(batch):
             # the baseline is learned between two rows, wherever batches are cut
@@ -116,6 +123,8 @@ class Intake(Tally):
                 self.serve(version, take_rows(batch, half), part, offsets[half], account)
         else:
             self.serve(version, batch, values, offsets, account)
+        if 0 < lacking <= len(batch) and version.name == self.definition.baseline.version:
+            self.reference.take(version.watch.profile, int(offsets[lacking - 1]))
         if len(pairs.rows):
             self.count_pairs(pairs, None, account.paid)
 
@@ -163,7 +172,7 @@ class Intake(Tally):
         Predictions that still wait for labels are expired, labels that wait are superseded.
         """
         self.now_us, self.expired_us, self.passed_us = before.now_us, before.expired_us, before.watermark_us
-        self.counts, self.gone = before.counts, before.gone
+        self.counts, self.gone, self.reference = before.counts, before.gone, before.reference
         counts = self.join.counts = before.join.counts
         counts["expired"] += counts["pending"]
         counts["superseded"] += counts["waiting"]
@@ -183,6 +192,12 @@ class Intake(Tally):
         self.definition = definition
         for version in self.versions.values():
             version.watch.redefine(definition, paid)
+
+    def _give(self, version: Version, offset: int, paid: float) -> None:
+        """What a version begins with that is not to learn its own baseline, if that is known by now."""
+        known = self.reference.at(offset)
+        if known is not None and version.name != self.definition.baseline.version:
+            version.rebase(known, paid)
 
     def expire(self) -> Orphans:
         """Forgets predictions and labels whose time to live has passed."""

@@ -8,10 +8,19 @@ import numpy as np
 
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
-from streamgauge.schemas.control import Acknowledge, ControlEvent, Define, Resolve, RetrainStatus, Silence
+from streamgauge.schemas.control import (
+    Acknowledge,
+    AdoptBaseline,
+    ControlEvent,
+    Define,
+    Resolve,
+    RetrainStatus,
+    Silence,
+)
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.core import baselines
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
 from streamgauge.streams.core.context import Context, definition_of
 from streamgauge.streams.core.intake import LONG_AGO, Counts
@@ -25,7 +34,7 @@ from streamgauge.streams.core.windows import ALL
 
 _UNJUDGED_US = 86_400_000_000
 #: A definition that changes any of these starts the model's windows and baselines anew.
-_FRESH_START = ("window", "task", "pos_label", "baseline", "fairness", "features")
+_FRESH_START = ("window", "task", "pos_label", "fairness", "features")
 
 
 class ModelState:
@@ -92,12 +101,15 @@ class ModelState:
         now_us = order.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
         match order:
             case Define():
-                self._redefine(order)
-                return []
+                outputs = self._redefine(order, now_us)
+            case AdoptBaseline():
+                outputs = baselines.adopt(order, self.intake, self.book, self.account.paid, now_us)
             case Acknowledge() | Resolve() | Silence():
                 outputs = self.book.control(order, now_us)
-                return outputs + self._consider(outputs)
-        raise BadEvent(Reason.REFUSED, f"this version of Streamgauge cannot carry out {type(order).__name__}")
+            case _:
+                carried = f"this version of Streamgauge cannot carry out {type(order).__name__}"
+                raise BadEvent(Reason.REFUSED, carried)
+        return outputs + self._consider(outputs)
 
     def retrain_status(self, status: RetrainStatus) -> list[Output]:
         """A training job's report. Raises `BadEvent` if it does not apply."""
@@ -177,10 +189,13 @@ class ModelState:
         )
         return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
 
-    def _redefine(self, order: Define) -> None:
+    def _redefine(self, order: Define, now_us: int) -> list[Output]:
         definition = definition_of(self.definition.model, order.document)
         old, self.definition = self.definition, definition
-        if any(getattr(old, name) != getattr(definition, name) for name in _FRESH_START):
+        learns = baselines.learns_anew(old.baseline, definition.baseline)
+        if old.baseline != definition.baseline:
+            baselines.refer(definition, self.intake)
+        if learns or any(getattr(old, name) != getattr(definition, name) for name in _FRESH_START):
             before = self.intake
             self.intake = self.context.intake(definition)
             self.intake.inherit(before)
@@ -189,6 +204,9 @@ class ModelState:
             self.intake.redefine(definition, self.account.paid)
             if old.latency.objective_ms != definition.latency.objective_ms:
                 self.judge.restart("latency")
+            if old.baseline != definition.baseline:
+                return baselines.follow(order, self.intake, self.book, self.account.paid, now_us)
+        return []
 
     def to_state(self) -> dict[str, Any]:
         """All but windows, join blocks, profiles and learning rows, which are records of their own."""

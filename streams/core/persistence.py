@@ -1,8 +1,8 @@
 """Which record of the `state` topic holds what: one for a model, one a window, one a block of its join.
 
 Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
-["profile", name, version], ["learning", name, version, chunk], ["window", name, version, start],
-["predictions", name, block], ["waiting", name, block].
+["reference", name], ["profile", name, version], ["learning", name, version, chunk],
+["window", name, version, start], ["predictions", name, block], ["waiting", name, block].
 """
 
 import json
@@ -63,6 +63,9 @@ def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str,
 
 def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]]:
     yield ("model", name), model.to_state()
+    changed, profile = model.intake.reference.changes()
+    if changed:
+        yield ("reference", name), profile
     join = model.intake.join
     for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
         for block, state in table.changes():
@@ -84,6 +87,8 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
     if "model" not in kinds:
         raise StateError(f"the state topic has parts of {name!r}, but not the model itself")
     model = ModelState.from_state(kinds["model"][()], context, kinds.get("profile", {}))
+    for profile in kinds.get("reference", {}).values():
+        model.intake.reference.load(profile)
     join = model.intake.join
     for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
         table.load({block: part for (block,), part in kinds.get(kind, {}).items()})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL, Window
 
@@ -29,6 +30,15 @@ class Version:
     def drop(self, start_us: int) -> None:
         del self.windows[start_us]
         self.gone.add(start_us)
+
+    def rebase(self, profile: BaselineProfile | None, paid: float) -> tuple[str, ...]:
+        """Another baseline from now on, or none, to learn one; gives the monitors that start over.
+
+        `paid` is the account's balance. Features of open windows are counted anew.
+        """
+        for window in self.windows.values():
+            window.rebase()
+        return self.watch.rebase(profile, paid)
 
     def in_order(self) -> Iterator[Window]:
         for start in sorted(self.windows):

@@ -11,6 +11,7 @@ from streamgauge.detectors.binning import FeatureBins
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.bank import FEATURE_MONITORS, PREDICTION, SCORE, FeatureBank
 from streamgauge.streams.core.error_bank import ErrorBank
@@ -18,8 +19,6 @@ from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
 from streamgauge.streams.core.grouping import continued, finding_of
 from streamgauge.streams.core.learning import Learning
-
-_DEFAULT_FIRST = 5_000
 
 #: monitor → what moved → its latest alarm
 _Recent = dict[str, dict[str, Alarm]]
@@ -49,7 +48,7 @@ class Watch:
 
     @property
     def _first(self) -> int:
-        return self.definition.baseline.first or _DEFAULT_FIRST
+        return self.definition.baseline.rows
 
     @property
     def lacking(self) -> int:
@@ -114,6 +113,31 @@ class Watch:
         for monitor in quiet:
             self._recent.pop(monitor, None)
         return quiet
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it has neither a baseline nor a row to learn one from."""
+        return self.profile is None and self.learning.rows == 0
+
+    def rebase(self, profile: BaselineProfile | None, paid: float) -> tuple[str, ...]:
+        """Another baseline from now on, at the account's balance, or None: it is learned from what comes.
+
+        All evidence against the old one is gone; gives the monitors that start over. A profile without
+        errors leaves the baseline of errors as it is.
+        """
+        anew: tuple[str, ...] = FEATURE_MONITORS
+        if profile is None or profile.errors is not None:
+            anew = (*FEATURE_MONITORS, "concept_drift", *ERROR_DETECTORS)
+            self.errors.adopt(None if profile is None else profile.errors, paid)
+        self.learning.drop()
+        self.profile = self.baseline_id = self.bank = None
+        if profile is not None:
+            self._adopt(profile, paid)
+        self._profile_changed = True
+        self._recent = {name: moved for name, moved in self._recent.items() if name not in anew}
+        self._fired -= set(anew)
+        self._new -= set(anew)
+        return anew
 
     def changed_profile(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether the baseline changed since the last call, and the one there is now."""

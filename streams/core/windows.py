@@ -19,7 +19,7 @@ from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
 #: Sorted (key, value) pairs; the empty segment is all traffic.
 Segment = tuple[tuple[str, str], ...]
 ALL: Segment = ()
-_FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed")
+_FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed", "features_over")
 
 
 class Window:
@@ -41,6 +41,8 @@ class Window:
         self.labels_dirty = False
         #: Whether what rests on labels was published as final.
         self.sealed = False
+        #: Whether its features were published against a baseline that holds no more: they stay as they are.
+        self.features_over = False
         self.touched = True
 
     def bag(self, segment: Segment) -> Bag:
@@ -93,9 +95,17 @@ class Window:
     def count_features(self, binner: FeatureBinner, bins: FeatureBins) -> None:
         if bins.codes.shape[1] == 0:  # all of the batch's rows in this window went into the baseline
             return
+        if self.features_over:
+            return
         if self.features is None:
             self.features = FeatureCounts(binner)
         self.features.update_bins(bins)
+
+    def rebase(self) -> None:
+        """Another baseline: what is not published yet is counted against it from now on."""
+        self.features = None
+        self.features_over |= self.served_revision >= 0
+        self.touched = True
 
     def changed(self, detector: str, times: int) -> None:
         """A detector watched errors of this window, and fired so often."""

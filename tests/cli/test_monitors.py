@@ -39,7 +39,7 @@ MISTAKES = {
     "a limit on an objective": ("model: a\nmonitors: {latency: {max: 200}}\n", 2, "monitors", "latency_p99_ms"),
     "a metric without a limit": ("model: a\nmonitors: {accuracy: {severity: info}}\n", 2, "monitors", "accuracy needs min or max"),
     "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "'accuracy' has no tolerance; demographic_parity_difference has"),
-    "a baseline of a later version": ("model: a\nbaseline: {version: '6'}\n", 2, "baseline.version", "not in this version"),
+    "two baselines": ("model: a\nbaseline: {version: '6', profile: a.json}\n", 2, "baseline", "a profile or a version, not both"),
     "intersections": ("model: a\nfairness: {intersections: true}\n", 2, "fairness.intersections", "not in this version"),
     "a weight": ("model: a\nmonitors: {drift: {weight: 3}}\n", 2, "monitors.drift.weight", "not in this version"),
     "personal data": ("model: a\nfeatures: {age: {pii: true}}\n", 2, "features.age.pii", "not in this version"),

@@ -10,7 +10,6 @@ import pytest
 from streamgauge.schemas.batch import Categories, PredictionBatch
 from streamgauge.schemas.control import (
     Acknowledge,
-    AdoptBaseline,
     ControlEvent,
     Define,
     Resolve,
@@ -315,10 +314,10 @@ def test_an_order_that_needs_a_model_is_refused_without_one() -> None:
 
 
 def test_an_order_that_cannot_be_carried_out_yet_says_so() -> None:
-    run = Told().define().order(AdoptBaseline(**WHO, model="m", document={}))
+    run = Told().define().order(Retire(**WHO, model="m", version="7"))
     [(reason, detail)] = run.refused
     assert reason == "refused"
-    assert "AdoptBaseline" in detail
+    assert "Retire" in detail
 
 
 def test_a_report_about_a_model_that_asked_for_nothing_is_refused() -> None:

@@ -1,0 +1,84 @@
+"""Baselines that are given, not learned: whom they reach, and which alerts they end."""
+
+from collections.abc import Iterable
+
+from streamgauge.schemas.control import AdoptBaseline, Define
+from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.message import Output
+from streamgauge.schemas.monitor import Baseline, MonitorDefinition
+from streamgauge.schemas.profile import BaselineProfile, RateProfile
+from streamgauge.streams.core.alerts import AlertBook
+from streamgauge.streams.core.intake import Intake
+from streamgauge.streams.core.versions import Version
+
+
+def adopt(order: AdoptBaseline, intake: Intake, book: AlertBook, paid: float, now_us: int) -> list[Output]:
+    """Carries out the order; `paid` is the account's balance. Alerts judged against the old baseline resolve.
+
+    Without a version it is for all, and for those to come; the one that is in force there already changes
+    nothing, so that a file of definitions may be sent again. Raises `BadEvent` if it does not apply.
+    """
+    profile = None if order.document is None else _profile(order, intake)
+    if order.version is None:
+        known = intake.reference.profile
+        if profile is not None and known is not None and known.profile_id == profile.profile_id:
+            return []
+        intake.reference.take(profile)
+        return _rebase(intake.versions.values(), profile, order, book, paid, now_us)
+    version = intake.versions.get(order.version)
+    if version is None:
+        raise BadEvent(Reason.REFUSED, f"{order.model} has no version {order.version!r}")
+    if profile is not None and order.version == intake.definition.baseline.version:
+        intake.reference.take(profile)
+    return _rebase([version], profile, order, book, paid, now_us)
+
+
+def learns_anew(before: Baseline, after: Baseline) -> bool:
+    """Whether another definition of the baseline makes all versions learn theirs again."""
+    return before.rows != after.rows or (before != after and not after.is_given)
+
+
+def refer(definition: MonitorDefinition, intake: Intake) -> None:
+    """A definition names another source of baselines; a stored profile comes with an order of its own."""
+    named = definition.baseline.version
+    source = None if named is None else intake.versions.get(named)
+    intake.reference.take(None if source is None else source.watch.profile)
+
+
+def follow(order: Define, intake: Intake, book: AlertBook, paid: float, now_us: int) -> list[Output]:
+    """All versions take the baseline of the one that a definition newly names, if that has one by now."""
+    profile, named = intake.reference.profile, intake.definition.baseline.version
+    if profile is None:
+        return []
+    others = [version for version in intake.versions.values() if version.name != named]
+    return _rebase(others, profile, order, book, paid, now_us)
+
+
+def _rebase(
+    versions: Iterable[Version],
+    profile: BaselineProfile | None,
+    order: AdoptBaseline | Define,
+    book: AlertBook,
+    paid: float,
+    now_us: int,
+) -> list[Output]:
+    outputs: list[Output] = []
+    for version in versions:
+        monitors = version.rebase(profile, paid)
+        note = order.note if isinstance(order, AdoptBaseline) else None
+        outputs += book.rebased(version.name, monitors, now_us, order.actor, note)
+    return outputs
+
+
+def _profile(order: AdoptBaseline, intake: Intake) -> BaselineProfile:
+    try:
+        profile = BaselineProfile.from_json(order.document or {})
+    except ValueError as error:
+        raise BadEvent(Reason.REFUSED, str(error)) from error
+    task = intake.names.task
+    if task is not None and profile.errors is not None:
+        rates = isinstance(profile.errors, RateProfile)
+        if rates != intake.names.classifies:
+            errors = "a rate of wrong answers" if rates else "sizes of errors"
+            raise BadEvent(Reason.REFUSED, f"a profile with {errors} for {order.model}: its task is {task}")
+    return profile
