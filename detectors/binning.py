@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
-from streamgauge.schemas.profile import FeatureProfile, NumericProfile
+from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile
 
 #: Categories with a bin of their own; the other known ones share one.
 CATEGORY_BINS = 50
@@ -24,9 +24,9 @@ class FeatureBins:
     """Bins of a batch, F features × n events.
 
     `codes` int16 (F, n): a numeric bin; or a category's, then one for other known categories; `width − 2` is
-    an unseen category and `width − 1` a missing value. `outside` bool (F, n): out of the profile's range.
-    `z` float64 (F, n): multiples of 2⁻¹⁶ reference standard deviations from the reference mean, as whole
-    numbers, cut at ± 2¹⁵ deviations; 0 for categories and where missing.
+    an unseen category and `width − 1` a missing value. The first rows are the numbers, N of them: `outside`
+    bool (N, n) is whether they are out of the profile's range, `z` float64 (N, n) how many multiples of 2⁻¹⁶
+    reference standard deviations from the reference mean, whole, cut at ± 2¹⁵ deviations, 0 where missing.
     """
 
     codes: NDArray[np.int16]
@@ -39,7 +39,7 @@ class FeatureBins:
 
 
 class FeatureBinner:
-    """Digitises batches against the profiles of `names`, in that order.
+    """Digitises batches against the profiles of `names`: those of numbers first, otherwise as they come.
 
     A feature that a batch lacks, and a value of another type than the profile's, is missing.
 
@@ -52,53 +52,56 @@ class FeatureBinner:
     """
 
     def __init__(self, profiles: Mapping[str, FeatureProfile]) -> None:
-        self.names = tuple(profiles)
-        self.profiles = tuple(profiles.values())
+        numbers = {name: p for name, p in profiles.items() if isinstance(p, NumericProfile)}
+        categories = {name: p for name, p in profiles.items() if isinstance(p, CategoricalProfile)}
+        self.names = (*numbers, *categories)
+        self.profiles: tuple[FeatureProfile, ...] = (*numbers.values(), *categories.values())
         #: Number of codes: the most bins of a feature, unseen, missing.
         self.width = 2 + max(map(bin_count, self.profiles), default=0)
-        self._bin_of: list[dict[str, int]] = []
-        numeric = [p if isinstance(p, NumericProfile) else None for p in self.profiles]
-        for profile in self.profiles:
-            if isinstance(profile, NumericProfile):
-                self._bin_of.append({})
-            else:
-                self._bin_of.append({c: min(i, CATEGORY_BINS) for i, c in enumerate(profile.categories)})
-        self._numeric = np.array([p is not None for p in numeric], np.bool_)
-        edges = [p.edges for p in numeric if p is not None]
+        self._numbers = tuple(numbers)
+        self._bin_of = {
+            name: {c: min(i, CATEGORY_BINS) for i, c in enumerate(p.categories)}
+            for name, p in categories.items()
+        }
+        edges = [p.edges for p in numbers.values()]
         #: Float64 (numbers, most edges), filled up with inf, which no value exceeds.
         self._edges = np.full((len(edges), max(map(len, edges), default=0)), np.inf)
         for row, of_row in enumerate(edges):
             self._edges[row, : len(of_row)] = of_row
-        self._mean = np.array([[p.mean if p else 0.0] for p in numeric])
-        self._scale = np.array([[1 / p.sd / Z_UNIT if p and p.sd > 1e-300 else 0.0] for p in numeric])
-        self._low = np.array([[p.low if p else -np.inf] for p in numeric])
-        self._high = np.array([[p.high if p else np.inf] for p in numeric])
+        scales = [(p.mean, 1 / p.sd / Z_UNIT) if p.sd > 1e-300 else (0.0, 0.0) for p in numbers.values()]
+        of_numbers = [(*scale, p.low, p.high) for scale, p in zip(scales, numbers.values(), strict=True)]
+        #: Float64 (numbers, 1) each.
+        self._mean, self._scale, self._low, self._high = np.array(of_numbers).reshape(-1, 4).T[..., None]
 
     def bins(self, features: Mapping[str, Column], n: int | None = None) -> FeatureBins:
         """The bins of a batch of `n` events; without `n`, as many as the first feature has."""
         if n is None:
             n = len(next(iter(features.values()))) if features else 0
-        values = np.full((len(self.names), n), np.nan)
+        values = np.full((len(self._numbers), n), np.nan)
         codes = np.full((len(self.names), n), self.width - 1, np.int16)
-        for row, (name, profile) in enumerate(zip(self.names, self.profiles, strict=True)):
+        for row, name in enumerate(self._numbers):
             column = features.get(name)
-            if column is None:
-                continue
-            if isinstance(column, Categories):
-                if not isinstance(profile, NumericProfile):
-                    bin_of, unseen = self._bin_of[row], self.width - 2
-                    table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
-                    codes[row] = np.array(table, np.int16)[column.codes]
-            elif isinstance(profile, NumericProfile):
+            if isinstance(column, np.ndarray):
                 values[row] = column
-        codes[self._numeric] = self._places(values[self._numeric])
-        finite = np.isfinite(values)
-        if not finite[self._numeric].all():
-            codes[~finite & self._numeric[:, None]] = self.width - 1
+        for row, (name, bin_of) in enumerate(self._bin_of.items(), len(self._numbers)):
+            column = features.get(name)
+            if isinstance(column, Categories):
+                unseen = self.width - 2
+                table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
+                codes[row] = np.array(table, np.int16)[column.codes]
+        codes[: len(values)] = self._places(values)
         with np.errstate(invalid="ignore", over="ignore"):
-            outside = ((values < self._low) | (values > self._high)) & finite
-            z = np.rint(np.clip((values - self._mean) * self._scale, -_Z_LIMIT / Z_UNIT, _Z_LIMIT / Z_UNIT))
-        return FeatureBins(codes, outside, np.where(finite & np.isfinite(z), z, 0.0))
+            outside = (values < self._low) | (values > self._high)
+            z = values - self._mean
+            z *= self._scale
+        np.clip(z, -_Z_LIMIT / Z_UNIT, _Z_LIMIT / Z_UNIT, out=z)
+        np.rint(z, out=z)
+        finite = np.isfinite(values)
+        if not finite.all():
+            codes[: len(values)][~finite] = self.width - 1
+            outside &= finite
+            z = np.where(finite, z, 0.0)
+        return FeatureBins(codes, outside, z)
 
     def _places(self, values: Floats) -> NDArray[np.int16]:
         """How many edges each value exceeds. Comparing all values with one edge at a time has no branches to

@@ -50,15 +50,15 @@ class FeatureCounts:
 
     def update_bins(self, bins: FeatureBins) -> None:
         """Count a batch that this object's binner has digitised."""
-        rows, n = bins.codes.shape
+        (rows, n), numbers = bins.codes.shape, len(bins.z)
         self.n += n
         width = self.binner.width
-        cells = (bins.codes + np.arange(rows)[:, None] * width).ravel()
-        self.counts += np.bincount(cells, minlength=rows * width).reshape(rows, width)
-        self.outside += bins.outside.sum(axis=1)
+        cells = bins.codes + np.arange(0, rows * width, width)[:, None]
+        self.counts += np.bincount(cells.ravel(), minlength=rows * width).reshape(rows, width)
+        self.outside[:numbers] += bins.outside.sum(axis=1)
         # Whole numbers below 2³¹: float64 holds their sums exactly for up to 2²² events a batch.
-        sums = np.bincount(cells, bins.z.ravel(), rows * width)
-        self.z_sums += sums.astype(np.int64).reshape(rows, width)
+        sums = np.bincount(cells[:numbers].ravel(), bins.z.ravel(), numbers * width)
+        self.z_sums[:numbers] += sums.astype(np.int64).reshape(numbers, width)
 
     def merge(self, other: "FeatureCounts") -> None:
         """As if `other`'s events had been counted here too; both must have the same profile."""

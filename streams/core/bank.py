@@ -97,8 +97,7 @@ class FeatureBank:
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:
-    """The features of a profile by name, then its prediction and score under their reserved names; and of
-    these first the numbers.
+    """The features of a profile by name, then its prediction and score under their reserved names.
 
     The order is that of a restored profile: evidence and counts are kept by row.
     """
@@ -106,7 +105,7 @@ def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:
     for name, extra in ((PREDICTION, profile.prediction), (SCORE, profile.score)):
         if extra is not None:
             found.setdefault(name, extra)
-    return dict(sorted(found.items(), key=lambda item: not isinstance(item[1], NumericProfile)))
+    return found
 
 
 def monitor_of(name: str) -> str:

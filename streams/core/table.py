@@ -1,7 +1,7 @@
 """`IdTable`: rows in order of arrival, found by their 16-byte identity, many at a time.
 
-Columns grow by doubling; an open-addressing index of row numbers is probed for a whole batch at once, so a
-lookup of 500 identities costs the same few numpy calls among a thousand rows and among a million. Rows of
+Columns grow by half; a hash index of row numbers is searched for a whole batch at once, so a lookup of 500
+identities costs the same few numpy calls among a thousand rows and among a million. Rows of
 equal identity (one per model version) are chained from the newest back. What is persisted are blocks of
 rows; the index is rebuilt from them.
 """
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import ID_DTYPE, Bools, Ids, Ints
+from streamgauge.streams.core.hash_index import HashIndex
 
 BLOCK = 1_024
 _NONE = -1
@@ -30,7 +31,7 @@ class IdTable:
         self._stores: dict[str, NDArray[Any]] = {n: np.empty(0, d) for n, (d, _) in columns.items()}
         self._ids: Ids = np.empty(0, ID_DTYPE)
         self._older: NDArray[np.int32] = np.empty(0, np.int32)
-        self._slots: NDArray[np.int32] = np.full(BLOCK * 2, _NONE, np.int32)
+        self._index = HashIndex(0)
         self.base = 0
         self.size = 0
         self._dirty: set[int] = set()
@@ -63,20 +64,8 @@ class IdTable:
         return self.probe(ids)[0]
 
     def probe(self, ids: Ids) -> tuple[Ints, Ints]:
-        """As `find`, and where the search ended: for `append`, if nothing is written in between."""
-        found = np.full(len(ids), _NONE, np.int64)
-        slot = self._slot_of(ids)
-        active = np.arange(len(ids))
-        mask = len(self._slots) - 1
-        while active.size:
-            rows = self._slots[slot[active]]
-            used = rows >= 0
-            active, rows = active[used], rows[used]
-            hit = self._ids[rows] == ids[active]
-            found[active[hit]] = rows[hit]
-            active = active[~hit]
-            slot[active] = (slot[active] + 1) & mask
-        return found, slot
+        """As `find`, and the places in the index: for `append`, if nothing is written in between."""
+        return self._index.search(ids, self._ids)
 
     def older(self, rows: Ints) -> Ints:
         """For each row the next older one of the same identity, or -1 (also for -1)."""
@@ -91,16 +80,16 @@ class IdTable:
         `places` is what `probe` gave for them, if it was called just before.
         """
         first, n = self.size, len(ids)
-        index = self._slots
+        index = self._index
         self._reserve(first + n)
-        if self._slots is not index:
+        if self._index is not index:
             places = None
         rows = np.arange(first, first + n, dtype=np.int64)
         self._ids[first : first + n] = ids
         self.size = first + n
         for name, (_, fill) in self._declared.items():
             self._stores[name][first : first + n] = values.get(name, fill)
-        self._index(rows, places)
+        self._older[rows] = self._index.insert(ids, rows, self._ids, places)
         self.touch(rows)
         return rows
 
@@ -123,8 +112,8 @@ class IdTable:
         self.base += whole
         self.size -= whole
         self._dirty = {b for b in self._dirty if b * BLOCK >= self.base}
-        heads = self._slots[self._slots >= whole] - whole
-        self._reindex(heads, self.size)
+        heads = self._index.rows()
+        self._reindex(heads[heads >= whole] - whole, self.size)
 
     def changes(self) -> list[tuple[int, dict[str, Any] | None]]:
         """Blocks changed or gone since the last call: (block number, state or None)."""
@@ -168,9 +157,6 @@ class IdTable:
             "columns": {name: store[low:high].copy() for name, store in self._stores.items()},
         }
 
-    def _slot_of(self, ids: Ids) -> NDArray[np.int64]:
-        return (_hashed(ids) & np.uint64(len(self._slots) - 1)).astype(np.int64)
-
     def _reserve(self, rows: int) -> None:
         capacity = len(self._ids)
         if rows > capacity:
@@ -181,56 +167,25 @@ class IdTable:
                 new = np.empty(grown, store.dtype)
                 new[: self.size] = store[: self.size]
                 self._stores[name] = new
-        if rows * 2 > len(self._slots):
-            self._reindex(self._slots[self._slots >= 0], rows)
+        if rows > self._index.room:
+            self._reindex(self._index.rows(), 2 * rows)
 
-    def _reindex(self, heads: NDArray[np.int32], rows: int) -> None:
+    def _reindex(self, heads: Ints, rows: int) -> None:
         """A new index with room for `rows`; `heads` are the newest rows of each identity."""
-        self._slots = np.full(max(BLOCK * 2, 1 << (rows * 2).bit_length()), _NONE, np.int32)
-        self._index(np.sort(heads).astype(np.int64))
+        self._index = HashIndex(rows)
+        heads = np.sort(heads)
+        self._index.insert(self._ids[heads], heads, self._ids)
 
     def _index_all(self) -> None:
         """From nothing. Rows of one identity must enter one after the other, oldest first."""
         self._older = np.full(len(self._ids), _NONE, np.int32)
-        self._reindex(np.empty(0, np.int32), self.size)
+        self._index = HashIndex(self.size)
         remaining = np.arange(self.size, dtype=np.int64)
         while remaining.size:
             first = first_of_each(self._ids[remaining])
-            self._index(remaining[first])
+            rows = remaining[first]
+            self._older[rows] = self._index.insert(self._ids[rows], rows, self._ids)
             remaining = remaining[~first]
-
-    def _index(self, rows: Ints, places: Ints | None = None) -> None:
-        ids = self._ids[rows]
-        slot = self._slot_of(ids) if places is None else places
-        active = np.arange(len(rows))
-        mask = len(self._slots) - 1
-        while active.size:
-            there = self._slots[slot[active]]
-            used = np.flatnonzero(there >= 0)
-            same = used[self._ids[there[used]] == ids[active[used]]]
-            self._older[rows[active[same]]] = there[same]
-            # several may want one free slot: all write, the last one stays, the others go on
-            writes = there < 0
-            writes[same] = True
-            writers = active[writes]
-            self._slots[slot[writers]] = rows[writers]
-            settled = np.zeros(len(active), np.bool_)
-            settled[writes] = self._slots[slot[writers]] == rows[writers]
-            active = active[~settled]
-            slot[active] = (slot[active] + 1) & mask
-
-
-def _hashed(ids: Ids) -> NDArray[np.uint64]:
-    """Every bit of an identity moves every bit of its hash: numbered identities must not crowd the index.
-
-    The finaliser is that of MurmurHash3 (Appleby 2011).
-    """
-    words = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
-    mixed: NDArray[np.uint64] = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1]
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        mixed ^= mixed >> np.uint64(33)
-        mixed *= np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(33))
 
 
 def first_of_each(ids: Ids) -> Bools:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.snapshot import decode_state, encode_state
-from streamgauge.streams.core.table import BLOCK, IdTable, _hashed
+from streamgauge.streams.core.hash_index import _hashed
+from streamgauge.streams.core.table import BLOCK, IdTable
 
 TTL = 100
 
