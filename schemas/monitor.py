@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -88,8 +89,15 @@ class Feature(_Document):
         return pii
 
 
+#: Attributes whose combinations are judged: four have 11, ten would have 1,013.
+MAX_INTERSECTED = 4
+
+
 class Fairness(_Document):
-    """Protected attributes, by their keys in `groups`; tolerances by the metric's name."""
+    """Protected attributes, by their keys in `groups`; tolerances by the metric's name.
+
+    With `intersections`, every combination of two and more attributes is an attribute too.
+    """
 
     groups: tuple[str, ...] | None = None
     intersections: bool = False
@@ -100,9 +108,11 @@ class Fairness(_Document):
 
     @field_validator("intersections")
     @classmethod
-    def _is_not_there_yet(cls, intersections: bool) -> bool:
-        if intersections:
-            raise ValueError(f"{_LATER}: send the combination as a group of its own")
+    def _are_few(cls, intersections: bool, info: ValidationInfo) -> bool:
+        if intersections and len(info.data.get("groups") or ()) > MAX_INTERSECTED:
+            raise ValueError(
+                f"of at most {MAX_INTERSECTED} groups; name those, or send combinations as groups"
+            )
         return intersections
 
 

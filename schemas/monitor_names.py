@@ -25,7 +25,7 @@ METRICS = frozenset(
         "adwin_changes hddm_w_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
         "missing_rate out_of_range_rate unseen_category_rate "
-        "demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
+        "selection_rate demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )

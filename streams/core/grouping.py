@@ -1,7 +1,7 @@
 """One finding for one monitor: what moved together, most telling first."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from streamgauge.detectors.estimate import Estimate
@@ -20,12 +20,28 @@ _METRIC = {
     "out_of_range": "out_of_range_rate",
     "gap": "demographic_parity_difference",
 }
+#: What two alarms have in common if the second goes on with the first.
+_SAME = ("aspect", "direction", "category", "groups")
 _WIDER, _NARROWER = "wider", "narrower"
 _THRESHOLD = 1.0
 
 
-def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> Finding:
-    """The latest alarms of a monitor, by feature or protected attribute; severity is the rule's to say."""
+def group_label(attribute: str, group: str) -> str:
+    """How a group of a protected attribute is called in metrics and alerts.
+
+    >>> group_label("sex", "f")
+    'sex=f'
+    """
+    return f"{attribute}={group}"
+
+
+def finding_of(
+    monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank, groups: Mapping[str, Sequence[str]]
+) -> Finding:
+    """The latest alarms of a monitor, by feature or protected attribute; severity is the rule's to say.
+
+    `groups` names the groups of each protected attribute.
+    """
     ranked = sorted(alarms.items(), key=lambda item: (-item[1].evidence, item[0]))
     first = ranked[0][1]
     total = sum(alarm.evidence for _, alarm in ranked)
@@ -38,14 +54,9 @@ def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> 
     else:
         metric, baseline = _METRIC[first.aspect], first.baseline
         contributors = tuple(
-            Contributor(
-                None if monitor == "fairness" else name,
-                alarm.evidence / total,
-                _direction(alarm),
-                alarm.size,
-                name if monitor == "fairness" else None,
-            )
+            contributor
             for name, alarm in ranked
+            for contributor in _contributors(name, alarm, alarm.evidence / total, groups)
         )
     return Finding(
         monitor,
@@ -63,9 +74,21 @@ def finding_of(monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank) -> 
     )
 
 
+def _contributors(
+    name: str, alarm: Alarm, share: float, groups: Mapping[str, Sequence[str]]
+) -> list[Contributor]:
+    """A feature, or the two groups of an attribute: the one with the higher rate first."""
+    if alarm.groups is None:
+        return [Contributor(name, share, _direction(alarm), alarm.size)]
+    return [
+        Contributor(None, share / 2, direction, alarm.size, group_label(name, groups[name][code]))
+        for direction, code in zip(("up", "down"), alarm.groups, strict=True)
+    ]
+
+
 def continued(before: Alarm, alarm: Alarm) -> Alarm:
     """A change that goes on: since when it did, and its mean size over all events that told of it."""
-    if (before.aspect, before.direction, before.category) != (alarm.aspect, alarm.direction, alarm.category):
+    if any(getattr(before, name) != getattr(alarm, name) for name in _SAME):
         return alarm
     n = before.n + alarm.n
     share = alarm.n / n if n else 0.0

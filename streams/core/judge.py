@@ -45,7 +45,7 @@ class Judge:
         """What the detectors found since they were asked last."""
         outputs = []
         for version in intake.versions.values():
-            for found in version.watch.take_findings():
+            for found in version.watch.take_findings(intake.names.group_words):
                 rule = intake.definition.rule(found.monitor)
                 if rule.enabled:
                     finding = explain(found, version, self._naming(intake, version))
@@ -213,7 +213,7 @@ class Judge:
             version.name,
             names.classes.values,
             names.pos_label,
-            {attribute: words.values for attribute, words in names.groups.items()},
+            names.group_words,
             intake.definition.fairness.min_n,
         )
 

@@ -1,6 +1,6 @@
 """What the integers of one model stand for: its classes, versions, groups and segments, and its task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from streamgauge.schemas.batch import (
     take_column,
 )
 from streamgauge.schemas.monitor import MonitorDefinition, Task
+from streamgauge.streams.core.intersections import intersect
 from streamgauge.streams.core.vocabulary import Vocabulary
 
 _KEYS = 50
@@ -37,6 +38,8 @@ class Names:
     groups: dict[str, Vocabulary] = field(default_factory=dict)
     segments: dict[str, Vocabulary] = field(default_factory=dict)
     inferred: bool = False
+    #: Of protected attributes, by their joint names, if the definition asks for them.
+    intersections: dict[str, Vocabulary] = field(default_factory=dict)
 
     @classmethod
     def of(cls, definition: MonitorDefinition) -> "Names":
@@ -107,6 +110,15 @@ class Names:
     def segment_codes(self, batch: PredictionBatch) -> dict[str, NDArray[np.int64]]:
         return _codes(self.segments, batch.segments)
 
+    @property
+    def group_words(self) -> dict[str, list[str]]:
+        """What the codes of each protected attribute stand for, intersections too."""
+        return {name: words.values for name, words in (self.intersections | self.groups).items()}
+
+    def crossed(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+        """The codes of all intersections of attributes, by their joint names; `codes` are those of each."""
+        return intersect(codes, self.groups, self.intersections, _VALUES)
+
     def to_state(self) -> dict[str, Any]:
         return {
             "task": self.task,
@@ -116,6 +128,7 @@ class Names:
             "groups": {key: words.values for key, words in self.groups.items()},
             "segments": {key: words.values for key, words in self.segments.items()},
             "inferred": self.inferred,
+            "intersections": {key: words.values for key, words in self.intersections.items()},
         }
 
     @classmethod
@@ -128,6 +141,7 @@ class Names:
             {key: Vocabulary(values, _VALUES) for key, values in state["groups"].items()},
             {key: Vocabulary(values, _VALUES) for key, values in state["segments"].items()},
             state["inferred"],
+            {key: Vocabulary(values, _VALUES) for key, values in state["intersections"].items()},
         )
 
     def _numbers(self, column: Column) -> Floats:

@@ -7,17 +7,21 @@ from scipy.special import gammaincinv
 
 from streamgauge.detectors.classification import classification_metrics
 from streamgauge.detectors.estimate import Estimate
-from streamgauge.detectors.fairness import fairness_metrics
+from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
 from streamgauge.detectors.intervals import proportion
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bag import Bag
+from streamgauge.streams.core.grouping import group_label
 from streamgauge.streams.core.windows import ALL, Segment, Window
 
 _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 #: Fairness metrics that need no label; the others rest on the labelled predictions.
 _LABEL_FREE_FAIRNESS = ("demographic_parity_difference", "demographic_parity_ratio")
+
+#: Rates of each group that are published.
+_OF_GROUPS = ("selection_rate",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,18 @@ def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[M
         for metric, estimate in values.items():
             if (metric in _LABEL_FREE_FAIRNESS) == label_free:
                 yield Measured(metric, estimate, group=attribute)
+        if label_free:
+            yield from _groups(counts, attribute, naming)
+
+
+def _groups(counts: GroupCounts, attribute: str, naming: Naming) -> Iterator[Measured]:
+    """Every group that was seen; one with too few events has no rate, but its count."""
+    groups = naming.groups[attribute]
+    rates = group_metrics(counts, groups, naming.classes, naming.pos_label, naming.min_n)
+    for metric in _OF_GROUPS:
+        for group, estimate in rates[metric].items():
+            if estimate.n:
+                yield Measured(metric, estimate, group=group_label(attribute, group))
 
 
 def _rate(count: int, seconds: float) -> Estimate:

@@ -6,6 +6,7 @@ from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.grouping import group_label
 from streamgauge.streams.core.reports import Naming
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
@@ -33,8 +34,14 @@ def _errors(finding: Finding, version: Version) -> Estimate | None:
 
 
 def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate | None:
-    attribute = finding.contributors[0].group if finding.contributors else None
-    if attribute is None or naming.pos_label is None or attribute not in naming.groups:
+    if not finding.contributors or naming.pos_label is None:
+        return None
+    named = finding.contributors[0].group
+    attribute = next(
+        (a for a, groups in naming.groups.items() if named in [group_label(a, group) for group in groups]),
+        None,
+    )
+    if attribute is None:
         return None
     counts = GroupCounts()
     for window in _windows(finding, version):

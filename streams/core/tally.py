@@ -59,6 +59,7 @@ class Tally:
         time, positive = batch.time_us, names.positive
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
+        values = self._crossed(values)
         watch.groups.expect(self._groups(values), account.paid)
         account.total_weight = sum(each.watch.weight for each in self.versions.values())
         paid = account.advance_many(time)
@@ -95,7 +96,7 @@ class Tally:
         time = table.column("time")[rows]
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
         labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign)
-        codes = {name: table.column(name)[rows] for name in table.names if ":" in name}
+        codes = self._crossed({name: table.column(name)[rows] for name in table.names if ":" in name})
         starts = time - time % length
         for code, of_version in split_by(table.column("version")[rows]):
             version = self.version(names.versions.values[code])
@@ -131,7 +132,15 @@ class Tally:
     def _groups(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         if not self.names.classifies:
             return {}
-        return {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
+        watched = [*self.attributes, *self.names.intersections]
+        return {a: codes[GROUP + a] for a in watched if GROUP + a in codes}
+
+    def _crossed(self, codes: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """With the intersections of protected attributes, if those are asked for."""
+        if not self.definition.fairness.intersections or not self.names.classifies:
+            return codes
+        single = {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
+        return {**codes, **{GROUP + name: crossed for name, crossed in self.names.crossed(single).items()}}
 
     def _segments(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, tuple[list[str], NDArray[Any]]]:
         return {

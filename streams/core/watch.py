@@ -1,6 +1,6 @@
 """`Watch`: the baseline and the detectors of one model version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,10 +98,13 @@ class Watch:
                 self._alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
         return watched_us, fired
 
-    def take_findings(self) -> list[Finding]:
-        """One for each monitor that fired since the last call; what moved together is in one finding."""
+    def take_findings(self, groups: Mapping[str, Sequence[str]]) -> list[Finding]:
+        """One for each monitor that fired since the last call; what moved together is in one finding.
+
+        `groups` names the groups of each protected attribute.
+        """
         new, self._new = self._new, set()
-        return [finding_of(monitor, self._recent[monitor], self.errors) for monitor in sorted(new)]
+        return [finding_of(monitor, self._recent[monitor], self.errors, groups) for monitor in sorted(new)]
 
     def quiet_monitors(self) -> list[str]:
         """A window has closed: the monitors that are watching and have not fired since the last one did."""

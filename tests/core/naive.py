@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -141,7 +142,7 @@ class Naive:
             failed,
             event.get("latency_ms"),
             score,
-            _texts(event.get("groups")),
+            _protected(definition, _texts(event.get("groups"))),
             _texts(event.get("segments")),
         )
         model.predictions[ident].append(row)
@@ -399,14 +400,15 @@ def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, s
     positive = model.pos_label
     if positive is None or not model.classifies:
         return
-    declared = model.definition.fairness.groups
     min_n = max(model.definition.fairness.min_n, 1)
     for attribute in sorted({attribute for p in rows for attribute in p.groups}):
-        if declared is not None and attribute not in declared:
-            continue
         known = [p for p in rows if attribute in p.groups and p.answer is not None]
         if not known:
             continue
+        for group in {p.groups[attribute] for p in known}:
+            answers = [p.answer == positive for p in known if p.groups[attribute] == group]
+            rate = sum(answers) / len(answers) if len(answers) >= min_n else None
+            yield f"{attribute}={group}", "selection_rate", (rate, len(answers))
         compare = partial(_compare, attribute, min_n)
         selection = partial(_frame, fair.selection_rate, positive)
         yield attribute, "demographic_parity_difference", compare(known, selection, "difference")
@@ -548,6 +550,18 @@ def _texts(entries: Mapping[str, Any] | None) -> dict[str, str]:
         for key, value in (entries or {}).items()
         if value is not None
     }
+
+
+def _protected(definition: MonitorDefinition, groups: dict[str, str]) -> dict[str, str]:
+    """The attributes that are watched, and their combinations if those are asked for."""
+    declared = definition.fairness.groups
+    watched = {key: value for key, value in groups.items() if declared is None or key in declared}
+    found = dict(watched)
+    if definition.fairness.intersections:
+        for size in range(2, len(watched) + 1):
+            for keys in combinations(sorted(watched), size):
+                found.setdefault(" & ".join(keys), " & ".join(watched[key] for key in keys))
+    return found
 
 
 def _time_us(time: str | int) -> int:

@@ -15,11 +15,13 @@ from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, assert_led
 
 DEFINITIONS = [
     define("credit", task="binary", pos_label="yes", fairness={"min_n": 2}, baseline={"first": 200}),
+    define("fair", task="binary", pos_label="yes", fairness={"min_n": 2, "intersections": True}),
     define("animals", task="multiclass"),
     define("prices", task="regression"),
 ]
 ANSWERS: dict[str, list[Any]] = {
     "credit": ["yes", "no"],
+    "fair": ["yes", "no"],
     "animals": ["cat", "dog", "eel"],
     "prices": [-1.5, 0.1, 0.3, 1e9, 7.25],
     "inferred": ["true", "false"],
