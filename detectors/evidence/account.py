@@ -70,7 +70,10 @@ class Account:
 
     def advance(self, now_us: int) -> float:
         """Pays for the event time up to `now_us` and returns the balance. Time never goes back."""
-        return float(self.advance_many(np.array([now_us]))[0])
+        before = now_us if self._now_us is None else self._now_us
+        self._now_us = max(before, now_us)
+        self._elapsed_us += min(self._now_us - before, MAX_STEP_US)
+        return self.paid
 
     def advance_many(self, time_us: Ints) -> Floats:
         """Pays for the time up to each event, int64 (n,), and returns the balance at each, float64 (n,)."""
@@ -78,7 +81,7 @@ class Account:
             return np.zeros(0)
         start = int(time_us[0]) if self._now_us is None else self._now_us
         now = np.maximum.accumulate(np.concatenate([[start], time_us]))
-        elapsed = self._elapsed_us + np.cumsum(np.minimum(np.diff(now), MAX_STEP_US))
+        elapsed = self._elapsed_us + np.cumsum(np.minimum(now[1:] - now[:-1], MAX_STEP_US))
         self._now_us, self._elapsed_us = int(now[-1]), int(elapsed[-1])
         balance: Floats = self._before + elapsed * self._rate
         return balance

@@ -125,12 +125,13 @@ class Looks:
             cell, held = self._first_cell[rows], filled[rows]
             if bins == 2:
                 # Of zeros and ones the ones are few, and what isn't one is zero.
-                row, event = np.nonzero(of_kind == 1)
+                row, event = np.divmod(np.flatnonzero(of_kind == 1), of_kind.shape[1])
                 for gappy in gaps.keys() & range(rows.start, rows.stop):
                     mine = np.flatnonzero(row == gappy - rows.start)
                     event[mine] = np.searchsorted(gaps[gappy], event[mine])
-                places = look_cell[held[row] + event] + cell[row] + 1
-                counts += np.bincount(places, minlength=size).reshape(counts.shape)
+                if row.size:
+                    places = look_cell[held[row] + event] + cell[row] + 1
+                    counts += np.bincount(places, minlength=size).reshape(counts.shape)
                 ends = np.arange(1, most + 2)[:, None] * LOOK
                 taken = np.clip(ends - held, 0, present[rows])
                 counts[:, cell] = np.diff(taken, axis=0, prepend=0) - counts[:, cell + 1]
