@@ -6,7 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 #: Sequential evidence, paid for from the fleet's alarm budget.
-EVIDENCE = ("concept_drift", "data_quality", "drift", "fairness", "prediction_drift")
+#: Labels say that predictions are worth less than was estimated before they came.
+ESTIMATE_GAP = "estimate_gap"
+EVIDENCE = ("concept_drift", "data_quality", "drift", ESTIMATE_GAP, "fairness", "prediction_drift")
 #: Error budgets that burn. `failure_rate` is a metric too, and with a limit is judged as one.
 OBJECTIVES = ("failure_rate", "latency")
 #: River's detectors on the errors; they have no budget, and alert only where a definition names them.
@@ -22,6 +24,7 @@ METRICS = frozenset(
         "accuracy zero_one_loss balanced_accuracy precision recall f1 matthews_corrcoef cohen_kappa "
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "
+        "estimated_accuracy estimated_f1 estimated_roc_auc estimated_mean_absolute_error "
         "adwin_changes hddm_w_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
         "missing_rate out_of_range_rate unseen_category_rate "

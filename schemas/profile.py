@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from streamgauge.schemas.estimator import Estimator, estimator_of
+
 #: Version of the JSON form.
 SCHEMA = 1
 #: Bins of a number at most, and how many of the most common categories have a design effect.
@@ -132,7 +134,8 @@ class BaselineProfile:
     """The reference of one model; `rows` is how many events it was built from.
 
     `errors` is the rate of wrong predictions of a classifier, or the distribution of a regression's absolute
-    errors. What was not known when it was built is None.
+    errors, and `estimator` what they say of predictions whose label is not known. What was not known when it
+    was built is None.
     """
 
     rows: int
@@ -140,6 +143,7 @@ class BaselineProfile:
     prediction: FeatureProfile | None = None
     score: NumericProfile | None = None
     errors: RateProfile | NumericProfile | None = None
+    estimator: Estimator | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form: plain dicts, lists, numbers and strings.
@@ -154,6 +158,7 @@ class BaselineProfile:
             "prediction": _plain(self.prediction),
             "score": _plain(self.score),
             "errors": _plain(self.errors),
+            "estimator": _plain(self.estimator),
         }
 
     @classmethod
@@ -179,6 +184,7 @@ class BaselineProfile:
                 prediction=_feature(document["prediction"]),
                 score=score,
                 errors=errors_of(document["errors"]),
+                estimator=estimator_of(document.get("estimator")),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a baseline profile: {error!r}") from error

@@ -6,23 +6,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.cell_counts import CellCounts
 from streamgauge.detectors.classification import ConfusionCounts
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.scores import ScoreHistogram
-from streamgauge.schemas.batch import Bools, Floats
+from streamgauge.schemas.batch import Bools, Floats, Ints
 
 
 @dataclass(slots=True)
 class Served:
-    """Predictions as a window takes them; arrays of shape (n,). `predicted` holds class codes or numbers."""
+    """Predictions as a window takes them; arrays of shape (n,).
+
+    `predicted` holds class codes or numbers, `cells` what their worth is estimated by, if it is.
+    """
 
     latency_ms: Floats
     failed: Bools
     predicted: Floats
+    cells: Ints | None = None
 
     def take(self, mask: Bools) -> "Served":
-        return Served(self.latency_ms[mask], self.failed[mask], self.predicted[mask])
+        cells = None if self.cells is None else self.cells[mask]
+        return Served(self.latency_ms[mask], self.failed[mask], self.predicted[mask], cells)
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class Bag:
     """
 
     __slots__ = (
+        "cells",
         "classes",
         "confusion",
         "errors",
@@ -68,6 +75,7 @@ class Bag:
         self.labelled = 0
         self.was_labelled = False
         self.was_scored = False
+        self.cells: CellCounts | None = None
         self.latency = LogHistogram()
         self.lag = LogHistogram()
         self.confusion = ConfusionCounts()
@@ -78,6 +86,9 @@ class Bag:
         self.n += len(rows.failed)
         self.failed += int(rows.failed.sum())
         self.latency.update_many(rows.latency_ms)
+        if rows.cells is not None:
+            self.cells = self.cells or CellCounts()
+            self.cells.update_many(rows.cells)
         if objective_ms is not None:
             self.slow += int((rows.latency_ms > objective_ms).sum())
 
@@ -105,6 +116,8 @@ class Bag:
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {"n": self.n, "failed": self.failed, "slow": self.slow}
         state |= {"labelled": self.labelled, "latency": self.latency.to_state()}
+        if self.cells is not None:
+            state["cells"] = self.cells.to_state()
         if self.was_labelled:
             state |= {"lag": self.lag.to_state(), "was_scored": self.was_scored}
             if self.classes:
@@ -119,6 +132,8 @@ class Bag:
         bag.n, bag.failed, bag.slow = state["n"], state["failed"], state["slow"]
         bag.labelled = state["labelled"]
         bag.latency = LogHistogram.from_state(state["latency"])
+        if "cells" in state:
+            bag.cells = CellCounts.from_state(state["cells"])
         if "lag" in state:
             bag.was_labelled, bag.was_scored = True, state["was_scored"]
             bag.lag = LogHistogram.from_state(state["lag"])

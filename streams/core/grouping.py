@@ -48,9 +48,11 @@ def finding_of(
     value = _value(first)
     river = monitor in RIVER
     onset_us = min(alarm.onset_us for _, alarm in ranked)
+    contributors: tuple[Contributor, ...] = ()
     if monitor == "concept_drift" or river:
         metric, baseline = errors.metric, errors.baseline
-        contributors: tuple[Contributor, ...] = ()
+    elif first.aspect == "shortfall":
+        metric, baseline = "estimate_gap", None
     else:
         metric, baseline = _METRIC[first.aspect], first.baseline
         contributors = tuple(

@@ -6,6 +6,7 @@ from typing import Any
 
 from streamgauge.schemas.message import Output
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.expected import measure_expected
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.reports import (
@@ -79,11 +80,14 @@ class Judge:
     ) -> Iterator[Output]:
         definition = intake.definition
         closes = window.served_revision < 0
-        if window.served_dirty:
-            window.served_dirty = False
+        estimates = version.watch.estimates
+        covered_now = window.bags[ALL].cells is not None and estimates.covers(window.start_us)
+        if window.served_dirty or (covered_now and not window.estimated):
+            measured = list(measure_served(window, naming)) if window.served_dirty else []
+            measured += measure_expected(window, naming, estimates)
+            window.served_dirty, window.estimated = False, covered_now
             window.served_revision += 1
             window.touched = True
-            measured = list(measure_served(window, naming))
             for number in measured:
                 yield record(window, naming, number, "final", window.served_revision)
             yield from self._limits(intake, book, version, window, measured)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.regression import RegressionErrors
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP
+from streamgauge.streams.core.expected import explain_gap
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.grouping import group_label
 from streamgauge.streams.core.reports import Naming
@@ -14,6 +16,8 @@ from streamgauge.streams.core.windows import ALL, Window
 
 def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     """The same finding with value, interval and n over the windows since its onset."""
+    if finding.monitor == ESTIMATE_GAP:
+        return explain_gap(finding, _windows(finding, version), naming, version.watch.estimates)
     estimate: Estimate | None = None
     if finding.metric == "mean_absolute_error":
         estimate = _errors(finding, version)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from streamgauge.schemas.monitor_names import OBJECTIVES
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES
 from streamgauge.streams.core.findings import Finding
 
 _WORDS = {
@@ -64,6 +64,8 @@ def _measured(finding: Finding) -> str:
     text = f"{words} {_number(finding.value, decimals)}{unit}"
     if finding.monitor in OBJECTIVES and finding.baseline is not None:
         text += f", {_number(finding.baseline, decimals)} is allowed"
+    elif finding.monitor == ESTIMATE_GAP and finding.baseline is not None:
+        text += f", estimated {_number(finding.baseline, decimals)}{unit}"
     elif finding.baseline is not None:
         text += f", was {_number(finding.baseline, decimals)}{unit}"
     if finding.limit is not None:

@@ -63,12 +63,14 @@ class Tally:
         watch.groups.expect(self._groups(values), account.paid)
         account.total_weight = sum(each.watch.weight for each in self.versions.values())
         paid = account.advance_many(time)
+        cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
+        watch.estimates.latest_us = version.last_served_us
         bins = watch.serve(batch.features, column, values["score"], time, paid)
         if positive is not None:
             answered = ~np.isnan(predicted)
             groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
             watch.compare(groups, predicted == positive, time, paid)
-        served = Served(batch.latency_ms, batch.failed, predicted)
+        served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for start, mask in split_by(time - time % length):
             window = version.window(start, length, names.classifies)
             window.served_dirty = True
@@ -124,6 +126,7 @@ class Tally:
                 )
             if len(error):
                 watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], paid)
+                version.watch.verify(predicted[fresh], labelled.score[fresh], error, time[fresh], paid, names)
                 for name, fired_us in fired.items():
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)

@@ -11,10 +11,11 @@ from streamgauge.detectors.binning import FeatureBins
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.bank import FEATURE_MONITORS, PREDICTION, SCORE, FeatureBank
 from streamgauge.streams.core.error_bank import ErrorBank
+from streamgauge.streams.core.estimates import EstimateBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
 from streamgauge.streams.core.grouping import continued, finding_of
@@ -40,6 +41,7 @@ class Watch:
         self.baseline_id: str | None = None
         self.bank: FeatureBank | None = None
         self.errors = ErrorBank(definition, self._first, streams, alpha)
+        self.estimates = EstimateBank(definition, self._first, streams, alpha)
         self.groups = GroupBank(definition)
         self._recent: _Recent = {}
         self._fired: set[str] = set()
@@ -58,7 +60,8 @@ class Watch:
     @property
     def weight(self) -> float:
         """Streams that share the model's budget."""
-        return (self.bank.weight if self.bank else 0.0) + self.errors.weight + self.groups.weight
+        of_features = self.bank.weight if self.bank else 0.0
+        return of_features + self.errors.weight + self.estimates.weight + self.groups.weight
 
     def serve(
         self,
@@ -109,7 +112,7 @@ class Watch:
     def quiet_monitors(self) -> list[str]:
         """A window has closed: the monitors that are watching and have not fired since the last one did."""
         fired, self._fired = self._fired, set()
-        watching = [*self.errors.monitors(), *self.groups.monitors()]
+        watching = [*self.errors.monitors(), *self.estimates.monitors(), *self.groups.monitors()]
         if self.bank is not None:
             watching += FEATURE_MONITORS
         quiet = [monitor for monitor in watching if monitor not in fired]
@@ -132,6 +135,9 @@ class Watch:
         if profile is None or profile.errors is not None:
             anew = (*FEATURE_MONITORS, "concept_drift", *ERROR_DETECTORS)
             self.errors.adopt(None if profile is None else profile.errors, paid)
+        if profile is None or profile.estimator is not None:
+            anew = (*anew, ESTIMATE_GAP)
+            self.estimates.adopt(None if profile is None else profile.estimator, paid)
         self.learning.drop()
         self.profile = self.baseline_id = self.bank = None
         if profile is not None:
@@ -159,6 +165,7 @@ class Watch:
         """
         before, self.definition = self.definition, definition
         self.errors.redefine(definition, paid)
+        self.estimates.redefine(definition, paid)
         self.groups.redefine(definition)
         if any(before.rule(name).enabled != definition.rule(name).enabled for name in FEATURE_MONITORS):
             self.bank = None
@@ -191,6 +198,7 @@ class Watch:
             "alpha": self.alpha,
             "bank": None if self.bank is None else self.bank.to_state(),
             "errors": self.errors.to_state(),
+            "estimates": self.estimates.to_state(),
             "groups": self.groups.to_state(),
             "fired": sorted(self._fired),
             "recent": [
@@ -214,6 +222,7 @@ class Watch:
             if watch.bank is not None:
                 watch.bank.restore(state["bank"])
         watch.errors.restore(state["errors"])
+        watch.estimates.restore(state["estimates"])
         watch.groups.restore(state["groups"])
         watch._fired = set(state["fired"])
         for monitor, name, fields in state["recent"]:

@@ -19,7 +19,8 @@ from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
 #: Sorted (key, value) pairs; the empty segment is all traffic.
 Segment = tuple[tuple[str, str], ...]
 ALL: Segment = ()
-_FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed", "features_over")
+_FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed", "features_over",
+          "estimated")  # fmt: skip
 
 
 class Window:
@@ -43,6 +44,8 @@ class Window:
         self.sealed = False
         #: Whether its features were published against a baseline that holds no more: they stay as they are.
         self.features_over = False
+        #: Whether its estimates were published.
+        self.estimated = False
         self.touched = True
 
     def bag(self, segment: Segment) -> Bag:

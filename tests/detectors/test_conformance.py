@@ -10,6 +10,7 @@ import pytest
 import streamgauge.detectors
 from streamgauge.detectors import checks
 from streamgauge.detectors.baseline import build_profile
+from streamgauge.detectors.cell_counts import CellCounts
 from streamgauge.detectors.checks import Case
 from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
 from streamgauge.detectors.distances import FeatureCounts
@@ -17,6 +18,7 @@ from streamgauge.detectors.evidence.account import Account
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
 from streamgauge.detectors.evidence.edetector import Bets, EDetector
+from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.looks import Looks
 from streamgauge.detectors.evidence.numeric import NumericEvidence
@@ -29,6 +31,7 @@ from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.river_drift import DETECTORS, RiverDrift
 from streamgauge.detectors.scores import ScoreHistogram
 from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.estimator import ResidualProfile
 from streamgauge.schemas.profile import RateProfile
 
 NASTY = np.array(
@@ -119,6 +122,19 @@ def treated(seed, n):
     rng = np.random.default_rng(seed)
     group = rng.integers(-1, 3, n)
     return group, (rng.random(n) < np.where(group == 2, 0.9, 0.3)).astype(np.int64), np.arange(n)
+
+
+def cells(seed, n):
+    return (np.random.default_rng(seed).integers(-1, 40, n),)
+
+
+def verified(seed, n):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 2, n), rng.random(n) < np.where(np.arange(n) > n // 2, 0.5, 0.9), np.arange(n)
+
+
+def gap():
+    return GapEvidence(np.array([0.9, 0.8]), ResidualProfile(5_000, 0.35, 1.5), streams=1, alpha=0.05)
 
 
 def times(seed, n):
@@ -238,6 +254,10 @@ CASES = [
     Case("FeatureCounts", lambda: FeatureCounts(PROFILE), lambda s: FeatureCounts.from_state(s, PROFILE),
          columns, feed_columns, None, True, [(NASTY, NASTY[::-1], np.full(len(NASTY), -1, np.int32))],
          lambda one: [read_metrics(one)]),
+    Case("CellCounts", CellCounts, CellCounts.from_state, cells, feed, None, True,
+         [(np.array([-(2**63), -1, 3]),)], lambda one: one.n),
+    Case("GapEvidence", gap, restored(gap), verified, feed_paid, None, False,
+         [(np.ones(300, np.int64), np.zeros(300, np.bool_), np.arange(300))], lambda one: one.evidence),
     Case("RiverDrift", lambda: RiverDrift("adwin"), RiverDrift.from_state, errors, feed, None, False,
          [(NASTY[:3],), (FLAT,)]),
     *(Case(f"RiverDrift {name}", lambda name=name: RiverDrift(name), RiverDrift.from_state, errors, feed)
