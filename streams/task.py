@@ -151,6 +151,7 @@ class PartitionTask:
         if final and self.opened.done():
             await self.commit()
         self._wanted = False
+        self.core = None  # this object may be hidden from the garbage collector, and is in a cycle
         self._runner.cancel()
         self._thread.submit(self._producer.close)
         self._thread.shutdown(wait=False)

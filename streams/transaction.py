@@ -133,6 +133,9 @@ class FencedProducer:
                 "message.max.bytes": MAX_RECORD_BYTES,
                 "compression.type": "lz4",
                 "linger.ms": 0,
+                # While the markers of the last transaction are being written, the broker refuses the offsets
+                # of the next. With librdkafka's 100 ms an alert that followed another waited so long.
+                "retry.backoff.ms": 5,
                 "log_level": 3,
             }
         )
