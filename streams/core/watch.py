@@ -20,6 +20,7 @@ from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
 from streamgauge.streams.core.grouping import continued, finding_of
 from streamgauge.streams.core.learning import Learning
+from streamgauge.streams.core.names import Names
 
 #: monitor → what moved → its latest alarm
 _Recent = dict[str, dict[str, Alarm]]
@@ -100,6 +101,13 @@ class Watch:
             if len(fired_us) and name in self.definition.monitors:
                 self._alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
         return watched_us, fired
+
+    def verify(
+        self, predicted: Floats, score: Floats, error: Floats, time_us: Ints, paid: float, names: Names
+    ) -> None:
+        """What newly labelled predictions were estimated to be worth, against what they are worth."""
+        for alarm in self.estimates.update(predicted, score, error, time_us, paid, names, self.profile):
+            self._alarm(ESTIMATE_GAP, "", alarm)
 
     def take_findings(self, groups: Mapping[str, Sequence[str]]) -> list[Finding]:
         """One for each monitor that fired since the last call; what moved together is in one finding.
