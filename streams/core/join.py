@@ -12,22 +12,10 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
 from streamgauge.streams.core.pairs import Orphans, Pairs
+from streamgauge.streams.core.predictions import UNLABELLED, Labels, PredictionTable
 from streamgauge.streams.core.rows import in_rounds
-from streamgauge.streams.core.table import IdTable
 from streamgauge.streams.core.waiting import WaitingLabels
 
-UNLABELLED = -1
-_PREDICTIONS: dict[str, tuple[str, Any]] = {
-    "time": ("<i8", 0),
-    "version": ("<i2", 0),
-    "prediction": ("<f8", np.nan),
-    "score": ("<f8", np.nan),
-    "label": ("<f8", np.nan),
-    "revision": ("<i4", UNLABELLED),
-    "retracted": ("|b1", False),
-    "label_us": ("<i8", 0),
-}
-_LABEL = ("label", "revision", "retracted", "label_us")
 _COUNTS = ("predictions", "pending", "labelled", "expired", "labels", "joined", "waiting", "orphaned",
            "superseded", "retracted")  # fmt: skip
 
@@ -40,7 +28,7 @@ class LabelJoin:
 
     def __init__(self, ttl_us: int) -> None:
         self.ttl_us = ttl_us
-        self.predictions = IdTable(_PREDICTIONS)
+        self.predictions = PredictionTable()
         self.waiting = WaitingLabels()
         self.counts = dict.fromkeys(_COUNTS, 0)
 
@@ -52,16 +40,17 @@ class LabelJoin:
         `watermark_us` is the one at which each came. The rest of the mask are duplicates: same version, same
         identity, and the one before still alive.
         """
-        new = np.zeros(len(ids), np.bool_)
-        rows, parts = [], []
+        row_of = np.full(len(ids), -1, np.int64)
+        parts = []
         for now in in_rounds(ids):
             if len(now) == len(ids):
                 return self._add_each(version, ids, time_us, values, watermark_us)
             some = {name: column[now] for name, column in values.items()}
-            new[now], added, pairs = self._add_each(version, ids[now], time_us[now], some, watermark_us[now])
-            rows.append(added)
+            new, rows, pairs = self._add_each(version, ids[now], time_us[now], some, watermark_us[now])
+            row_of[now[new]] = rows
             parts.append(pairs)
-        return new, np.concatenate(rows), Pairs.concatenate(parts)
+        new = row_of >= 0
+        return new, row_of[new], Pairs.concatenate(parts)
 
     def _add_each(
         self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: Ints
@@ -74,8 +63,9 @@ class LabelJoin:
         while (found >= 0).any():
             live = (found >= 0) & (table.column("time")[found] + self.ttl_us >= watermark_us)
             new &= ~(live & (table.column("version")[found] == version))
-            labelled = live & (table.column("revision")[found] > UNLABELLED)
-            labelled &= np.abs(table.column("label_us")[found] - time_us) <= self.ttl_us
+            label = table.labels(found)
+            labelled = live & (label.revision > UNLABELLED)
+            labelled &= np.abs(label.time_us - time_us) <= self.ttl_us
             sibling = np.where((sibling < 0) & labelled, found, sibling)
             found = table.older(found)
         rows = table.append(
@@ -93,8 +83,7 @@ class LabelJoin:
         parts = []
         has = sibling >= 0
         if has.any():
-            source = sibling[has]
-            parts.append(self._assign(rows[has], *(table.column(c)[source] for c in _LABEL)))
+            parts.append(self._assign(rows[has], table.labels(sibling[has])))
         if len(waiting) and self.counts["waiting"]:
             found = waiting.find_live(ids, watermark_us - self.ttl_us)
             ok = (found >= 0) & ~has
@@ -103,8 +92,7 @@ class LabelJoin:
             )
             if ok.any():
                 source = found[ok]
-                columns = [waiting.column(c)[source] for c in (*_LABEL[:3], "time")]
-                parts.append(self._assign(rows[ok], *columns))
+                parts.append(self._assign(rows[ok], waiting.labels(source)))
                 waiting.end(source)
                 retracted = int(waiting.column("retracted")[source].sum())
                 self._move("waiting", "joined", len(source) - retracted)
@@ -155,9 +143,10 @@ class LabelJoin:
             near = (times + self.ttl_us >= watermark_us) & (np.abs(time_us[at] - times) <= self.ttl_us)
             at, rows = at[near], rows[near]
             matched[at] = True
-            higher = table.column("revision")[rows] > known[at]
-            known[at] = np.maximum(known[at], table.column("revision")[rows])
-            was_retracted[at[higher]] = table.column("retracted")[rows[higher]]
+            old = table.labels(rows)
+            higher = old.revision > known[at]
+            known[at] = np.maximum(known[at], old.revision)
+            was_retracted[at[higher]] = old.retracted[higher]
             chains.append((at, rows))
             found = table.older(found)
         fresh_label = revision > known
@@ -167,7 +156,7 @@ class LabelJoin:
         for at, rows in chains:
             use = accept[at]
             at, rows = at[use], rows[use]
-            parts.append(self._assign(rows, label[at], revision[at], retracted[at], time_us[at]))
+            parts.append(self._assign(rows, Labels(label[at], revision[at], retracted[at], time_us[at])))
         had = accept & (known > UNLABELLED)
         self.counts["labels"] += int(accept.sum())
         self.counts["retracted"] += int((accept & retracted).sum()) - int((had & was_retracted).sum())
@@ -185,35 +174,19 @@ class LabelJoin:
             stale += int(early.sum()) - waiting
         return parts, stale
 
-    def _assign(
-        self,
-        rows: Ints,
-        label: Floats,
-        revision: NDArray[np.int32],
-        retracted: Bools,
-        label_us: Ints,
-    ) -> Pairs:
+    def _assign(self, rows: Ints, new: Labels) -> Pairs:
         """Writes labels into rows; says what stops counting and what starts."""
-        table = self.predictions
-        old_label, old_revision = table.column("label")[rows], table.column("revision")[rows]
-        time, old_label_us = table.column("time")[rows], table.column("label_us")[rows]
-        counted = (old_revision > UNLABELLED) & ~table.column("retracted")[rows]
-        table.column("label")[rows] = label
-        table.column("revision")[rows] = revision
-        table.column("retracted")[rows] = retracted
-        table.column("label_us")[rows] = label_us
-        table.touch(rows)
-        counts = ~retracted
-        self._move("pending", "labelled", int(counts.sum()) - int(counted.sum()))
-        signs = np.concatenate(
-            [np.full(int(counted.sum()), -1, np.int8), np.ones(int(counts.sum()), np.int8)]
-        )
+        old, time = self.predictions.labels(rows), self.predictions.column("time")[rows]
+        counted, counts = (old.revision > UNLABELLED) & ~old.retracted, ~new.retracted
+        self.predictions.assign(rows, new)
+        stops, starts = int(counted.sum()), int(counts.sum())
+        self._move("pending", "labelled", starts - stops)
         return Pairs(
             np.concatenate([rows[counted], rows[counts]]),
-            np.concatenate([old_label[counted], label[counts]]),
-            signs,
-            np.concatenate([np.zeros(int(counted.sum()), np.bool_), (old_revision == UNLABELLED)[counts]]),
-            np.concatenate([(old_label_us - time)[counted], (label_us - time)[counts]]),
+            np.concatenate([old.label[counted], new.label[counts]]),
+            np.concatenate([np.full(stops, -1, np.int8), np.ones(starts, np.int8)]),
+            np.concatenate([np.zeros(stops, np.bool_), (old.revision == UNLABELLED)[counts]]),
+            np.concatenate([(old.time_us - time)[counted], (new.time_us - time)[counts]]),
         )
 
     def live_for(self, ttl_us: int, before_us: int) -> int:
@@ -235,7 +208,8 @@ class LabelJoin:
         if len(table):
             time = table.column("time")
             gone = (time + self.ttl_us < now_us) & (time + self.ttl_us >= before_us)
-            lost = gone & ((table.column("revision") == UNLABELLED) | table.column("retracted"))
+            label = table.labels(np.flatnonzero(gone))
+            lost = (label.revision == UNLABELLED) | label.retracted
             self._move("pending", "expired", int(lost.sum()))
             kept = time + self.ttl_us >= now_us
             table.drop_before(int(kept.argmax()) if kept.any() else len(table))

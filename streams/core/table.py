@@ -1,7 +1,7 @@
 """`IdTable`: rows in order of arrival, found by their 16-byte identity, many at a time.
 
-Columns grow by half; a hash index of row numbers is searched for a whole batch at once, so a lookup of 500
-identities costs the same few numpy calls among a thousand rows and among a million. Rows of
+Columns grow by a quarter; a hash index of row numbers is searched for a whole batch at once, so a lookup of
+500 identities costs the same few numpy calls among a thousand rows and among a million. Rows of
 equal identity (one per model version) are chained from the newest back. What is persisted are blocks of
 rows; the index is rebuilt from them.
 """
@@ -30,6 +30,7 @@ class IdTable:
         self._declared = dict(columns)
         self._stores: dict[str, NDArray[Any]] = {n: np.empty(0, d) for n, (d, _) in columns.items()}
         self._ids: Ids = np.empty(0, ID_DTYPE)
+        #: By row; none at all as long as no two rows share an identity.
         self._older: NDArray[np.int32] = np.empty(0, np.int32)
         self._index = HashIndex(0)
         self.base = 0
@@ -70,8 +71,9 @@ class IdTable:
     def older(self, rows: Ints) -> Ints:
         """For each row the next older one of the same identity, or -1 (also for -1)."""
         result = np.full(len(rows), _NONE, np.int64)
-        some = rows >= 0
-        result[some] = self._older[rows[some]]
+        if len(self._older):
+            some = rows >= 0
+            result[some] = self._older[rows[some]]
         return result
 
     def append(self, ids: Ids, values: Mapping[str, Any], places: Ints | None = None) -> Ints:
@@ -89,7 +91,7 @@ class IdTable:
         self.size = first + n
         for name, (_, fill) in self._declared.items():
             self._stores[name][first : first + n] = values.get(name, fill)
-        self._older[rows] = self._index.insert(ids, rows, self._ids, places)
+        self._chain(rows, self._index.insert(ids, rows, self._ids, places))
         self.touch(rows)
         return rows
 
@@ -147,6 +149,13 @@ class IdTable:
         self._stored = set(numbers)
         self._index_all()
 
+    def _chain(self, rows: Ints, older: Ints) -> None:
+        if len(self._older) == 0:
+            if (older < 0).all():
+                return
+            self._older = np.full(len(self._ids), _NONE, np.int32)
+        self._older[rows] = older
+
     def _block(self, number: int) -> dict[str, Any]:
         low = number * BLOCK - self.base
         high = min(low + BLOCK, self.size)
@@ -160,15 +169,17 @@ class IdTable:
     def _reserve(self, rows: int) -> None:
         capacity = len(self._ids)
         if rows > capacity:
-            grown = max(rows, capacity + capacity // 2, BLOCK)
+            grown = max(rows, capacity + capacity // 4, BLOCK)
             self._ids = np.concatenate([self._ids[: self.size], np.zeros(grown - self.size, ID_DTYPE)])
-            self._older = np.concatenate([self._older, np.full(grown - len(self._older), _NONE, np.int32)])
+            if len(self._older):
+                more = np.full(grown - len(self._older), _NONE, np.int32)
+                self._older = np.concatenate([self._older, more])
             for name, store in self._stores.items():
                 new = np.empty(grown, store.dtype)
                 new[: self.size] = store[: self.size]
                 self._stores[name] = new
         if rows > self._index.room:
-            self._reindex(self._index.rows(), 2 * rows)
+            self._reindex(self._index.rows(), rows)
 
     def _reindex(self, heads: Ints, rows: int) -> None:
         """A new index with room for `rows`; `heads` are the newest rows of each identity."""
@@ -178,13 +189,13 @@ class IdTable:
 
     def _index_all(self) -> None:
         """From nothing. Rows of one identity must enter one after the other, oldest first."""
-        self._older = np.full(len(self._ids), _NONE, np.int32)
+        self._older = np.empty(0, np.int32)
         self._index = HashIndex(self.size)
         remaining = np.arange(self.size, dtype=np.int64)
         while remaining.size:
             first = first_of_each(self._ids[remaining])
             rows = remaining[first]
-            self._older[rows] = self._index.insert(self._ids[rows], rows, self._ids)
+            self._chain(rows, self._index.insert(self._ids[rows], rows, self._ids))
             remaining = remaining[~first]
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
 from streamgauge.streams.core.pairs import Orphans
+from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.table import IdTable
 
 _COLUMNS: dict[str, tuple[str, Any]] = {
@@ -33,6 +34,10 @@ class WaitingLabels(IdTable):
         oldest = np.broadcast_to(np.asarray(oldest_us, np.int64), found.shape)[some]
         found[some] = np.where(self.column("live")[rows] & (self.column("time")[rows] >= oldest), rows, -1)
         return found
+
+    def labels(self, rows: Ints) -> Labels:
+        """What waits in these rows."""
+        return Labels(*(self.column(name)[rows] for name in ("label", "revision", "retracted", "time")))
 
     def add(
         self,
