@@ -116,6 +116,24 @@ class Fairness(_Document):
         return intersections
 
 
+class Segments(_Document):
+    """What is measured beside all traffic: every key of `segments`, and `pairs` of keys.
+
+    `max`: so many segments of a version are live, the first that come; those beyond count as ``other``.
+    """
+
+    pairs: Annotated[tuple[tuple[str, str], ...], Field(max_length=50)] = ()
+    max: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+    @field_validator("pairs")
+    @classmethod
+    def _are_of_two_keys(cls, pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for pair in pairs:
+            if pair[0] == pair[1]:
+                raise ValueError(f"{pair[0]!r} is paired with itself: every single key is a segment anyway")
+        return tuple(sorted({(min(pair), max(pair)) for pair in pairs}))
+
+
 class Objective(_Document):
     """A service level: `target` of requests succeed, or answer within `objective_ms`."""
 
@@ -166,6 +184,7 @@ class MonitorDefinition(_Document):
     labels: Labels = Labels()
     baseline: Baseline = Baseline(first=5_000)
     features: dict[str, Feature] = {}
+    segments: Segments = Segments()
     fairness: Fairness = Fairness()
     latency: Objective = Objective()
     failure_rate: Objective = Objective()

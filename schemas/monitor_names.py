@@ -20,7 +20,7 @@ UNANSWERED = "retrain_unanswered"
 METRICS = frozenset(
     (  # noqa: SIM905  (the list would take forty lines)
         "throughput_per_s failure_rate latency_p50_ms latency_p90_ms latency_p99_ms "
-        "label_coverage label_lag_p50_s "
+        "label_coverage label_lag_p50_s segment_overflow_rate "
         "accuracy zero_one_loss balanced_accuracy precision recall f1 matthews_corrcoef cohen_kappa "
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "

@@ -1,6 +1,6 @@
 """`Intake`: predictions and labels of one model, into its join, its windows and its watches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.reference import Reference
 from streamgauge.streams.core.rows import latest_before
+from streamgauge.streams.core.segments import NONE
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
 
@@ -91,18 +92,40 @@ class Intake(Tally):
         if not on_time.all():
             self.counts.late += int((~on_time).sum())
             batch, offsets, watermark = take_rows(batch, on_time), offsets[on_time], watermark[on_time]
+        version = self.names.versions.code(batch.version)
+        for rows in self._stretches(self.names.versions.values[version], batch.time_us, watermark):
+            part = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
+            self._apply(part, version, offsets[rows], watermark[rows], account)
+
+    def _stretches(self, name: str, time_us: Ints, watermark: Ints) -> Iterator[slice]:
+        """Rows between silences so long that all predictions of the version have expired: its live segments
+        are chosen anew then. A version is forgotten only after one, so it does not show when that was done.
+        """
+        definition = self.definition
+        silence = max(definition.labels.ttl, SUPERSEDED_AFTER * definition.window - definition.grace)
+        start = 0
+        while start < len(time_us):
+            version = self.versions.get(name)
+            last_us = 0 if version is None else version.last_served_us
+            if watermark[start] - last_us > silence:
+                last_us = int(time_us[start])  # it cannot be a duplicate
+                if version is not None:
+                    version.segments = self.live_segments()
+            after = np.flatnonzero(watermark[start + 1 :] - last_us > silence)
+            stop = start + 1 + int(after[0]) if len(after) else len(time_us)
+            yield slice(start, stop)
+            start = stop
+
+    def _apply(
+        self, batch: PredictionBatch, code: int, offsets: Ints, watermark: Ints, account: Account
+    ) -> None:
         values: dict[str, NDArray[Any]] = {
             "prediction": self.names.predicted(batch),
             "score": self.names.scores(batch),
         }
-        for prefix, codes in (
-            (GROUP, self.names.group_codes(batch)),
-            (SEGMENT, self.names.segment_codes(batch)),
-        ):
-            for key, column in codes.items():
-                self.join.predictions.declare(prefix + key, "<i2", -1)
-                values[prefix + key] = column
-        code = self.names.versions.code(batch.version)
+        for key, column in self.names.group_codes(batch).items():
+            self.join.predictions.declare(GROUP + key, "<i2", -1)
+            values[GROUP + key] = column
         new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, watermark)
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
@@ -112,6 +135,11 @@ class Intake(Tally):
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
         version = self.version(self.names.versions.values[code])
+        for keys, slots in version.segments.slots(self.names.segments(batch)).items():
+            name = SEGMENT + "\0".join(keys)
+            self.join.predictions.declare(name, "<i2", NONE)
+            self.join.predictions.column(name)[rows] = slots
+            values[name] = slots
         if version.watch.is_blank and self.definition.baseline.is_given:
             self._give(version, int(offsets[0]), account.paid)
         lacking = version.watch.lacking

@@ -18,9 +18,10 @@ from streamgauge.streams.core.reports import (
     record,
 )
 from streamgauge.streams.core.rules import BurnRate, Threshold
+from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.since import explain
 from streamgauge.streams.core.versions import Version
-from streamgauge.streams.core.windows import ALL, Segment, Window
+from streamgauge.streams.core.windows import ALL, Window
 
 _STEPS = 5
 

@@ -34,7 +34,7 @@ from streamgauge.streams.core.windows import ALL
 
 _UNJUDGED_US = 86_400_000_000
 #: A definition that changes any of these starts the model's windows and baselines anew.
-_FRESH_START = ("window", "task", "pos_label", "fairness", "features")
+_FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments")
 
 
 class ModelState:
@@ -219,7 +219,7 @@ class ModelState:
             "now": intake.now_us,
             "expired": intake.expired_us,
             "passed": intake.passed_us,
-            "versions": [[v.name, v.last_served_us, v.watch.to_state()] for v in intake.versions.values()],
+            "versions": [version.to_state() for version in intake.versions.values()],
             "account": self.account.to_state(),
             "judge": self.judge.to_state(),
             "alerts": self.book.to_state(),
@@ -237,10 +237,11 @@ class ModelState:
         intake.counts = Counts(**state["counts"])
         intake.join.counts = dict(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["now"], state["expired"], state["passed"]
-        for version_name, last_served_us, watch in state["versions"]:
+        for version_name, last_served_us, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
-            version = intake.versions[version_name] = Version(version_name, restored)
+            version = intake.versions[version_name] = Version(version_name, restored, intake.live_segments())
             version.last_served_us = last_served_us
+            version.segments.load(segments)
         account = context.account()
         model.account = Account.from_state(state["account"], account.alpha, account.horizon_us)
         model.judge.load(state["judge"])

@@ -36,7 +36,7 @@ class Names:
     classes: Vocabulary = field(default_factory=Vocabulary)
     versions: Vocabulary = field(default_factory=lambda: Vocabulary(limit=_VERSIONS))
     groups: dict[str, Vocabulary] = field(default_factory=dict)
-    segments: dict[str, Vocabulary] = field(default_factory=dict)
+    segment_keys: list[str] = field(default_factory=list)
     inferred: bool = False
     #: Of protected attributes, by their joint names, if the definition asks for them.
     intersections: dict[str, Vocabulary] = field(default_factory=dict)
@@ -107,8 +107,11 @@ class Names:
     def group_codes(self, batch: PredictionBatch) -> dict[str, NDArray[np.int64]]:
         return _codes(self.groups, batch.groups)
 
-    def segment_codes(self, batch: PredictionBatch) -> dict[str, NDArray[np.int64]]:
-        return _codes(self.segments, batch.segments)
+    def segments(self, batch: PredictionBatch) -> dict[str, Categories]:
+        """The columns of the keys that are known by now; there are at most `_KEYS`."""
+        known = self.segment_keys
+        known += [key for key in batch.segments if key not in known][: _KEYS - len(known)]
+        return {key: batch.segments[key] for key in known if key in batch.segments}
 
     @property
     def group_words(self) -> dict[str, list[str]]:
@@ -126,7 +129,7 @@ class Names:
             "classes": self.classes.values,
             "versions": self.versions.values,
             "groups": {key: words.values for key, words in self.groups.items()},
-            "segments": {key: words.values for key, words in self.segments.items()},
+            "segment_keys": self.segment_keys,
             "inferred": self.inferred,
             "intersections": {key: words.values for key, words in self.intersections.items()},
         }
@@ -139,7 +142,7 @@ class Names:
             Vocabulary(state["classes"]),
             Vocabulary(state["versions"], _VERSIONS),
             {key: Vocabulary(values, _VALUES) for key, values in state["groups"].items()},
-            {key: Vocabulary(values, _VALUES) for key, values in state["segments"].items()},
+            state["segment_keys"],
             state["inferred"],
             {key: Vocabulary(values, _VALUES) for key, values in state["intersections"].items()},
         )

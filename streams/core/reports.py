@@ -14,7 +14,8 @@ from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bag import Bag
 from streamgauge.streams.core.grouping import group_label
-from streamgauge.streams.core.windows import ALL, Segment, Window
+from streamgauge.streams.core.segments import Segment
+from streamgauge.streams.core.windows import ALL, Window
 
 _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 #: Fairness metrics that need no label; the others rest on the labelled predictions.
@@ -55,6 +56,8 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
         yield Measured("failure_rate", proportion(bag.failed, bag.n), segment)
         for name, q in _QUANTILES:
             yield Measured(f"latency_{name}_ms", bag.latency.estimate(q), segment)
+    if len(window.bags) > 1:
+        yield Measured("segment_overflow_rate", proportion(window.beyond, window.bags[ALL].n))
     if window.features is not None:
         for feature, metrics in window.features.metrics().items():
             for metric, estimate in metrics.items():

@@ -15,8 +15,10 @@ from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.pairs import Pairs
 from streamgauge.streams.core.rows import nested_mask
+from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
+from streamgauge.streams.core.windows import SegmentColumns
 
 #: The columns of the join that hold codes begin so.
 GROUP, SEGMENT = "group:", "segment:"
@@ -42,8 +44,13 @@ class Tally:
     def version(self, name: str) -> Version:
         found = self.versions.get(name)
         if found is None:
-            found = self.versions[name] = Version(name, Watch(self.definition, self.streams, self.alpha))
+            watch = Watch(self.definition, self.streams, self.alpha)
+            found = self.versions[name] = Version(name, watch, self.live_segments())
         return found
+
+    def live_segments(self) -> LiveSegments:
+        """None yet, of a new version."""
+        return LiveSegments(self.definition.segments.pairs, self.definition.segments.max)
 
     def serve(
         self,
@@ -77,9 +84,11 @@ class Tally:
             here = offsets if mask is None else offsets[mask]
             window.saw(PREDICTIONS, int(here[0]), int(here[-1]))
             codes = values if mask is None else {name: column[mask] for name, column in values.items()}
+            segments = _segments(version, codes)
+            window.beyond += version.segments.beyond(segments[1], len(here))
             window.serve(
                 served if mask is None else served.take(mask),
-                self._segments(codes),
+                segments,
                 self._groups(codes),
                 self.definition.latency.objective_ms,
             )
@@ -111,7 +120,7 @@ class Tally:
                 here = codes if mask is None else {name: column[mask] for name, column in codes.items()}
                 window.label(
                     labelled if mask is None else labelled.take(mask),
-                    self._segments(here),
+                    _segments(version, here),
                     self._groups(here),
                     names.positive,
                 )
@@ -145,9 +154,6 @@ class Tally:
         single = {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
         return {**codes, **{GROUP + name: crossed for name, crossed in self.names.crossed(single).items()}}
 
-    def _segments(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, tuple[list[str], NDArray[Any]]]:
-        return {
-            key: (words.values, codes[SEGMENT + key])
-            for key, words in self.names.segments.items()
-            if SEGMENT + key in codes
-        }
+
+def _segments(version: Version, codes: Mapping[str, NDArray[Any]]) -> SegmentColumns:
+    return version.segments.names, [slots for name, slots in codes.items() if name.startswith(SEGMENT)]

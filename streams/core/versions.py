@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL, Window
 
@@ -11,9 +12,10 @@ from streamgauge.streams.core.windows import ALL, Window
 class Version:
     """Open windows by their start, and the detectors of one version."""
 
-    def __init__(self, name: str, watch: Watch) -> None:
+    def __init__(self, name: str, watch: Watch, segments: LiveSegments) -> None:
         self.name = name
         self.watch = watch
+        self.segments = segments
         self.windows: dict[int, Window] = {}
         self.gone: set[int] = set()
         self.last_served_us = 0
@@ -51,6 +53,10 @@ class Version:
             if onset_us is None or window.end_us > onset_us:
                 found.add(window)
         return found
+
+    def to_state(self) -> list[Any]:
+        """All but the windows, which are records of their own."""
+        return [self.name, self.last_served_us, self.segments.to_state(), self.watch.to_state()]
 
     def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """(start, state or None if it is gone) of what changed since the last call."""

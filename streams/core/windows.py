@@ -4,7 +4,7 @@ Everything that labels touch is retractable, and sums are exact, so a window is 
 the order in which predictions, labels and corrections came.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.fairness import GroupCounts
 from streamgauge.schemas.batch import Bools
 from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
+from streamgauge.streams.core.segments import NONE, Segment
 
-#: Sorted (key, value) pairs; the empty segment is all traffic.
-Segment = tuple[tuple[str, str], ...]
 ALL: Segment = ()
+#: The segments by slot, and for each set of keys the slots of rows, shape (n,).
+SegmentColumns = tuple[Sequence[Segment], Sequence[NDArray[Any]]]
 _FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", "sealed", "features_over",
           "estimated")  # fmt: skip
 
@@ -36,6 +37,8 @@ class Window:
         self.offsets: dict[str, list[int]] = {}
         #: How often River's detectors fired on the errors of this window's predictions.
         self.changes: dict[str, int] = {}
+        #: Predictions with a segment that is counted under ``other``, as there are too many.
+        self.beyond = 0
         self.served_revision = -1
         self.labels_revision = -1
         self.served_dirty = True
@@ -60,11 +63,11 @@ class Window:
     def serve(
         self,
         rows: Served,
-        segments: Mapping[str, tuple[list[str], NDArray[Any]]],
+        segments: SegmentColumns,
         groups: Mapping[str, NDArray[Any]],
         objective_ms: float | None,
     ) -> None:
-        """Counts predictions; `segments` and `groups` hold codes of shape (n,) by key."""
+        """Counts predictions; `groups` hold codes of shape (n,) by attribute."""
         self.bags[ALL].serve(rows, objective_ms)
         for segment, mask in _segments(segments):
             self.bag(segment).serve(rows if mask is None else rows.take(mask), objective_ms)
@@ -76,7 +79,7 @@ class Window:
     def label(
         self,
         pairs: Labelled,
-        segments: Mapping[str, tuple[list[str], NDArray[Any]]],
+        segments: SegmentColumns,
         groups: Mapping[str, NDArray[Any]],
         positive: int | None,
     ) -> None:
@@ -128,6 +131,7 @@ class Window:
             "features": None if self.features is None else self.features.to_state(),
             "offsets": self.offsets,
             "changes": self.changes,
+            "beyond": self.beyond,
             "flags": [getattr(self, flag) for flag in _FLAGS],
         }
 
@@ -142,17 +146,16 @@ class Window:
         if state["features"] is not None and binner is not None:
             window.features = FeatureCounts.from_state(state["features"], binner)
         window.offsets = state["offsets"]
-        window.changes = state["changes"]
+        window.changes, window.beyond = state["changes"], state["beyond"]
         for flag, value in zip(_FLAGS, state["flags"], strict=True):
             setattr(window, flag, value)
         window.touched = False
         return window
 
 
-def _segments(
-    columns: Mapping[str, tuple[list[str], NDArray[Any]]],
-) -> Iterator[tuple[Segment, Bools | None]]:
-    for key, (words, codes) in columns.items():
-        for code, mask in split_by(codes):
-            if code >= 0:
-                yield ((key, words[code]),), mask
+def _segments(columns: SegmentColumns) -> Iterator[tuple[Segment, Bools | None]]:
+    names, of_rows = columns
+    for slots in of_rows:
+        for slot, mask in split_by(slots):
+            if slot != NONE:
+                yield names[slot], mask

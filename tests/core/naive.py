@@ -53,7 +53,8 @@ class Prediction:
     latency_ms: float | None
     score: float | None
     groups: dict[str, str]
-    segments: dict[str, str]
+    segments: list[Segment]
+    beyond: bool
     label: Value = None
     revision: int = -1
     label_us: int = 0
@@ -84,6 +85,8 @@ class Model:
     classifies: bool | None = None
     pos_label: str | None = None
     now_us: int = -(2**62)
+    live: dict[str, set[Segment]] = field(default_factory=dict)
+    served_us: dict[str, int] = field(default_factory=dict)
     predictions: dict[bytes, list[Prediction]] = field(default_factory=dict)
     waiting: dict[bytes, list[Label]] = field(default_factory=dict)
 
@@ -135,6 +138,12 @@ class Naive:
         score = event.get("score")
         if score is None and model.pos_label is not None:
             score = (event.get("scores") or {}).get(model.pos_label)
+        if watermark_us - model.served_us.get(version, 0) > max(
+            definition.labels.ttl, 12 * definition.window - definition.grace
+        ):
+            model.live[version] = set()
+        model.served_us[version] = max(time_us, model.served_us.get(version, 0))
+        segments = list(_segments(model, version, _texts(event.get("segments"))))
         row = Prediction(
             version,
             time_us,
@@ -143,7 +152,8 @@ class Naive:
             event.get("latency_ms"),
             score,
             _protected(definition, _texts(event.get("groups"))),
-            _texts(event.get("segments")),
+            [segment for segment, _ in segments],
+            any(beyond for _, beyond in segments),
         )
         model.predictions[ident].append(row)
         self._take_early_label(model, ident, row, siblings, watermark_us)
@@ -198,12 +208,15 @@ class Naive:
             windows: dict[tuple[str, int, Segment], list[Prediction]] = {}
             for p in (p for rows in model.predictions.values() for p in rows):
                 start_us = p.time_us - p.time_us % model.definition.window
-                for segment in ((), *((item,) for item in p.segments.items())):
+                for segment in ((), *p.segments):
                     windows.setdefault((p.version, start_us, segment), []).append(p)
             for (version, start_us, segment), rows in windows.items():
                 for metric, number in _measure(model, rows):
                     found[name, version, segment, start_us, metric, None, None] = number
                 if not segment:
+                    if any(p.segments for p in rows):
+                        number = _share(sum(p.beyond for p in rows), len(rows))
+                        found[name, version, segment, start_us, "segment_overflow_rate", None, None] = number
                     for attribute, metric, number in _fairness(model, rows):
                         found[name, version, segment, start_us, metric, None, attribute] = number
         return found
@@ -296,6 +309,19 @@ def _encloses(record: Mapping[str, Any]) -> bool:
         return True
     slack = 0.02 * abs(value) if record["metric"].startswith(("latency_", "label_lag_")) else 1e-12
     return (low is None or low <= value + slack) and (high is None or value - slack <= high)
+
+
+def _segments(model: Model, version: str, values: Mapping[str, str]) -> Iterator[tuple[Segment, bool]]:
+    """Each key by itself, then the pairs; whether so many were there before that it counts as other."""
+    asked, live = model.definition.segments, model.live.setdefault(version, set())
+    for keys in (*((key,) for key in sorted(values)), *asked.pairs):
+        if not all(key in values for key in keys):
+            continue
+        segment = tuple((key, values[key]) for key in keys)
+        if segment not in live and len(live) < asked.max:
+            live.add(segment)
+        beyond = segment not in live
+        yield tuple((key, "other") for key in keys) if beyond else segment, beyond
 
 
 def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamgauge.streams.core.hash_index import _hashed
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.snapshot import decode_state, encode_state
-from streamgauge.streams.core.hash_index import _hashed
 from streamgauge.streams.core.table import BLOCK, IdTable
 
 TTL = 100

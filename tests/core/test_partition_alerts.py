@@ -73,6 +73,7 @@ def regressor(rng: Rng, n: int, *, spread: float = 1.0, size: float = 50.0) -> C
         "latency_ms": rng.exponential(20, n),
         "features": {"size": true},
         "groups": {},
+        "segments": {"plan": Categories((np.arange(n) % 2).astype(np.int32), ("free", "paid"))},
     }
 
 

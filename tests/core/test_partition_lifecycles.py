@@ -205,7 +205,7 @@ def test_keys_and_versions_without_end_do_not_grow_without_end() -> None:
         keys = [{"segments": {f"k{i}": "a"}, "groups": {f"k{i}": "b"}} for i in range(n, n + 10)]
         run.predict(*(prediction(n + i, n / 100, **each) for i, each in enumerate(keys)))
     names = run.model.intake.names
-    assert len(names.segments) == len(names.groups) == 50
+    assert len(names.segment_keys) == len(names.groups) == 50
     assert run.partition.counts()["applied"] == 300
 
 

@@ -14,10 +14,17 @@ from tests.core.naive import Naive, differences
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, assert_ledgers_balance, define
 
 DEFINITIONS = [
-    define("credit", task="binary", pos_label="yes", fairness={"min_n": 2}, baseline={"first": 200}),
+    define(
+        "credit",
+        task="binary",
+        pos_label="yes",
+        fairness={"min_n": 2},
+        baseline={"first": 200},
+        segments={"pairs": [["paid", "country"]], "max": 4},
+    ),
     define("fair", task="binary", pos_label="yes", fairness={"min_n": 2, "intersections": True}),
-    define("animals", task="multiclass"),
-    define("prices", task="regression"),
+    define("animals", task="multiclass", segments={"max": 1}),
+    define("prices", task="regression", segments={"pairs": [["country", "paid"]]}),
 ]
 ANSWERS: dict[str, list[Any]] = {
     "credit": ["yes", "no"],
