@@ -6,6 +6,7 @@ figures of different machines can be compared.
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.figure import Figure
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction, encode_prediction_batch
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.partition import CoreSettings, Partition
 
 _START_US = 1_795_255_200_000_000
@@ -34,6 +36,7 @@ def figures(rounds: int = 5) -> list[Figure]:
         Figure("the same, numpy.sort being 1", columnar / sort_us, "×"),
         Figure("the same with 2 segment keys and a protected attribute", segments, "µs/event"),
         Figure("decode + apply of its labels, columnar 500", labelled, "µs/label"),
+        *_join(1_000_000),
         Figure("decode + apply, single JSON", min(_single("json") for _ in range(rounds)), "µs/event"),
         Figure("decode + apply, single Avro", min(_single("avro") for _ in range(rounds)), "µs/event"),
     ]
@@ -114,6 +117,32 @@ def _single(form: str, events: int = 4_000) -> float:
             partition.apply(run)
 
     return _timed(apply) / events
+
+
+def _join(pending: int) -> list[Figure]:
+    """Predictions of one model that wait for labels: what they take, and what labels of some of them cost."""
+    rng, n = np.random.default_rng(0), 500
+    ids = np.frombuffer(rng.bytes(16 * pending), "S16")
+    columns = {"prediction": np.zeros(n), "score": np.zeros(n)}
+    tracemalloc.start()
+    join = LabelJoin(86_400_000_000)
+    for start in range(0, pending, n):
+        time_us = np.arange(start, start + n)
+        join.add_predictions(0, ids[start : start + n], time_us, columns, np.zeros(n, np.int64))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    def join_some() -> None:
+        some = ids[rng.integers(0, pending, n)]
+        zeros = np.zeros(n)
+        join.add_labels(
+            some, zeros.astype(np.int64), zeros, zeros.astype(np.int32), zeros > 0, np.arange(n), 0
+        )
+
+    return [
+        Figure(f"{pending:,} predictions of one model wait for labels", held / 1e6, "MB", "≤ 60"),
+        Figure(f"{n} labels join among them", _best(join_some, 20) / 1_000, "ms", "≤ 1"),
+    ]
 
 
 def _labels(rng: np.random.Generator, batch: PredictionBatch) -> bytes:
