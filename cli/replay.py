@@ -1,102 +1,178 @@
-"""`streamgauge replay`: files of events through the same core as the worker's."""
+"""`streamgauge replay`: a history of events, in files or in Kafka, through the same core as the worker's."""
 
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from streamgauge.cli import differences
+from streamgauge.cli.progress import ProgressBar
+from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.schemas.control import Define, encode_control
-from streamgauge.schemas.errors import ConfigurationError
-from streamgauge.schemas.message import Message
+from streamgauge.schemas.errors import BadEvent, ConfigurationError
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
-from streamgauge.schemas.times import EARLIEST_US
+from streamgauge.schemas.times import EARLIEST_US, parse_time
 from streamgauge.streams.core.partition import CoreSettings
 from streamgauge.streams.definitions import check
-from streamgauge.streams.replay import definitions_as_control, replay
+from streamgauge.streams.episodes import differences as between
+from streamgauge.streams.replay import History, Replayed, Variant, definitions_as_control, replay
+from streamgauge.streams.sources.history import FileHistory
 
 _EXAMPLES = """\
-example:
+examples:
   streamgauge replay --predictions predictions.jsonl --ground-truth labels.jsonl \\
       --monitors monitors.yaml --out replayed
+  streamgauge replay --predictions predictions.parquet --ground-truth labels.csv \\
+      --monitors monitors.yaml --what-if stricter.yaml
+  streamgauge replay --from-topics --since 2026-11-01T00:00:00Z --monitors monitors.yaml --out replayed
 
-Files are JSONL, an event a line, in the JSON form of the topics. They are merged by event time, and event
-times are taken as they are: one far in the future ends every window and alert before it.
-DIR receives metrics.jsonl, alerts.jsonl, retrain-requests.jsonl and dead-letters.jsonl; the same
-input gives the same bytes. A dead letter's offset is the line it came from.
-Exit codes: 0 replayed, whatever was found in the files, 1 failed, 2 wrong use.
+Files are JSONL, CSV, Parquet or Avro container files. They are read as they are merged by event time, so
+they should be sorted by it. DIR receives metrics.jsonl, alerts.jsonl, retrain-requests.jsonl and
+dead-letters.jsonl; the same input gives the same bytes. A dead letter names the file and the line or row.
+Exit codes: 0 replayed, whatever was found in it, 1 failed, 2 wrong use.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `replay`."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--predictions", type=Path, required=True, metavar="FILE", help="JSONL predictions")
-    parser.add_argument("--ground-truth", type=Path, metavar="FILE", help="JSONL labels")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--predictions", type=Path, metavar="FILE", help="JSONL, CSV, Parquet or Avro")
+    source.add_argument("--from-topics", action="store_true", help="what Kafka still holds; joins no group")
+    parser.add_argument("--ground-truth", type=Path, metavar="FILE", help="labels, in any of these formats")
     parser.add_argument("--monitors", type=Path, metavar="FILE", help="YAML definitions and fleet document")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--what-if", type=Path, metavar="FILE", help="other definitions: prints which alerts would differ"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the results go; those of --what-if in DIR/what-if"
+    )
+    for name, meaning in (("since", "from"), ("until", "before")):
+        parser.add_argument(
+            f"--{name}",
+            type=_time,
+            metavar="TIME",
+            help=f"with --from-topics: what the broker stored {meaning} TIME, RFC 3339",
+        )
+    add_connection(parser)
     parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the files were replayed, whatever was found in them."""
-    fleet = Fleet()
-    control: tuple[Message, ...] = ()
-    if args.monitors is not None:
-        try:
-            text = args.monitors.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {args.monitors}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"cannot read {args.monitors}: it is not a text in UTF-8") from error
-        checked = check(str(args.monitors), text)
-        if checked.problems:
-            raise ConfigurationError("\n".join(map(str, checked.problems)))
-        fleet = checked.fleet or fleet
-        documents = [definition.model_dump(mode="json") for definition in checked.definitions]
-        control = definitions_as_control(
-            [
-                encode_control(
-                    Define(actor="replay", time_us=EARLIEST_US, model=document["model"], document=document)
-                )[0]
-                for document in documents
-            ]
-        )
-    files = [path for path in (args.predictions, args.ground_truth) if path is not None]
-    total = sum(path.stat().st_size for path in files if path.is_file())
-    bar = _Bar(total) if sys.stderr.isatty() else None
-    counts = replay(
-        args.predictions,
-        args.ground_truth,
-        args.out,
-        CoreSettings(fleet=fleet, clock="events"),
-        control,
-        bar.show if bar else lambda _: None,
-    )
-    if bar:
-        bar.close()
+    """0 when the history was replayed, whatever was found in it."""
+    if args.out is None and args.what_if is None:
+        raise SystemExit(_wrong_use("say where the results go, with --out, or compare, with --what-if"))
+    if args.from_topics and args.ground_truth is not None:
+        raise SystemExit(_wrong_use("--from-topics reads the labels from Kafka too, without --ground-truth"))
+    if not args.from_topics and (args.since is not None or args.until is not None):
+        raise SystemExit(_wrong_use("--since and --until go with --from-topics"))
+    files = [args.monitors, *([] if args.what_if is None else [args.what_if])]
+    outs = [args.out, None if args.out is None else args.out / "what-if"]
+    with ExitStack() as opened:
+        watched = [_read_monitors(file) for file in files]
+        history, prefix = _history(args, opened)
+        clock: Any = "wall" if args.from_topics else "events"
+        variants = [
+            Variant(CoreSettings(fleet=fleet, clock=clock, prefix=prefix), control, out)
+            for (fleet, control), out in zip(watched, outs, strict=False)
+        ]
+        results = replay(history, variants, opened.enter_context(ProgressBar("replaying")))
     if args.json:
-        print(json.dumps(counts))
-    else:
-        print(
-            f"{counts['applied']:,} events applied, {counts['dead_lettered']:,} refused: "
-            f"{counts['metrics']:,} metrics, {counts['alerts']:,} alert records, "
-            f"{counts['retrain-requests']:,} retrain requests in {args.out}"
-        )
+        print(json.dumps(_summary(results)))
+        return 0
+    if len(results) == 1:
+        print(_sentence(results[0], args.out))
+        return 0
+    a = "the defaults" if args.monitors is None else args.monitors.name
+    b = args.what_if.name if args.what_if.name != a else str(args.what_if)
+    for line in differences.as_table(_compared(results), a, b):
+        print(line)
     return 0
 
 
-class _Bar:
-    """How far the files have been read, on one line of standard error."""
+def _history(args: argparse.Namespace, opened: ExitStack) -> tuple[History, str]:
+    """What to replay, and the prefix of its topics."""
+    if args.from_topics:
+        from streamgauge.streams.sources.topics import TopicHistory
 
-    def __init__(self, total: int) -> None:
-        self.total = max(total, 1)
-        self._shown = -1
+        connection = connection_of(args)
+        topics = TopicHistory(connection, since_us=args.since, until_us=args.until, orders=not args.monitors)
+        return opened.enter_context(topics), connection.prefix
+    paths = {PREDICTIONS: args.predictions}
+    if args.ground_truth is not None:
+        paths[GROUND_TRUTH] = args.ground_truth
+    files = opened.enter_context(FileHistory(paths))
+    for source in files.sources:
+        if source.unread:
+            print(f"{source.path}: columns that are not read: {', '.join(source.unread)}", file=sys.stderr)
+    return files, CoreSettings().prefix
 
-    def show(self, read: int) -> None:
-        percent = min(100, read * 100 // self.total)
-        if percent != self._shown:
-            self._shown = percent
-            print(f"\rreplaying {percent:3d} % of {self.total / 1e6:,.1f} MB", end="", file=sys.stderr)
 
-    def close(self) -> None:
-        print(file=sys.stderr)
+def _read_monitors(path: Path | None) -> tuple[Fleet, Any]:
+    """The fleet document and the definitions as orders. Raises `ConfigurationError`."""
+    if path is None:
+        return Fleet(), ()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"cannot read {path}: it is not a text in UTF-8") from error
+    checked = check(str(path), text)
+    if checked.problems:
+        raise ConfigurationError("\n".join(map(str, checked.problems)))
+    orders = [
+        Define(
+            actor="replay",
+            time_us=EARLIEST_US,
+            model=definition.model,
+            document=definition.model_dump(mode="json"),
+        )
+        for definition in checked.definitions
+    ]
+    return checked.fleet or Fleet(), definitions_as_control([encode_control(order)[0] for order in orders])
+
+
+def _summary(results: list[Replayed]) -> dict[str, Any]:
+    if len(results) == 1:
+        return dict(results[0].counts)
+    counts = {"a": dict(results[0].counts), "b": dict(results[1].counts)}
+    return {"counts": counts, **differences.as_json(_compared(results))}
+
+
+def _compared(results: list[Replayed]) -> Any:
+    a, b = results
+    return between(a.episodes.episodes(), b.episodes.episodes())
+
+
+def _sentence(result: Replayed, out: Path) -> str:
+    counts = result.counts
+    odd = [f"{counts[name]:,} {said}" for name, said in _ODD.items() if counts[name]]
+    return (
+        f"{counts['applied']:,} events applied, {', '.join(odd) or 'none refused'}: "
+        f"{counts['metrics']:,} metrics, {counts['alerts']:,} alert records, "
+        f"{counts['retrain-requests']:,} retrain requests in {out}"
+    )
+
+
+#: Entries of the ledger that are told where there are any.
+_ODD = {
+    "dead_lettered": "refused",
+    "late": "late",
+    "capped": "with a time from the future",
+}
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text)
+    except BadEvent as error:
+        raise argparse.ArgumentTypeError(f"{error.detail}; for example 2026-11-21T10:00:00Z") from error
+
+
+def _wrong_use(message: str) -> int:
+    print(f"streamgauge replay: {message}\nTry: streamgauge replay --help", file=sys.stderr)
+    return 2

@@ -1,104 +1,157 @@
-"""Runs the worker's core over files: the same decisions, without Kafka or a clock."""
+"""Runs the worker's core over a history: the same decisions, without a worker, a group or a clock."""
 
-import heapq
-import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from streamgauge.schemas.encode import encode_output
-from streamgauge.schemas.errors import BadEvent, ConfigurationError
-from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, OUTPUTS, PREDICTIONS, Message
-from streamgauge.schemas.times import parse_time
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.message import ALERTS, CONTROL, DEAD_LETTERS, OUTPUTS, Message, Output
+from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.episodes import EpisodeLog
+from streamgauge.streams.sources.piece import Piece
 
-_CHUNK = 1_000
-_LONGEST_LINE = 16 * 1024 * 1024
+#: Called with how much was read so far, and how much there is: bytes of files, messages of topics.
+Progress = Callable[[int, int], None]
 
-#: Called with the bytes read so far.
-Progress = Callable[[int], None]
+
+class History(Protocol):
+    """Events that happened, by partition; files are one partition.
+
+    `size` and `read` are in one unit; `capped` counts times that cannot be and were taken back.
+    """
+
+    size: int
+
+    @property
+    def read(self) -> int: ...
+
+    @property
+    def capped(self) -> int: ...
+
+    def partitions(self) -> Iterator[tuple[int, Iterator[Piece]]]:
+        """(number, its events in the order in which they are to be applied)."""
+        ...
+
+    def where(self, topic: str, place: int) -> str | None:
+        """What a dead letter says before all else of an event at this place; `topic` is without prefix."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What to watch a history with: the fleet's settings, and the orders that come before all else.
+
+    Records go to `out`, a file an output topic, if it is given; it is created.
+    """
+
+    settings: CoreSettings
+    control: tuple[Message, ...] = ()
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Records by output topic and the ledger of the events, summed; the alerts as episodes."""
+
+    counts: Mapping[str, int]
+    episodes: EpisodeLog
 
 
 def replay(
-    predictions: Path,
-    ground_truth: Path | None,
-    out: Path,
-    settings: CoreSettings,
-    control: tuple[Message, ...] = (),
-    progress: Progress = lambda _: None,
-) -> dict[str, int]:
-    """Merges the JSONL files by event time, writes one JSONL file an output topic into `out`.
+    history: History, variants: Sequence[Variant], progress: Progress = lambda *_: None
+) -> list[Replayed]:
+    """Reads the history once, and runs the core once for each variant.
 
-    `control` is applied first: the definitions. Offsets are line numbers, from 1. Returns the counts of
-    records by output topic, and the ledger of the events. Raises `ConfigurationError` for unreadable files.
+    Files are written as it goes: memory does not depend on how long the history is. Raises
+    `ConfigurationError` for what cannot be read or written.
     """
-    written = dict.fromkeys(OUTPUTS, 0)
     with ExitStack() as opened:
+        runs = [opened.enter_context(_Run(variant, history)) for variant in variants]
+        for number, pieces in history.partitions():
+            for run in runs:
+                run.begin(number)
+            for piece in pieces:
+                for run in runs:
+                    run.apply(piece)
+                progress(history.read, history.size)
+            for run in runs:
+                run.end()
+    return [
+        Replayed(run.counts | {"capped": run.counts["capped"] + history.capped}, run.episodes) for run in runs
+    ]
+
+
+class _Run(AbstractContextManager["_Run"]):
+    """One variant, partition by partition."""
+
+    def __init__(self, variant: Variant, history: History) -> None:
+        self.counts = dict.fromkeys((*OUTPUTS, "applied", "dead_lettered", "late", "capped"), 0)
+        self.episodes = EpisodeLog()
+        self._variant = variant
+        self._history = history
+        self._partition = Partition(0, variant.settings)
+        self._files: dict[str, BinaryIO] = {}
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "_Run":
+        out = self._variant.out
+        if out is None:
+            return self
         try:
-            sources = [opened.enter_context(_Source(PREDICTIONS, predictions))]
-            if ground_truth is not None:
-                sources.append(opened.enter_context(_Source(GROUND_TRUTH, ground_truth)))
             out.mkdir(parents=True, exist_ok=True)
-            files = {topic: opened.enter_context((out / f"{topic}.jsonl").open("wb")) for topic in OUTPUTS}
+            for topic in OUTPUTS:
+                file = (out / f"{topic}.jsonl").open("wb")
+                self._files[topic] = self._closing.enter_context(file)
         except OSError as error:
-            raise ConfigurationError(f"cannot replay: {error.filename}: {error.strerror}") from error
-        partition = Partition(0, settings)
-        partition.apply(control)
-
-        def flush() -> None:
-            for output in partition.checkpoint().outputs:
-                files[output.topic].write(encode_output(output, "json")[0] + b"\n")
-                written[output.topic] += 1
-            progress(sum(source.read for source in sources))
-
-        chunk: list[Message] = []
-        for _, _, message in heapq.merge(*(source.messages(n) for n, source in enumerate(sources))):
-            chunk.append(message)
-            if len(chunk) >= _CHUNK:
-                partition.apply(chunk)
-                chunk = []
-                flush()
-        partition.apply(chunk)
-        partition.finish()
-        flush()
-    return written | dict(partition.counts())
-
-
-class _Source:
-    """One file, line by line; `read` counts the bytes."""
-
-    def __init__(self, topic: str, path: Path) -> None:
-        self.topic = topic
-        self.read = 0
-        self._file = path.open("rb")
-
-    def messages(self, order: int) -> Iterator[tuple[int, tuple[int, int], Message]]:
-        """(event time so far, (source, line), message): keys for a merge that keeps each file's own order."""
-        latest = 0
-        number = 0
-        while line := self._file.readline(_LONGEST_LINE):
-            number += 1
-            self.read += len(line)
-            text = line.rstrip(b"\r\n")
-            if text:
-                latest = max(latest, _time_of(text))
-                yield latest, (order, number), Message(self.topic, number, latest, None, text)
-
-    def __enter__(self) -> "_Source":
+            self._closing.close()
+            raise ConfigurationError(f"cannot write {error.filename}: {error.strerror}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._closing.close()
+
+    def begin(self, number: int) -> None:
+        self._partition = Partition(number, self._variant.settings)
+        self._partition.apply(self._variant.control)
+        self._flush()
+
+    def apply(self, piece: Piece) -> None:
+        if isinstance(piece, DecodedEvents):
+            self._partition.take(piece)
+        else:
+            self._partition.apply(piece)
+        self._flush()
+
+    def end(self) -> None:
+        self._partition.finish()
+        self._flush()
+        for name, count in self._partition.counts().items():
+            self.counts[name] = self.counts.get(name, 0) + count
+
+    def _flush(self) -> None:
+        for output in self._partition.drain():
+            self.counts[output.topic] += 1
+            if output.topic == ALERTS:
+                self.episodes.add(output.record)
+            if self._files:
+                value, _ = encode_output(self._placed(output), "json")
+                self._files[output.topic].write(value + b"\n")
+
+    def _placed(self, output: Output) -> Output:
+        """A dead letter says first in which file and line its event stands."""
+        if output.topic != DEAD_LETTERS:
+            return output
+        record = output.record
+        topic = str(record["topic"]).removeprefix(self._variant.settings.prefix)
+        where = self._history.where(topic, record["offset"])
+        detail = record["detail"] if where is None else f"{where}: {record['detail']}"
+        return replace(output, record={**record, "detail": detail})
 
 
-def _time_of(line: bytes) -> int:
-    """Microseconds; 0 where the line does not say, and then its neighbours' time is good enough."""
-    try:
-        return parse_time(json.loads(line)["time"])
-    except (BadEvent, ValueError, KeyError, TypeError, RecursionError):
-        return 0
-
-
-def definitions_as_control(documents: list[bytes]) -> tuple[Message, ...]:
+def definitions_as_control(documents: Sequence[bytes]) -> tuple[Message, ...]:
     """Encoded control events as the messages that an operator would have sent before all else."""
     return tuple(Message(CONTROL, number, 0, None, value) for number, value in enumerate(documents))

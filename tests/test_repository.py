@@ -91,7 +91,10 @@ def test_what_is_imported_is_declared():
     """A package that only comes along with another goes away with that other's next version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    base, worker = project["dependencies"], [*project["dependencies"], *extras["worker"], *extras["demo"]]
+    base, worker = (
+        project["dependencies"],
+        [*project["dependencies"], *extras["worker"], *extras["demo"], *extras["parquet"]],
+    )
     for folder in CODE:
         declared = {
             Requirement(line).name.replace("-", "_") for line in (base if folder == "clients" else worker)
@@ -110,6 +113,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "dotenv": "python_dotenv",
     "mode": "faust_streaming",
+    "pydantic_core": "pydantic",
 }
 
 

@@ -1,0 +1,96 @@
+"""Which columns of a table are read, and what each holds; the names are those of the JSON form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.limits import DEFAULT
+from streamgauge.schemas.message import PREDICTIONS
+
+#: ``any`` is a class or a number, ``name`` a string that a row must not lack where it is required.
+Kind = Literal["name", "time", "any", "number", "text", "whole", "flag"]
+
+REQUIRED = ("prediction_id", "model", "time")
+FAMILIES: dict[str, Kind] = {"features": "any", "groups": "text", "segments": "text", "scores": "number"}
+_LIMITS = {
+    "features": DEFAULT.features,
+    "groups": DEFAULT.groups,
+    "segments": DEFAULT.segments,
+    "scores": DEFAULT.classes,
+}
+_COMMON: dict[str, Kind] = {"prediction_id": "name", "model": "name", "time": "time"}
+_PREDICTION: dict[str, Kind] = {
+    **_COMMON, "version": "text", "latency_ms": "number", "prediction": "any", "score": "number",
+    "error": "text",
+}  # fmt: skip
+_GROUND_TRUTH: dict[str, Kind] = {**_COMMON, "label": "any", "revision": "whole", "retracted": "flag"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The kind of each column that is read, by its name, and the names of those that are not."""
+
+    kinds: dict[str, Kind]
+    unread: tuple[str, ...]
+
+
+def layout_of(topic: str, names: Sequence[str], file: str) -> Layout:
+    """What to read of columns called `names`. Raises `ConfigurationError` if that is no table of events.
+
+    >>> layout_of("ground-truth", ["model", "time", "prediction_id", "label", "note"], "labels.csv").unread
+    ('note',)
+    """
+    fields = _PREDICTION if topic == PREDICTIONS else _GROUND_TRUTH
+    families = FAMILIES if topic == PREDICTIONS else {}
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"{file}: two columns are called {', '.join(twice)}")
+    needed = [*REQUIRED, *([] if topic == PREDICTIONS else ["label"])]
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise ConfigurationError(
+            f"{file}: a table of {topic} needs the columns {', '.join(needed)}; "
+            f"{_listed(missing)} not there. "
+            f"It can have {', '.join([*fields, *(family + '.…' for family in families)])}"
+        )
+    kinds: dict[str, Kind] = {}
+    for name in names:
+        family, dot, entry = name.partition(".")
+        if name in fields:
+            kinds[name] = fields[name]
+        elif dot and family in families:
+            if len(entry) > DEFAULT.id_length:
+                raise ConfigurationError(
+                    f"{file}: the name {entry[:40]}… has over {DEFAULT.id_length} characters"
+                )
+            kinds[name] = families[family]
+    for family in families:
+        count = sum(name.startswith(f"{family}.") for name in kinds)
+        if count > _LIMITS[family]:
+            raise ConfigurationError(f"{file}: {count} {family}; at most {_LIMITS[family]} are read")
+    return Layout(kinds, tuple(name for name in names if name not in kinds))
+
+
+def nested(values: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Columns of one row in the JSON form; missing ones are left out.
+
+    >>> nested([("model", "m"), ("features.age", 41), ("features.job", None), ("score", None)])
+    {'model': 'm', 'features': {'age': 41}}
+    """
+    record: dict[str, object] = {}
+    for name, value in values:
+        family, dot, entry = name.partition(".")
+        if value is None:
+            continue
+        if dot:
+            entries = record.setdefault(family, {})
+            assert isinstance(entries, dict)
+            entries[entry] = value
+        else:
+            record[name] = value
+    return record
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
