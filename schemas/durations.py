@@ -9,16 +9,18 @@ _LONGEST_US = 3_660 * _UNITS["d"]
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
-def parse_duration(text: str | int | float) -> int:
-    """Microseconds of a duration of at most ten years; a bare number is seconds. Raises ValueError.
+def parse_duration(text: object) -> int:
+    """Microseconds of a duration of at most ten years, in whole milliseconds; a bare number is seconds.
 
-    >>> parse_duration("5m"), parse_duration("1h30m"), parse_duration(2)
-    (300000000, 5400000000, 2000000)
+    Raises ValueError, whatever it is given.
+
+    >>> parse_duration("5m"), parse_duration("1h30m"), parse_duration(2), parse_duration("1.6ms")
+    (300000000, 5400000000, 2000000, 2000)
     """
-    if isinstance(text, bool):
-        raise ValueError("a duration is a number of seconds or a text like '5m'")
-    if isinstance(text, int | float):
+    if isinstance(text, int | float) and not isinstance(text, bool):
         return _bounded([(text, SECOND_US)])
+    if not isinstance(text, str):
+        raise ValueError("a duration is a number of seconds or a text like '5m'")
     matches = list(_PATTERN.finditer(text.strip()))
     if not matches or "".join(m.group(0) for m in matches) != text.strip().replace(" ", ""):
         raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 1h30m or 7d")
@@ -28,7 +30,8 @@ def parse_duration(text: str | int | float) -> int:
 def _bounded(parts: list[tuple[float, int]]) -> int:
     if not all(abs(count) <= _LONGEST_US / unit for count, unit in parts):
         raise ValueError("a duration is at most 3660d")
-    duration_us = sum(round(count * unit) for count, unit in parts)
+    # what is finer than a millisecond could not be written as a text again
+    duration_us = round(sum(round(count * unit) for count, unit in parts) / 1_000) * 1_000
     if duration_us > _LONGEST_US:
         raise ValueError("a duration is at most 3660d")
     return duration_us

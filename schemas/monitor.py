@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,7 +23,13 @@ from streamgauge.schemas.durations import format_duration, parse_duration
 from streamgauge.schemas.monitor_names import METRICS, MonitorName, TolerableGap
 
 Duration = Annotated[
-    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str), Field(gt=0)
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    Field(gt=0),
+    WithJsonSchema(
+        {"type": ["string", "number"], "description": "30s, 5m, 1h30m or 7d; a bare number is seconds"}
+    ),
 ]
 #: JSON knows integers of any length; what is computed with them does not.
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -32,7 +39,7 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 #: The contract has some fields already whose work comes later; what would silently do nothing is refused.

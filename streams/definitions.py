@@ -127,7 +127,8 @@ def _repeated(name: str, node: yaml.Node, path: str = "") -> Iterator[Problem]:
 
 def _explain(name: str, root: yaml.Node, kind: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
     for detail in error.errors(include_url=False):
-        path = tuple(step for step in detail["loc"] if step != "[key]")
+        within = detail.get("ctx", {}).get("at", ())  # where in a field, of checks that see several
+        path = (*(step for step in detail["loc"] if step != "[key]"), *within)
         yield Problem(name, _line(root, path), ".".join(map(str, path)), _message(kind, dict(detail)))
 
 
@@ -141,21 +142,59 @@ def _message(kind: type[BaseModel], detail: dict[str, Any]) -> str:
         )
     if detail["type"] == "missing":
         return "required, and not given"
+    if detail["type"] in ("dict_type", "model_type"):
+        part = _part(kind, path)
+        fields = "" if part is None else f" with fields of {', '.join(sorted(part.model_fields))}"
+        return f"takes a mapping{fields}, not {_given(given)}; {{}} stands for the defaults"
+    if detail["type"] in _TAKES:
+        return f"takes {_TAKES[detail['type']]}, not {_given(given)}"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return (
         message if repr(given) in message or isinstance(given, dict | list) else f"{message}, not {given!r}"
     )
 
 
+_TAKES = {
+    "tuple_type": "a list, like [a, b]",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": 'a string; numbers and booleans are strings in quotes, like "1"',
+}
+
+
+def _given(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
+
+
 def _fields(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Names of the fields of the part of a document that `path` leads to."""
+    part = _part(kind, path)
+    return sorted((part or kind).model_fields)
+
+
+def _part(kind: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """What the part of a document at `path` must be; None if that is a mapping with the user's own keys."""
+    found: type[BaseModel] | None = kind
     for step in path:
         field = kind.model_fields.get(str(step))
         if field is None:  # a key of a mapping, such as a monitor's name: its kind is already here
+            found = kind
             continue
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        kind = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return sorted(kind.model_fields)
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
+            return None
+        kind = models[0]
+        found = kind if field.annotation is kind else None
+    return found
 
 
 def _line(node: yaml.Node, path: tuple[int | str, ...] = ()) -> int:

@@ -102,5 +102,14 @@ class StateRecords:
             yield key, b"".join((first, *rest))
 
 
+def owner_of(key: bytes) -> bytes:
+    """The snapshot that a record belongs to, by the record's key.
+
+    >>> owner_of(_part_key(b"credit", 2)), owner_of(b"credit")
+    (b'credit', b'credit')
+    """
+    return key[len(_PART_PREFIX) + 4 :] if key.startswith(_PART_PREFIX) else key
+
+
 def _part_key(key: bytes, part: int) -> bytes:
     return _PART_PREFIX + part.to_bytes(4, "big") + key

@@ -57,11 +57,11 @@ class AlertBook:
     ('opened', 'credit 7: accuracy 0.72, below the limit 0.80 (since 08:00)')
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, floor: int = 0) -> None:
         self.model = model
         self._open: dict[_Key, Episode] = {}
         self._closed: dict[_Key, tuple[int, int]] = {}  # last episode's number, when it ended
-        self._floor = 0  # no forgotten fingerprint got beyond this number
+        self._floor = floor  # no forgotten fingerprint got beyond this number
         self._silences = Silences()
 
     def observe(
@@ -104,6 +104,12 @@ class AlertBook:
     def is_open(self, version: str, monitor: str, segment: Segment) -> bool:
         """Whether an episode is open, so that a rule may ask for less to go on than to begin."""
         return (version, monitor, segment) in self._open
+
+    @property
+    def last_number(self) -> int:
+        """No episode has a higher one."""
+        numbers = [episode.number for episode in self._open.values()] + [n for n, _ in self._closed.values()]
+        return max(numbers, default=self._floor)
 
     def open_episodes(self) -> tuple[Episode, ...]:
         """Open episodes in the order in which they opened; not to be changed."""

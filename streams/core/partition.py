@@ -34,6 +34,7 @@ from streamgauge.streams.core import persistence
 from streamgauge.streams.core.context import Context, CoreSettings, definition_of
 from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.retired import Retired
 
 __all__ = ["CoreSettings", "Partition"]
 
@@ -58,6 +59,7 @@ class Partition:
         self._applied: dict[str, int] = {}
         self._keys: set[bytes] = set()
         self._gone: set[bytes] = set()
+        self._retired = Retired()
         self._touched: set[str] = set()
         self._outputs: list[Output] = []
         self._moved = False
@@ -74,6 +76,7 @@ class Partition:
         partition._applied, fleet = persistence.restore_common(stored)
         partition.fleet = fleet or settings.fleet
         partition.models = persistence.restore_models(stored, partition._context())
+        partition._retired = Retired(persistence.restore_retired(stored))
         return partition
 
     @property
@@ -153,7 +156,7 @@ class Partition:
     def checkpoint(self) -> Checkpoint:
         """What changed since the last one. Snapshot bytes are taken here; outputs are handed over once."""
         touched = {name: self.models[name] for name in sorted(self._touched) if name in self.models}
-        changes = persistence.changes(self._applied, self.fleet, touched)
+        changes = persistence.changes(self._applied, self.fleet, touched, self._retired.changes())
         for key, value in changes:
             (self._keys.discard if value is None else self._keys.add)(key)
         changes = [(key, None) for key in sorted(self._gone - self._keys)] + changes
@@ -187,10 +190,8 @@ class Partition:
 
     def _control(self, order: ControlEvent) -> None:
         if isinstance(order, Retire) and order.version is None:
-            retired = self.models.pop(order.model, None)
-            if retired is not None:
-                self._outputs += retired.retire(order.time_us)
-            self._gone |= {key for key, _ in persistence.removal(order.model, self._keys)}
+            self._outputs += self._retired.take(self.models, order.model).retire(order.time_us)
+            self._gone |= persistence.keys_of(order.model, self._keys)
             self._keys -= self._gone
         elif order.model is None:
             self._fleet_order(order)
@@ -237,8 +238,7 @@ class Partition:
                 Reason.UNKNOWN_MODEL,
                 f"{self.fleet.max_models} models are watched already: the fleet's max_models",
             )
-        model = self.models[name] = ModelState(definition, self._context())
-        return model
+        return self.models.setdefault(name, self._retired.revive(ModelState(definition, self._context())))
 
     def _refuse(self, message: Message, error: BadEvent) -> None:
         settings = self.settings

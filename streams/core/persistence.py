@@ -2,7 +2,7 @@
 
 Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
 ["reference", name], ["profile", name, version], ["learning", name, version, chunk],
-["window", name, version, start], ["predictions", name, block], ["waiting", name, block].
+["window", name, version, start], ["predictions", name, block], ["waiting", name, block], ["retired", name].
 """
 
 import json
@@ -21,8 +21,14 @@ APPLIED = b'["applied"]'
 FLEET = b'["fleet"]'
 
 
-def changes(applied: Mapping[str, int], fleet: Fleet, models: Mapping[str, ModelState]) -> list[Change]:
-    """Snapshots of what changed in `models`, the offsets, and the fleet document."""
+def changes(
+    applied: Mapping[str, int],
+    fleet: Fleet,
+    models: Mapping[str, ModelState],
+    retired: Iterable[tuple[str, tuple[int, int] | None]] = (),
+) -> list[Change]:
+    """Snapshots of what changed in `models`, the offsets, the fleet document, and what is kept of models that
+    were retired (or, where that is None, came back)."""
     found: list[Change] = [
         (APPLIED, encode_state(dict(applied))),
         (FLEET, encode_state(fleet.model_dump_json())),
@@ -32,12 +38,14 @@ def changes(applied: Mapping[str, int], fleet: Fleet, models: Mapping[str, Model
             (_key(*parts), None if state is None else encode_state(state))
             for parts, state in _model(name, model)
         )
+    for name, numbers in retired:
+        found.append((_key("retired", name), None if numbers is None else encode_state(list(numbers))))
     return found
 
 
-def removal(name: str, records: Iterable[bytes]) -> list[Change]:
-    """Deletions of every record of a retired model, out of `records`, the keys that are stored."""
-    return [(key, None) for key in records if json.loads(key)[1:2] == [name]]
+def keys_of(name: str, stored: Iterable[bytes]) -> set[bytes]:
+    """Those of a model, out of the keys that are stored."""
+    return {key for key in stored if json.loads(key)[1:2] == [name]}
 
 
 def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet | None]:
@@ -45,6 +53,16 @@ def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet
     applied: dict[str, int] = decode_state(stored[APPLIED]) if APPLIED in stored else {}
     fleet = Fleet.model_validate_json(decode_state(stored[FLEET])) if FLEET in stored else None
     return applied, fleet
+
+
+def restore_retired(stored: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:
+    """The last episode and request number of each retired model. Raises `StateError`."""
+    prefix = b'["retired",'
+    return {
+        json.loads(key)[1]: tuple(decode_state(value))
+        for key, value in stored.items()
+        if key.startswith(prefix)
+    }
 
 
 def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str, ModelState]:
@@ -57,7 +75,8 @@ def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str,
             kind, name, *rest = json.loads(key)
         except ValueError as error:
             raise StateError(f"a record of the state topic has the key {key[:80]!r}: {error}") from error
-        found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = decode_state(value)
+        if kind != "retired":
+            found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = decode_state(value)
     return {name: _restored(name, kinds, context) for name, kinds in sorted(found.items())}
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal
 
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS, OBJECTIVES, UNANSWERED
+from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, OBJECTIVES, UNANSWERED
 from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.rules import BURNS, crossed_limit
@@ -23,7 +24,7 @@ _DRIFTS = (0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`why` in words; `evidence` is the strongest stream's, where 1 is an alarm, of monitors that have some."""
+    """`why` in words; `evidence`, of monitors that have some, is the strongest stream's: 1 is an alarm."""
 
     state: Literal["quiet", "learning", "waiting"]
     why: str
@@ -38,6 +39,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return _feature(monitor, version)
     if monitor in ("concept_drift", *ERROR_DETECTORS):
         return _errors(monitor, version)
+    if monitor == ESTIMATE_GAP:
+        return _estimates(version)
     if monitor == "fairness":
         return _fairness(model, version)
     if monitor in OBJECTIVES and not _is_limited(model, monitor):
@@ -51,6 +54,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
 def _feature(monitor: str, version: Version) -> Reason:
     watch = version.watch
     if watch.bank is None:
+        if watch.definition.baseline.is_given and watch.learning.rows == 0:
+            return Reason("waiting", "its baseline has not come")
         return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch._first:,} predictions")
     streams = {name: value for of, name, value in _streams(watch.bank) if of == monitor}
     return _budget(streams, "nothing to watch")
@@ -74,9 +79,20 @@ def _errors(monitor: str, version: Version) -> Reason:
         return Reason("learning", f"baseline: {errors._rows:,} of {errors._first:,} labelled predictions")
     if monitor in ERROR_DETECTORS:
         return Reason("quiet", "River's detector sees no change")
-    evidence = errors._evidence
-    streams = {} if evidence is None or evidence.weight == 0 else {"": float(evidence.evidence.max())}
-    return _budget(streams, "its reference changes by itself")
+    return _budget(_strongest(errors._evidence), "its reference changes by itself")
+
+
+def _estimates(version: Version) -> Reason:
+    bank, wanted = version.watch.estimates, version.watch.definition.baseline.rows
+    if bank.estimator is None:
+        if bank._rows == 0:
+            return Reason("waiting", "no labels, or no scores to estimate from")
+        return Reason("learning", f"estimator: {bank._rows:,} of {wanted:,} labelled predictions")
+    return _budget(_strongest(bank._evidence), "nothing to watch")
+
+
+def _strongest(evidence: Evidence | None) -> dict[str, float]:
+    return {} if evidence is None or evidence.weight == 0 else {"": float(evidence.evidence.max())}
 
 
 def _fairness(model: ModelState, version: Version) -> Reason:

@@ -49,10 +49,10 @@ class RetrainPolicy:
     ('credit:7:1', 'high')
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, last_number: int = 0) -> None:
         self.model = model
         self.state = RequestState.NONE
-        self._sequence = 0
+        self._sequence = last_number
         self._request: dict[str, Any] = {}  # the latest record, unless it was a dry run
         self._terms: dict[str, int] = {}  # of the definition when it was made
         self._requested_us = 0
@@ -64,6 +64,11 @@ class RetrainPolicy:
     def version(self) -> str | None:
         """The version that the latest request was about."""
         return self._request.get("version")
+
+    @property
+    def last_number(self) -> int:
+        """Of the requests made so far."""
+        return self._sequence
 
     def waiting(self, version: str, now_us: int) -> bool:
         """Whether it would ask now, given enough labels; if not, and no alert is new, `consider` can wait."""

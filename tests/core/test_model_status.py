@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.status import ModelStatus, MonitorStatus, status_of
 from tests.core.test_partition_alerts import Story, classifier, story
 from tests.core.test_partition_orders import Told
@@ -38,7 +39,7 @@ def test_a_version_that_learns_says_how_far_it_is() -> None:
     assert looked(told, "concept_drift").why.endswith("of 9,000 labelled predictions")
 
 
-@pytest.mark.parametrize("name", ["drift", "prediction_drift", "data_quality", "concept_drift", "fairness"])
+@pytest.mark.parametrize("name", EVIDENCE)
 def test_what_watches_says_how_much_evidence_it_has_of_what_an_alarm_takes(name: str) -> None:
     found = looked(after(8), name)
     assert found.state == "quiet"
@@ -85,6 +86,7 @@ def test_models_without_labels_groups_or_requests_say_so() -> None:
     run = Told().define(baseline={"first": 200}).window(0)
     status = status_of(run.model)
     assert monitor(status, "concept_drift").why == "no labels"
+    assert monitor(status, "estimate_gap").why == "no labels, or no scores to estimate from"
     assert monitor(status, "fairness").state == "waiting"
     assert monitor(status, "retrain_unanswered").why == "no retrain request"
 

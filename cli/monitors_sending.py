@@ -1,0 +1,145 @@
+"""`streamgauge monitors apply` and `retire`: what would change, a question, and then the control events."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from streamgauge.cli.definition_files import contents, read_valid
+from streamgauge.cli.watching import connection_of
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.control import Control
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.message import CONTROL
+from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+
+if TYPE_CHECKING:
+    from streamgauge.streams.differences import Change
+    from streamgauge.streams.stored import StoredPartition
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One document: of a model, or of the fleet (None). `is_new`: the workers do not know the model."""
+
+    file: str
+    model: str | None
+    is_new: bool
+    changes: "list[Change]"
+    document: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        name = "the fleet" if self.model is None else self.model
+        if self.is_new:
+            return f"{name}: new"
+        many = len(self.changes)
+        return f"{name}: {f'{many} change' + 's' * (many > 1) if many else 'no change'}"
+
+
+def apply(args: argparse.Namespace) -> int:
+    """0 when Kafka has stored what changes, or nothing does; 1 when something is wrong, or nobody agreed."""
+    files = read_valid(args.files)
+    connection = connection_of(args)
+    stored = _stored(connection)
+    steps = [
+        _step(name, document, stored) for name, (_, documents) in files.items() for document in documents
+    ]
+    unsettled = sum(partition.lag[CONTROL] for partition in stored or ())
+    # Kafka keeps control events until the workers read them: what they will hold is not known before
+    sure = stored is not None and not unsettled
+    due = [step for step in steps if step.changes or step.is_new or not sure]
+    if unsettled and not args.json:
+        print(
+            f"{unsettled} control events before these are not applied yet: is a worker running?",
+            file=sys.stderr,
+        )
+    if not args.json:
+        for step in steps:
+            print("\n  ".join([step.title, *map(str, step.changes)]))
+    sent = bool(due) and not args.dry_run
+    if sent:
+        _agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
+        control = Control(connection, args.actor or getpass.getuser())
+        try:
+            for step in due:
+                control.define(step.document)
+        finally:
+            control.close()
+    if args.json:
+        for step in steps:
+            told = {"file": step.file, "model": step.model, "new": step.is_new}
+            changes = [asdict(change) for change in step.changes]
+            print(json.dumps(told | {"changes": changes, "sent": sent and step in due}))
+    elif sent:
+        for name, (checked, _) in files.items():
+            print(f"{name}: sent; {contents(checked)}")
+    else:
+        print("nothing was sent: " + ("this is a dry run" if args.dry_run else "the workers hold all of it"))
+    return 0
+
+
+def retire(args: argparse.Namespace) -> int:
+    """0 when Kafka has stored the order; 1 when there is no such model, or nobody agreed."""
+    connection = connection_of(args)
+    stored = _stored(connection)
+    if stored is not None and not any(partition.lag[CONTROL] for partition in stored):
+        known = sorted(name for partition in stored for name in partition.definitions())
+        if args.model not in known:
+            watched = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
+            raise ConfigurationError(f"the workers watch no model {args.model!r}; there are: {watched}")
+    _agree(args, f"end the alerts of {args.model} and delete its windows, baselines and waiting predictions")
+    control = Control(connection, args.actor or getpass.getuser())
+    try:
+        control.retire(args.model, note=args.note)
+    finally:
+        control.close()
+    if args.json:
+        print(json.dumps({"model": args.model, "sent": True}))
+    else:
+        print(
+            f"{args.model}: sent. If it still gets events, it is watched again, with the fleet's defaults: "
+            "stop its loggers first"
+        )
+    return 0
+
+
+def _stored(connection: Connection) -> "list[StoredPartition] | None":
+    """What the workers hold; None, and a word about it, where it cannot be read."""
+    from streamgauge.streams.stored import DEFINED, read_stored
+
+    try:
+        return read_stored(connection, DEFINED)
+    except ConfigurationError as error:
+        print(f"what the workers hold cannot be shown: {error}", file=sys.stderr)
+        return None
+
+
+def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition] | None") -> _Step:
+    from streamgauge.streams.differences import differences
+
+    model = document.get("model")
+    if model is None:
+        fleets = [partition.fleet for partition in stored or ()]
+        held = next((fleet for fleet in fleets if fleet is not None), Fleet())
+        return _Step(file, None, False, differences(held, Fleet.model_validate(document)), document)
+    known = [found for partition in stored or () if (found := partition.definitions().get(model))]
+    before = known[0] if known else MonitorDefinition(model=model)
+    is_new = stored is not None and not known
+    return _Step(
+        file, model, is_new, differences(before, MonitorDefinition.model_validate(document)), document
+    )
+
+
+def _agree(args: argparse.Namespace, what: str) -> None:
+    """Raises `ConfigurationError` unless somebody says yes."""
+    if args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"nothing was sent: nobody can be asked here; add --yes to {what}")
+    print(f"{what[0].upper()}{what[1:]}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigurationError("nothing was sent")
