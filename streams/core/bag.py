@@ -86,7 +86,7 @@ class Bag:
         self.n += len(rows.failed)
         self.failed += int(rows.failed.sum())
         self.latency.update_many(rows.latency_ms)
-        if rows.cells is not None:
+        if rows.cells is not None and rows.cells.max() >= 0:
             self.cells = self.cells or CellCounts()
             self.cells.update_many(rows.cells)
         if objective_ms is not None:
