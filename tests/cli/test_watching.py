@@ -184,8 +184,10 @@ def test_apply_sends_definitions_to_their_partition_and_the_fleet_to_all(
     assert main(["monitors", "apply", str(file), "--actor", "anna"]) == 1
     assert "nothing was sent" in capsys.readouterr().err
     file.write_text("models: 3\n---\nmodel: credit\nretrain: {on: [drift]}\n")
-    assert main(["monitors", "apply", str(file), "--actor", "anna"]) == 0
-    assert capsys.readouterr().out == f"{file}: sent; 1 model and the fleet document\n"
+    assert main(["monitors", "apply", str(file), "--actor", "anna", "--yes"]) == 0
+    out, err = capsys.readouterr()
+    assert "what the workers hold cannot be shown: there is no topic" in err
+    assert out.endswith(f"{file}: sent; 1 model and the fleet document\n")
     consumer = Consumer(connection.librdkafka() | {"group.id": "reader"})
     consumer.assign([TopicPartition(connection.topic(CONTROL), n, OFFSET_BEGINNING) for n in range(4)])
     stored = [decode_control(Message(CONTROL, 0, 0, None, m.value())) for m in consumer.consume(5, 20.0)]

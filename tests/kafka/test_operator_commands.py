@@ -1,0 +1,131 @@
+"""What operators do, with a worker on a real broker: apply, list, retire."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from streamgauge.cli.main import main
+from streamgauge.schemas.message import PREDICTIONS, STATE
+from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+
+pytestmark = pytest.mark.kafka
+Command = Callable[..., tuple[int, str, str]]
+DEFINITION = "model: credit\ntask: binary\npos_label: 'yes'\nwindow: {window}\nbaseline: {{first: 200}}\n"
+
+
+@pytest.fixture
+def command(
+    broker: str, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs one command; its exit code, output and errors."""
+    monkeypatch.setenv("STREAMGAUGE_BOOTSTRAP_SERVERS", broker)
+    monkeypatch.setenv("STREAMGAUGE_TOPIC_PREFIX", prefix)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def worker(broker: str, prefix: str, tmp_path: Path) -> Iterator[WorkerProcess]:
+    create_topics(broker, prefix, partitions=2)
+    log = tmp_path / "worker.log"
+    with WorkerProcess(broker, prefix, log, module="streamgauge", arguments=["worker"]) as running:
+        running.wait_ready()
+        yield running
+
+
+def predict(broker: str, prefix: str, count: int) -> None:
+    producer = Producer({"bootstrap.servers": broker, "linger.ms": 100, "partitioner": "murmur2_random"})
+    for n in range(count):
+        event = {
+            "prediction_id": f"p{n}-{time.time_ns()}", "model": "credit", "version": "7",
+            "time": time.time_ns() // 1_000, "prediction": "yes" if n % 3 else "no",
+            "features": {"age": n % 40},
+        }  # fmt: skip
+        producer.produce(prefix + PREDICTIONS, json.dumps(event), b"credit")
+    assert producer.flush(20) == 0
+
+
+def test_a_definition_is_compared_sent_listed_and_retired(
+    broker: str, prefix: str, worker: WorkerProcess, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "monitors.yaml"
+    file.write_text("models: 3\n---\n" + DEFINITION.format(window="1m"))
+
+    code, out, _ = command("monitors", "apply", str(file), "--dry-run")
+    assert code == 0
+    assert out.splitlines()[:2] == ["the fleet: 1 change", "  models: 100 → 3"]
+    assert "credit: new\n  task: none → binary" in out
+    assert "  window: 5m → 1m" in out
+    assert out.splitlines()[-1] == "nothing was sent: this is a dry run"
+
+    code, _, err = command("monitors", "apply", str(file))
+    assert code == 1
+    assert "add --yes" in err
+    assert (
+        command("monitors", "list")[1] == "no model is watched yet: has a worker run, and have events come?\n"
+    )
+
+    code, out, _ = command("monitors", "apply", str(file), "--yes", "--actor", "anna")
+    assert code == 0
+    assert out.endswith(f"{file}: sent; 1 model and the fleet document\n")
+    predict(broker, prefix, 120)
+
+    def listed() -> list[Any]:
+        found = [json.loads(line) for line in command("monitors", "list", "--json")[1].splitlines()]
+        return [model for model in found if model["versions"] and not sum(model["lag"].values())]
+
+    (model,) = wait_until(listed, 60, every=0.5, saying="the model is listed with its version")
+    assert (model["model"], model["task"], model["pending"]) == ("credit", "binary", 120)
+    monitors = {m["monitor"]: m for m in model["versions"][0]["monitors"]}
+    assert monitors["drift"]["state"] == "learning"
+    assert monitors["drift"]["why"] == "baseline: 120 of 200 predictions"
+    text = command("monitors", "list", "--model", "credit")[1]
+    assert "    learning  drift                  baseline: 120 of 200 predictions" in text
+    assert "all records applied" in text
+    assert "watches no model 'nobody'" not in text
+    assert "watch no model 'nobody'" in command("monitors", "list", "--model", "nobody")[2]
+
+    code, out, _ = command("monitors", "apply", str(file), "--yes")
+    assert (code, out) == (
+        0,
+        "the fleet: no change\ncredit: no change\nnothing was sent: the workers hold all of it\n",
+    )
+    file.write_text(DEFINITION.format(window="2m"))
+    code, out, _ = command("monitors", "apply", str(file), "--yes", "--json")
+    assert json.loads(out) == {
+        "file": str(file), "model": "credit", "new": False, "sent": True,
+        "changes": [{"field": "window", "before": "1m", "after": "2m"}],
+    }  # fmt: skip
+
+    assert "there are: credit" in command("monitors", "retire", "nobody", "--yes")[2]
+    code, out, _ = command("monitors", "retire", "credit", "--yes", "--note", "replaced")
+    assert code == 0
+    assert out.startswith("credit: sent. If it still gets events")
+    wait_until(
+        lambda: not command("monitors", "list", "--json")[1], 60, every=0.5, saying="its state is gone"
+    )
+    last = {m.key(): m.value() for m in read_topic(broker, prefix + STATE)}
+    assert {key for key, value in last.items() if value is not None} == {b'["applied"]', b'["fleet"]'}
+
+
+def test_what_a_worker_has_not_applied_yet_is_told_and_sent_again(
+    broker: str, prefix: str, command: Command, tmp_path: Path
+) -> None:
+    create_topics(broker, prefix, partitions=2)
+    file = tmp_path / "monitors.yaml"
+    file.write_text(DEFINITION.format(window="1m"))
+    assert command("monitors", "apply", str(file), "--yes")[0] == 0
+    code, out, err = command("monitors", "apply", str(file), "--yes")
+    assert code == 0
+    assert "1 control events before these are not applied yet: is a worker running?" in err
+    assert out.endswith("sent; 1 model\n")
