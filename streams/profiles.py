@@ -1,0 +1,213 @@
+"""Baseline profiles and files: built from files of events by the rules of the worker, read, written."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamgauge.detectors.baseline import build_profile
+from streamgauge.schemas.batch import Column, Floats, GroundTruthBatch, Ints, PredictionBatch
+from streamgauge.schemas.decode import Batch, decode_messages
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.merge import take_rows
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.learning import Learning
+from streamgauge.streams.core.names import Names
+
+_CHUNK = 5_000
+#: A file of a profile is small; what is larger is something else.
+_LARGEST = 64 << 20
+
+#: Batches of a file with the places of their rows in it, and how many rows of it could not be read.
+Batches = Iterator[tuple[list[tuple[Batch, Ints]], int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A profile, and what of the files went into it.
+
+    `rows` predictions from `first_us` to `last_us`, `labelled` of them with a label; `refused` rows of the
+    files could not be read, and `left` predictions came after the most that were asked for.
+    """
+
+    profile: BaselineProfile
+    model: str
+    version: str | None
+    rows: int
+    labelled: int
+    refused: int
+    left: int
+    first_us: int
+    last_us: int
+
+
+def read_profile(path: Path) -> BaselineProfile:
+    """The profile in a file. Raises `ConfigurationError` if there is none."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigurationError(f"{path} is no baseline profile: it is larger than any")
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is no baseline profile: it is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} is no baseline profile: it is not a JSON object")
+    try:
+        return BaselineProfile.from_json(document)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def write_profile(profile: BaselineProfile, path: Path) -> None:
+    """As indented JSON, for people to read and compare. Raises `ConfigurationError`."""
+    try:
+        path.write_text(json.dumps(profile.to_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def build_from_files(
+    predictions: Path,
+    ground_truth: Path | None = None,
+    *,
+    definition: Callable[[str], MonitorDefinition] | None = None,
+    model: str | None = None,
+    version: str | None = None,
+    rows: int = 1_000_000,
+) -> Built:
+    """The baseline that the worker would learn from the first `rows` predictions of a model in a file.
+
+    `definition` gives that of a model, for its task and ranges. With `ground_truth`, errors are part of it.
+    Raises `ConfigurationError` if the files hold nothing of use, or several models or versions to choose
+    from.
+    """
+    parts, refused, left = _chosen(predictions, model, version, rows)
+    if not parts:
+        raise ConfigurationError(f"{predictions} holds no predictions{_of(model, version)}")
+    name = parts[0][0].model
+    wanted = MonitorDefinition(model=name) if definition is None else definition(name)
+    names = Names.of(wanted)
+    labels: list[GroundTruthBatch] = []
+    names.infer([(batch.prediction, offsets) for batch, offsets in parts])
+    if ground_truth is not None:
+        labels, unread = _labels(ground_truth, name)
+        refused += unread
+    learning = Learning()
+    for batch, _ in parts:
+        predicted = names.predicted(batch)
+        column: Column = names.class_column(predicted) if names.classifies else predicted
+        learning.add(batch.features, column, names.scores(batch))
+    errors = None if ground_truth is None else _errors([batch for batch, _ in parts], labels, names)
+    features, prediction, score = learning.columns()
+    profile = build_profile(
+        features,
+        prediction,
+        score if np.isfinite(score).any() else None,
+        errors if errors is None or len(errors) else None,
+        {feature: (f.min, f.max) for feature, f in wanted.features.items()},
+    )
+    times = np.concatenate([batch.time_us for batch, _ in parts])
+    return Built(
+        profile, name, version, learning.rows, 0 if errors is None else len(errors), refused, left,
+        int(times.min()), int(times.max()),
+    )  # fmt: skip
+
+
+def _chosen(
+    path: Path, model: str | None, version: str | None, most: int
+) -> tuple[list[tuple[PredictionBatch, Ints]], int, int]:
+    """The first `most` predictions of one model and version in the order of the file."""
+    found: list[tuple[PredictionBatch, Ints]] = []
+    seen: dict[str, set[str]] = {}
+    refused = rows = left = 0
+    for batches, unread in _batches(PREDICTIONS, path):
+        refused += unread
+        for batch, offsets in batches:
+            assert isinstance(batch, PredictionBatch)
+            if model not in (None, batch.model) or version not in (None, batch.version):
+                continue
+            seen.setdefault(batch.model, set()).add(batch.version)
+            _only_one(path, seen, version)
+            room = most - rows
+            left += max(len(batch) - room, 0)
+            if room <= 0:
+                continue
+            if len(batch) > room:
+                batch, offsets = take_rows(batch, np.arange(len(batch)) < room), offsets[:room]
+            rows += len(batch)
+            found.append((batch, offsets))
+    return found, refused, left
+
+
+def _only_one(path: Path, seen: dict[str, set[str]], version: str | None) -> None:
+    if len(seen) > 1:
+        raise ConfigurationError(f"{path} holds several models ({', '.join(sorted(seen))}): name one")
+    ((model, versions),) = seen.items()
+    if len(versions) > 1:
+        known = ", ".join(repr(each) for each in sorted(versions))
+        raise ConfigurationError(f"{path} holds several versions of {model} ({known}): name one")
+
+
+def _labels(path: Path, model: str) -> tuple[list[GroundTruthBatch], int]:
+    found, refused = [], 0
+    for batches, unread in _batches(GROUND_TRUTH, path):
+        refused += unread
+        found += [batch for batch, _ in batches if batch.model == model]
+    return [batch for batch in found if isinstance(batch, GroundTruthBatch)], refused
+
+
+def _errors(parts: list[PredictionBatch], labels: list[GroundTruthBatch], names: Names) -> Floats:
+    """Of predictions with a label, in their order: wrong (1) or not, or absolute errors.
+
+    Of several labels of one id, that of the highest revision counts, of those the first.
+    """
+    if not labels:
+        return np.zeros(0)
+    fits = [names.fits(batch) for batch in labels]
+    ids = np.concatenate([batch.ids[fit] for batch, fit in zip(labels, fits, strict=True)])
+    truth = np.concatenate([names.labels(b)[fit] for b, fit in zip(labels, fits, strict=True)])
+    revision = np.concatenate([b.revision[fit] for b, fit in zip(labels, fits, strict=True)])
+    gone = np.concatenate([b.retracted[fit] for b, fit in zip(labels, fits, strict=True)])
+    order = np.lexsort((np.arange(len(ids)), -revision, ids))
+    ids, truth, gone = ids[order], truth[order], gone[order]
+    wanted = np.concatenate([batch.ids for batch in parts])
+    predicted = np.concatenate([names.predicted(batch) for batch in parts])
+    _, first = np.unique(wanted, return_index=True)
+    repeated = np.ones(len(wanted), np.bool_)
+    repeated[first] = False
+    at = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))
+    known = ~repeated & ~np.isnan(predicted) & (ids[at] == wanted) & ~gone[at] & ~np.isnan(truth[at])
+    predicted, truth = predicted[known], truth[at][known]
+    if names.classifies:
+        return (predicted != truth).astype(np.float64)
+    with np.errstate(over="ignore"):
+        return np.abs(predicted - truth)
+
+
+def _batches(topic: str, path: Path) -> Batches:
+    """A JSONL file, some thousand lines at a time."""
+    try:
+        with path.open("rb") as file:
+            chunk: list[Message] = []
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    chunk.append(Message(topic, number, 0, None, line.rstrip(b"\r\n")))
+                if len(chunk) >= _CHUNK:
+                    decoded = decode_messages(topic, chunk)
+                    yield decoded.batches, decoded.refused_rows
+                    chunk = []
+            decoded = decode_messages(topic, chunk)
+            yield decoded.batches, decoded.refused_rows
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _of(model: str | None, version: str | None) -> str:
+    return (f" of {model}" if model else "") + (f" version {version}" if version is not None else "")
+
+
