@@ -39,11 +39,22 @@ class Control:
         model = document.get("model")
         self._send(Define(actor=self._actor, time_us=_now_us(), model=model, document=document))
 
-    def adopt_baseline(self, model: str, profile: Mapping[str, Any], version: str | None = None) -> None:
-        """A stored baseline profile, for one version or for all of them."""
+    def adopt_baseline(
+        self,
+        model: str,
+        profile: Mapping[str, Any] | None,
+        version: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Another baseline, for one version or for all: a stored profile, or None to learn it anew."""
         self._send(
             AdoptBaseline(
-                actor=self._actor, time_us=_now_us(), model=model, version=version, document=profile
+                actor=self._actor,
+                time_us=_now_us(),
+                model=model,
+                version=version,
+                document=profile,
+                note=note,
             )
         )
 

@@ -1,7 +1,6 @@
-"""Baseline profiles and files: built from files of events by the rules of the worker, read, written."""
+"""Builds baseline profiles from files of events, by the rules by which a worker learns them."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,9 @@ from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
+from streamgauge.streams.definitions import check
 
 _CHUNK = 5_000
-#: A file of a profile is small; what is larger is something else.
-_LARGEST = 64 << 20
-
 #: Batches of a file with the places of their rows in it, and how many rows of it could not be read.
 Batches = Iterator[tuple[list[tuple[Batch, Ints]], int]]
 
@@ -45,32 +42,6 @@ class Built:
     last_us: int
 
 
-def read_profile(path: Path) -> BaselineProfile:
-    """The profile in a file. Raises `ConfigurationError` if there is none."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigurationError(f"{path} is no baseline profile: it is larger than any")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is no baseline profile: it is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path} is no baseline profile: it is not a JSON object")
-    try:
-        return BaselineProfile.from_json(document)
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-
-
-def write_profile(profile: BaselineProfile, path: Path) -> None:
-    """As indented JSON, for people to read and compare. Raises `ConfigurationError`."""
-    try:
-        path.write_text(json.dumps(profile.to_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
-
-
 def build_from_files(
     predictions: Path,
     ground_truth: Path | None = None,
@@ -79,12 +50,13 @@ def build_from_files(
     model: str | None = None,
     version: str | None = None,
     rows: int = 1_000_000,
+    only: Sequence[str] = (),
 ) -> Built:
     """The baseline that the worker would learn from the first `rows` predictions of a model in a file.
 
     `definition` gives that of a model, for its task and ranges. With `ground_truth`, errors are part of it.
-    Raises `ConfigurationError` if the files hold nothing of use, or several models or versions to choose
-    from.
+    `only` names the features to take, else it is all. Raises `ConfigurationError` if the files hold nothing
+    of use, or several models or versions to choose from.
     """
     parts, refused, left = _chosen(predictions, model, version, rows)
     if not parts:
@@ -104,6 +76,10 @@ def build_from_files(
         learning.add(batch.features, column, names.scores(batch))
     errors = None if ground_truth is None else _errors([batch for batch, _ in parts], labels, names)
     features, prediction, score = learning.columns()
+    unknown = [name for name in only if name not in features]
+    if unknown:
+        raise ConfigurationError(f"{predictions} has no feature {', '.join(unknown)}")
+    features = {name: features[name] for name in only} if only else features
     profile = build_profile(
         features,
         prediction,
@@ -118,10 +94,25 @@ def build_from_files(
     )  # fmt: skip
 
 
+def definitions_in(path: Path) -> Callable[[str], MonitorDefinition]:
+    """Those of a file, by model; the defaults for others. Raises `ConfigurationError` if it is not valid."""
+    try:
+        checked = check(str(path), path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"cannot read {path}: it is not a text in UTF-8") from error
+    if checked.problems:
+        raise ConfigurationError("\n".join(map(str, checked.problems)))
+    known = {definition.model: definition for definition in checked.definitions}
+    return lambda model: known.get(model) or MonitorDefinition(model=model)
+
+
 def _chosen(
     path: Path, model: str | None, version: str | None, most: int
 ) -> tuple[list[tuple[PredictionBatch, Ints]], int, int]:
-    """The first `most` predictions of one model and version in the order of the file."""
+    """The first `most` different predictions of one model and version in the order of the file."""
+    known: set[bytes] = set()
     found: list[tuple[PredictionBatch, Ints]] = []
     seen: dict[str, set[str]] = {}
     refused = rows = left = 0
@@ -133,6 +124,7 @@ def _chosen(
                 continue
             seen.setdefault(batch.model, set()).add(batch.version)
             _only_one(path, seen, version)
+            batch, offsets = _new(batch, offsets, known)
             room = most - rows
             left += max(len(batch) - room, 0)
             if room <= 0:
@@ -142,6 +134,16 @@ def _chosen(
             rows += len(batch)
             found.append((batch, offsets))
     return found, refused, left
+
+
+def _new(batch: PredictionBatch, offsets: Ints, known: set[bytes]) -> tuple[PredictionBatch, Ints]:
+    """Without the rows whose id was seen before."""
+    mask = np.zeros(len(batch), np.bool_)
+    for row, identity in enumerate(batch.ids.tolist()):
+        if identity not in known:
+            known.add(identity)
+            mask[row] = True
+    return (batch, offsets) if mask.all() else (take_rows(batch, mask), offsets[mask])
 
 
 def _only_one(path: Path, seen: dict[str, set[str]], version: str | None) -> None:
@@ -177,16 +179,12 @@ def _errors(parts: list[PredictionBatch], labels: list[GroundTruthBatch], names:
     ids, truth, gone = ids[order], truth[order], gone[order]
     wanted = np.concatenate([batch.ids for batch in parts])
     predicted = np.concatenate([names.predicted(batch) for batch in parts])
-    _, first = np.unique(wanted, return_index=True)
-    repeated = np.ones(len(wanted), np.bool_)
-    repeated[first] = False
     at = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))
-    known = ~repeated & ~np.isnan(predicted) & (ids[at] == wanted) & ~gone[at] & ~np.isnan(truth[at])
+    known = ~np.isnan(predicted) & (ids[at] == wanted) & ~gone[at] & ~np.isnan(truth[at])
     predicted, truth = predicted[known], truth[at][known]
-    if names.classifies:
-        return (predicted != truth).astype(np.float64)
     with np.errstate(over="ignore"):
-        return np.abs(predicted - truth)
+        errors: Floats = predicted != truth if names.classifies else np.abs(predicted - truth)
+    return errors.astype(np.float64)
 
 
 def _batches(topic: str, path: Path) -> Batches:
@@ -208,6 +206,6 @@ def _batches(topic: str, path: Path) -> Batches:
 
 
 def _of(model: str | None, version: str | None) -> str:
-    return (f" of {model}" if model else "") + (f" version {version}" if version is not None else "")
-
-
+    named = [model] if model else []
+    named += [] if version is None else [f"version {version}"]
+    return f" of {' '.join(named)}" if named else ""

@@ -8,12 +8,14 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamgauge import AlertSubscription, RetrainRequests
 from streamgauge.cli.main import build_parser, main
 from streamgauge.cli.monitors import check
 from streamgauge.clients.settings import LoggerSettings
+from streamgauge.detectors.baseline import build_profile
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import Reason
@@ -32,6 +34,7 @@ NOT_RUN = {
     "streamgauge topics": _BROKER,
     "streamgauge worker": _BROKER,
     "streamgauge alerts": _BROKER,
+    "streamgauge baseline adopt": _BROKER,
     "streamgauge monitors apply": _BROKER,
     "streamgauge metrics": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
@@ -144,13 +147,16 @@ def test_commands_run_or_say_why_not(text, tmp_path, monkeypatch):
 
 
 def write_files_of_the_examples(folder):
-    """monitors.yaml, predictions.jsonl and labels.jsonl, from the pages themselves."""
+    """monitors.yaml, predictions.jsonl and labels.jsonl, from the pages themselves, and some profiles."""
     fence = r"(?ms)^```{}\n(.*?)^```$"
     definitions = re.search(fence.format("yaml"), (ROOT / "docs/reference/monitors.md").read_text())
     events = re.findall(fence.format("json"), (ROOT / "docs/reference/topics.md").read_text())
     (folder / "monitors.yaml").write_text(definitions[1])
     for name, event in zip(("predictions", "labels"), events, strict=False):
         (folder / f"{name}.jsonl").write_text(json.dumps(json.loads(event)) + "\n")
+    for name in ("credit", "september", "october"):
+        profile = build_profile({"age": np.arange(18.0, 78.0), "income": np.arange(60.0)})
+        (folder / f"{name}.json").write_text(json.dumps(profile.to_json()))
 
 
 @pytest.mark.parametrize("text", blocks("python"))
