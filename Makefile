@@ -23,7 +23,13 @@ demo: .venv ## live models, their faults and the alerts, on an embedded broker: 
 	$(BIN)/streamgauge demo $(ARGS)
 
 test: .venv ## every test, those on a real Kafka broker too: make test ARGS="tests/core -k join"
+ifeq ($(strip $(ARGS)),)
+	@# those on a broker one after the other: they share it, and some are about time
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not kafka"; others=$$?; \
+	  $(BIN)/python -m pytest -m kafka && exit $$others
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: lint types ## what to run before a commit: lint, types, fast tests (under a minute)
 	$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" $(ARGS)
