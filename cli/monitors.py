@@ -5,11 +5,15 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from streamgauge.cli.definition_files import contents, read_text
 from streamgauge.cli.watching import add_connection
 from streamgauge.streams.definition_schema import definition_schema
 from streamgauge.streams.definitions import Checked, check
+
+if TYPE_CHECKING:
+    from streamgauge.detectors.custom import Allowed
 
 _FILES = """
 A file is a stream of YAML documents: one with `model` defines that model's monitors,
@@ -116,7 +120,7 @@ def _validate(args: argparse.Namespace) -> int:
     """0 when every file is valid, 1 otherwise."""
     valid = True
     for name in args.files:
-        checked = check(name, read_text(name))
+        checked = check(name, read_text(name), _allowed_metrics)
         valid &= not checked.problems
         if args.json:
             _print_json(name, checked)
@@ -131,6 +135,14 @@ def _validate(args: argparse.Namespace) -> int:
 def _schema(args: argparse.Namespace) -> int:
     print(json.dumps(definition_schema(), indent=2))
     return 0
+
+
+def _allowed_metrics() -> "Allowed":
+    """What workers with the settings of this place would allow."""
+    from streamgauge.streams.custom_metrics import allowed_metrics
+    from streamgauge.streams.settings import load_settings
+
+    return allowed_metrics(load_settings({}).custom_metrics)
 
 
 # What follows needs Kafka's client and the core; what is above does not wait for them.

@@ -16,9 +16,11 @@ from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.schemas.times import EARLIEST_US, parse_time
 from streamgauge.streams.core.partition import CoreSettings
+from streamgauge.streams.custom_metrics import allowed_metrics
 from streamgauge.streams.definitions import check
 from streamgauge.streams.episodes import differences as between
 from streamgauge.streams.replay import History, Replayed, Variant, definitions_as_control, replay
+from streamgauge.streams.settings import load_settings
 from streamgauge.streams.sources.history import FileHistory
 
 _EXAMPLES = """\
@@ -74,9 +76,10 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         watched = [_read_monitors(file) for file in files]
         history, prefix = _history(args, opened)
+        metrics = allowed_metrics(load_settings({}).custom_metrics)
         clock: Any = "wall" if args.from_topics else "events"
         variants = [
-            Variant(CoreSettings(fleet=fleet, clock=clock, prefix=prefix), control, out)
+            Variant(CoreSettings(fleet=fleet, clock=clock, prefix=prefix, metrics=metrics), control, out)
             for (fleet, control), out in zip(watched, outs, strict=False)
         ]
         results = replay(history, variants, opened.enter_context(ProgressBar("replaying")))

@@ -9,33 +9,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from streamgauge.schemas.durations import format_duration, parse_duration
-from streamgauge.schemas.monitor_names import METRICS, MonitorName, TolerableGap
-
-Duration = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, return_type=str),
-    Field(gt=0),
-    WithJsonSchema(
-        {"type": ["string", "number"], "description": "30s, 5m, 1h30m or 7d; a bare number is seconds"}
-    ),
-]
-#: JSON knows integers of any length; what is computed with them does not.
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Task = Literal["binary", "multiclass", "regression"]
-Severity = Literal["info", "warning", "critical"]
+from streamgauge.schemas.monitor_fields import Count, Duration, Share
+from streamgauge.schemas.monitor_fields import Severity as Severity
+from streamgauge.schemas.monitor_fields import Task as Task
+from streamgauge.schemas.monitor_metrics import OwnMetrics
+from streamgauge.schemas.monitor_names import (
+    MonitorName,
+    TolerableGap,
+    is_metric,
+    known_monitors,
+)
 
 
 class _Document(BaseModel):
@@ -171,7 +161,7 @@ class Rule(_Document):
 class Retrain(_Document):
     """When to ask for a new model: `on` names the monitors whose alerts do."""
 
-    on: tuple[MonitorName, ...] = ("concept_drift", "accuracy")
+    on: tuple[str, ...] = ("concept_drift", "accuracy")
     min_labels: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000
     cooldown: Duration = 6 * 3_600_000_000
     expiry: Duration = 86_400_000_000
@@ -195,21 +185,29 @@ class MonitorDefinition(_Document):
     fairness: Fairness = Fairness()
     latency: Objective = Objective()
     failure_rate: Objective = Objective()
+    metrics: OwnMetrics = {}
     monitors: dict[MonitorName, Rule] = {}
     resolve_after: Count = 3
     cooldown: Duration = 600_000_000
     retrain: Retrain = Retrain()
 
+    @field_validator("retrain")
+    @classmethod
+    def _monitors_that_ask_exist(cls, retrain: Retrain, info: ValidationInfo) -> Retrain:
+        known_monitors(retrain.on, info.data.get("metrics", ()))
+        return retrain
+
     @field_validator("monitors")
     @classmethod
-    def _limits_are_on_metrics(cls, monitors: dict[str, Rule]) -> dict[str, Rule]:
+    def _limits_are_on_metrics(cls, monitors: dict[str, Rule], info: ValidationInfo) -> dict[str, Rule]:
         for name, rule in monitors.items():
             limited = rule.min is not None or rule.max is not None
-            if limited and name not in METRICS:
+            metric = is_metric(name, info.data.get("metrics", ()))
+            if limited and not metric:
                 raise ValueError(
                     f"{name} takes no min or max: limits are set on metrics, such as latency_p99_ms or psi"
                 )
-            if not limited and rule.enabled and name in METRICS and name != "failure_rate":
+            if not limited and rule.enabled and metric and name != "failure_rate":
                 raise ValueError(f"{name} needs min or max: a metric alerts only beyond a limit")
         return monitors
 

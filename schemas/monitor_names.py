@@ -1,9 +1,11 @@
 """The names of monitors, and of the metrics that a limit can be set on."""
 
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 #: Sequential evidence, paid for from the fleet's alarm budget.
 #: Labels say that predictions are worth less than was estimated before they came.
@@ -35,18 +37,25 @@ METRICS = frozenset(
 _BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED)
 
 
-def known_monitor(name: str) -> str:
+def is_metric(name: str, own: Collection[str] = ()) -> bool:
+    """Whether a metric of this name is published; `own` are those that a definition adds."""
+    return name in METRICS or name in own
+
+
+def known_monitor(name: str, own: Collection[str] = ()) -> str:
     """The name itself. Raises `ValueError`, with the names that there are, if it is none of them.
 
-    >>> known_monitor("drift"), known_monitor("roc_auc")
-    ('drift', 'roc_auc')
+    `own` are the metrics that a definition adds.
+
+    >>> known_monitor("drift"), known_monitor("roc_auc"), known_monitor("f2", own=("f2",))
+    ('drift', 'roc_auc', 'f2')
     >>> known_monitor("acuracy")
     Traceback (most recent call last):
     ValueError: no monitor is called 'acuracy'; did you mean 'accuracy'?
     """
-    if name in METRICS or name in _BUILT_IN:
+    if name in _BUILT_IN or is_metric(name, own):
         return name
-    close = get_close_matches(name, sorted(METRICS.union(_BUILT_IN)), n=1)
+    close = get_close_matches(name, sorted(METRICS.union(_BUILT_IN, own)), n=1)
     hint = (
         f"did you mean {close[0]!r}?"
         if close
@@ -55,7 +64,34 @@ def known_monitor(name: str) -> str:
     raise ValueError(f"no monitor is called {name!r}; {hint}")
 
 
-MonitorName = Annotated[str, AfterValidator(known_monitor)]
+def known_monitors(names: Collection[str], own: Collection[str]) -> None:
+    """Raises pydantic's error for the first unknown name; it says where in `retrain` that is."""
+    for place, name in enumerate(names):
+        try:
+            known_monitor(name, own)
+        except ValueError as error:
+            found = {"message": str(error), "at": ["on", place]}
+            raise PydanticCustomError("unknown_monitor", "{message}", found) from error
+
+
+def _known_here(name: str, info: ValidationInfo) -> str:
+    return known_monitor(name, info.data.get("metrics", ()))
+
+
+#: A field of this type comes after `metrics`, which says what the definition adds.
+MonitorName = Annotated[str, AfterValidator(_known_here)]
+
+
+def _new_name(name: str) -> str:
+    if name in _BUILT_IN or is_metric(name):
+        raise ValueError(f"{name} is there already; call yours otherwise")
+    return name
+
+
+#: What a definition calls a metric of its own.
+NewMetricName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_new_name)
+]
 
 
 def _tolerable_gap(name: str) -> str:

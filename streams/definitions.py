@@ -5,15 +5,18 @@ YAML is read by its version 1.2, in which `on` and `NO` are texts. By 1.1, which
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+
+if TYPE_CHECKING:  # River takes its time to import, and few definitions need it
+    from streamgauge.detectors.custom import Allowed
 
 _BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
 
@@ -53,8 +56,10 @@ class Checked:
     problems: tuple[Problem, ...]
 
 
-def check(name: str, text: str) -> Checked:
+def check(name: str, text: str, allowed: "Callable[[], Allowed] | None" = None) -> Checked:
     """Read a stream of definitions; `name` is how problems call the file.
+
+    `allowed`, if given, is asked for the metric classes that may be named, once a definition names one.
 
     >>> check("m.yaml", "model: credit\\nwindw: 5m\\n").problems[0].message
     "unknown field; did you mean 'window'?"
@@ -82,6 +87,8 @@ def check(name: str, text: str) -> Checked:
                 problems.append(Problem(name, line, "", f"{called} is defined before, on line {first}"))
                 continue
             first_lines[called] = line
+            if allowed is not None and isinstance(value, MonitorDefinition) and value.metrics:
+                problems += _unusable_metrics(name, node, value, allowed())
             if isinstance(value, MonitorDefinition):
                 definitions.append(value)
             elif isinstance(value, Fleet):
@@ -123,6 +130,19 @@ def _repeated(name: str, node: yaml.Node, path: str = "") -> Iterator[Problem]:
             yield Problem(name, _line(key), field, "given twice")
         seen.add(field)
         yield from _repeated(name, value, f"{field}.")
+
+
+def _unusable_metrics(
+    name: str, node: yaml.Node, definition: MonitorDefinition, allowed: "Allowed"
+) -> Iterator[Problem]:
+    from streamgauge.detectors.custom import custom_metric
+
+    for metric in definition.metrics:
+        try:
+            custom_metric(definition, metric, allowed)
+        except ValueError as error:
+            path = ("metrics", metric)
+            yield Problem(name, _line(node, path), ".".join(path), str(error).removeprefix(f"{metric}: "))
 
 
 def _explain(name: str, root: yaml.Node, kind: type[BaseModel], error: ValidationError) -> Iterator[Problem]:

@@ -36,6 +36,8 @@ class WorkerSettings(BaseSettings):
     #: `wall`: idle windows close by the clock. `events`: event times alone drive time (replay, demo, tests).
     clock: Literal["wall", "events"] = "wall"
     output_format: Literal["json", "avro"] = "json"
+    #: Import paths, with commas between, of the classes that definitions may name under `metrics`.
+    custom_metrics: str = ""
     commit_interval_s: float = Field(0.3, gt=0, le=5)
     #: After this long without a heartbeat a worker's partitions go to others.
     session_timeout_s: float = Field(30.0, ge=1, le=90)

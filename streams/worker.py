@@ -191,9 +191,14 @@ class _Worker:
 
 def _core(settings: WorkerSettings) -> CoreFactory:
     from streamgauge.streams.core.partition import CoreSettings, Partition
+    from streamgauge.streams.custom_metrics import allowed_metrics
 
-    software = f"streamgauge/{version('streamgauge')}"
-    core_settings = CoreSettings(prefix=settings.topic_prefix, clock=settings.clock, software=software)
+    core_settings = CoreSettings(
+        prefix=settings.topic_prefix,
+        clock=settings.clock,
+        software=f"streamgauge/{version('streamgauge')}",
+        metrics=allowed_metrics(settings.custom_metrics),
+    )
     return lambda number, records: Partition.restore(number, core_settings, records)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.cell_counts import CellCounts
 from streamgauge.detectors.classification import ConfusionCounts
+from streamgauge.detectors.exact_sum import ExactSums
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.scores import ScoreHistogram
@@ -33,16 +34,20 @@ class Served:
 
 @dataclass(slots=True)
 class Labelled:
-    """Pairs that count (`sign` +1) or no longer do (-1); arrays of shape (n,)."""
+    """Pairs that count (`sign` +1) or no longer do (-1); arrays of shape (n,).
+
+    `values` (k, n) is what the k metrics that are means of something of each pair say of it.
+    """
 
     predicted: Floats
     score: Floats
     label: Floats
     lag_s: Floats
     sign: NDArray[np.int8]
+    values: Floats
 
     def take(self, mask: Bools) -> "Labelled":
-        return Labelled(*(getattr(self, name)[mask] for name in self.__slots__))
+        return Labelled(*(getattr(self, name)[..., mask] for name in self.__slots__))
 
 
 class Bag:
@@ -63,6 +68,7 @@ class Bag:
         "n",
         "scores",
         "slow",
+        "values",
         "was_labelled",
         "was_scored",
     )
@@ -81,6 +87,8 @@ class Bag:
         self.confusion = ConfusionCounts()
         self.scores = ScoreHistogram()
         self.errors = RegressionErrors()
+        #: Sums of each of `Labelled.values`, then of their squares.
+        self.values: ExactSums | None = None
 
     def serve(self, rows: Served, objective_ms: float | None) -> None:
         self.n += len(rows.failed)
@@ -100,6 +108,8 @@ class Bag:
         self.labelled += len(pairs.label) if counts else -len(pairs.label)
         self.was_labelled = True
         (self.lag.update_many if counts else self.lag.subtract_many)(pairs.lag_s)
+        if len(pairs.values):
+            self._sum(pairs.values, counts)
         if not self.classes:
             errors = self.errors
             (errors.update_many if counts else errors.subtract_many)(pairs.label, pairs.predicted)
@@ -113,6 +123,13 @@ class Bag:
             update = self.scores.update_many if counts else self.scores.subtract_many
             update(pairs.score[scored], true[scored] == positive)
 
+    def _sum(self, values: Floats, counts: bool) -> None:
+        if self.values is None:
+            self.values = ExactSums(2 * len(values))
+        with np.errstate(over="ignore"):  # an infinite square leaves the interval undefined
+            rows = np.concatenate([values, values * values])
+        (self.values.update_many if counts else self.values.subtract_many)(rows)
+
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {"n": self.n, "failed": self.failed, "slow": self.slow}
         state |= {"labelled": self.labelled, "latency": self.latency.to_state()}
@@ -124,6 +141,8 @@ class Bag:
                 state |= {"confusion": self.confusion.to_state(), "scores": self.scores.to_state()}
             else:
                 state |= {"errors": self.errors.to_state()}
+            if self.values is not None:
+                state["values"] = self.values.to_state()
         return state
 
     @classmethod
@@ -142,6 +161,8 @@ class Bag:
                 bag.scores = ScoreHistogram.from_state(state["scores"])
             else:
                 bag.errors = RegressionErrors.from_state(state["errors"])
+            if "values" in state:
+                bag.values = ExactSums.from_state(state["values"])
         return bag
 
 

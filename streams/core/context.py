@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from streamgauge.detectors.custom import Allowed, custom_metric, usable_metrics
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.intake import Intake
 
+#: A definition that changes any of these starts the model's windows and baselines anew.
+_FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments")
 #: Of a model's share of the budget, what is paid in; the rest covers the tolerances of its references.
 _PAID_IN = 0.9
 
@@ -18,13 +21,15 @@ class CoreSettings:
     """What every partition is told at start. `prefix` is that of the topics, for the offsets in outputs.
 
     With the clock ``wall``, ticks drive time beside the events and an event time ahead of its record's
-    timestamp is capped; with ``events`` (replay, demo) the events alone do.
+    timestamp is capped; with ``events`` (replay, demo) the events alone do. `metrics` are the classes that
+    definitions may name, by import path.
     """
 
     fleet: Fleet = field(default_factory=Fleet)
     prefix: str = "streamgauge."
     clock: Literal["wall", "events"] = "wall"
     software: str = "streamgauge"
+    metrics: Allowed = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Context:
     prefix: str
     software: str
     fleet: Fleet
+    metrics: Allowed
 
     def account(self) -> Account:
         """An account over one model's share of the budget, less what covers tolerances."""
@@ -42,15 +48,28 @@ class Context:
         return Account(_PAID_IN * budget.false_alarms / self.fleet.models, budget.horizon)
 
     def intake(self, definition: MonitorDefinition) -> Intake:
-        return Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
+        intake = Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
+        intake.custom = usable_metrics(definition, self.metrics)
+        return intake
 
 
-def definition_of(model: str, document: Mapping[str, Any]) -> MonitorDefinition:
+def definition_of(model: str, document: Mapping[str, Any], metrics: Allowed) -> MonitorDefinition:
     """The definition of a model from a control event. Raises `BadEvent` that says what is wrong with it."""
     try:
         definition = MonitorDefinition.model_validate(document)
+        for name in definition.metrics:
+            custom_metric(definition, name, metrics)
     except ValueError as error:
         raise BadEvent(Reason.REFUSED, f"not a monitor definition: {error}") from error
     if definition.model != model:
         raise BadEvent(Reason.REFUSED, f"a definition of {definition.model} was sent for {model}")
     return definition
+
+
+def starts_anew(old: MonitorDefinition, new: MonitorDefinition) -> bool:
+    """Whether what is held under one definition is of no use under the other.
+
+    Counts of classes serve any metric that a definition adds; of numbers, windows keep the sums it needs.
+    """
+    summed = new.task == "regression" and old.metrics != new.metrics
+    return summed or any(getattr(old, name) != getattr(new, name) for name in _FRESH_START)

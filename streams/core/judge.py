@@ -220,6 +220,7 @@ class Judge:
             names.pos_label,
             names.group_words,
             intake.definition.fairness.min_n,
+            intake.custom,
         )
 
     def to_state(self) -> dict[str, Any]:

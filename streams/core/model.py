@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from streamgauge.detectors.custom import usable_metrics
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.control import (
@@ -22,7 +23,7 @@ from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core import baselines
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
-from streamgauge.streams.core.context import Context, definition_of
+from streamgauge.streams.core.context import Context, definition_of, starts_anew
 from streamgauge.streams.core.intake import LONG_AGO, Counts
 from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.names import Names
@@ -33,8 +34,6 @@ from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL
 
 _UNJUDGED_US = 86_400_000_000
-#: A definition that changes any of these starts the model's windows and baselines anew.
-_FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments")
 
 
 class ModelState:
@@ -190,18 +189,19 @@ class ModelState:
         return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
 
     def _redefine(self, order: Define, now_us: int) -> list[Output]:
-        definition = definition_of(self.definition.model, order.document)
+        definition = definition_of(self.definition.model, order.document, self.context.metrics)
         old, self.definition = self.definition, definition
         learns = baselines.learns_anew(old.baseline, definition.baseline)
         if old.baseline != definition.baseline:
             baselines.refer(definition, self.intake)
-        if learns or any(getattr(old, name) != getattr(definition, name) for name in _FRESH_START):
+        if learns or starts_anew(old, definition):
             before = self.intake
             self.intake = self.context.intake(definition)
             self.intake.inherit(before)
             self.judge.restart()
         else:
             self.intake.redefine(definition, self.account.paid)
+            self.intake.custom = usable_metrics(definition, self.context.metrics)
             if old.latency.objective_ms != definition.latency.objective_ms:
                 self.judge.restart("latency")
             if old.baseline != definition.baseline:

@@ -232,7 +232,7 @@ class Partition:
         return self.models.get(name) or self._watch(name, {**self.fleet.defaults, "model": name})
 
     def _watch(self, name: str, document: Mapping[str, Any]) -> ModelState:
-        definition = definition_of(name, document)
+        definition = definition_of(name, document, self.settings.metrics)
         if len(self.models) >= self.fleet.max_models:
             raise BadEvent(
                 Reason.UNKNOWN_MODEL,
@@ -245,4 +245,6 @@ class Partition:
         self._outputs.append(dead_letter(message, error, settings.prefix, self.number, settings.software))
 
     def _context(self) -> Context:
-        return Context(self.number, self.settings.prefix, self.settings.software, self.fleet)
+        return Context(
+            self.number, self.settings.prefix, self.settings.software, self.fleet, self.settings.metrics
+        )

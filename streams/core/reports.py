@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scipy.special import gammaincinv
 
 from streamgauge.detectors.classification import classification_metrics
+from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
 from streamgauge.detectors.intervals import proportion
@@ -35,6 +36,7 @@ class Naming:
     pos_label: str | None
     groups: Mapping[str, Sequence[str]]
     min_n: int
+    custom: CustomMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
                 metrics |= bag.scores.metrics()
         else:
             metrics = bag.errors.metrics()
+        metrics |= _custom(bag, naming)
         for metric, estimate in metrics.items():
             yield Measured(metric, estimate, segment)
     if window.bags[ALL].was_labelled:
@@ -117,6 +120,26 @@ def record(window: Window, naming: Naming, measured: Measured, status: str, revi
             "revision": revision,
         },
     )
+
+
+def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:
+    """The metrics that the definition adds."""
+    if bag.classes:
+        for name, metric in naming.custom.items():
+            yield name, (
+                Estimate.undefined(bag.confusion.n)
+                if metric is None
+                else metric.of_counts(bag.confusion.matrix, naming.classes, naming.pos_label)
+            )
+    elif bag.values is not None:
+        sums = bag.values.values()
+        squares = sums[len(sums) // 2 :]
+        for (name, metric), total, square in zip(naming.custom.items(), sums, squares, strict=False):
+            yield name, (
+                Estimate.undefined(bag.labelled)
+                if metric is None
+                else metric.of_sums(total, square, bag.labelled)
+            )
 
 
 def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[Measured]:

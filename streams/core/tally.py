@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.batch import Column, Floats, Ints, PredictionBatch
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
@@ -34,6 +35,8 @@ class Tally:
         self.names = Names.of(definition)
         self.join = LabelJoin(definition.labels.ttl)
         self.versions: dict[str, Version] = {}
+        #: The metrics that the definition adds; None where this worker does not allow one (any more).
+        self.custom: CustomMetrics = {}
 
     @property
     def attributes(self) -> list[str]:
@@ -106,7 +109,8 @@ class Tally:
         rows = pairs.rows
         time = table.column("time")[rows]
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
-        labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign)
+        values = self._values(predicted, pairs.label)
+        labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign, values)
         codes = self._crossed({name: table.column(name)[rows] for name in table.names if ":" in name})
         starts = time - time % length
         for code, of_version in split_by(table.column("version")[rows]):
@@ -140,6 +144,15 @@ class Tally:
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
                         version.window(start, length, names.classifies).changed(name, int(inside.sum()))
+
+    def _values(self, predicted: Floats, label: Floats) -> Floats:
+        """What is summed of each pair, shape (k, n)."""
+        custom = {} if self.names.classifies else self.custom
+        values = np.full((len(custom), len(label)), np.nan)
+        for row, metric in enumerate(custom.values()):
+            if metric is not None:
+                values[row] = metric.of_pairs(label, predicted)
+        return values
 
     def _groups(self, codes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         if not self.names.classifies:

@@ -346,6 +346,9 @@ def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Nu
             yield from _scores(scored)
     else:
         yield from _regression(pairs)
+    for name, metric in model.definition.metrics.items():
+        value = _OWN[metric.metric](model, pairs, metric.params) if pairs else None
+        yield name, (value, len(pairs))
 
 
 def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
@@ -421,6 +424,35 @@ def _regression(pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
     percentage = float(sk.mean_absolute_percentage_error(true, predicted)) if true.all() else None
     yield "mean_absolute_percentage_error", (percentage, n)
     yield "mean_error", (float((predicted - true).mean()), n)
+
+
+def _fbeta(model: Model, pairs: Sequence[Prediction], params: Mapping[str, Any]) -> float | None:
+    if model.pos_label is None:
+        return None
+    true, predicted = ([side == model.pos_label for side in column] for column in _columns(pairs))
+    return float(_quiet(sk.fbeta_score, true, predicted, zero_division=0.0, **params))
+
+
+def _weighted_f1(model: Model, pairs: Sequence[Prediction], params: Mapping[str, Any]) -> float | None:
+    return float(_quiet(sk.f1_score, *_columns(pairs), average="weighted", zero_division=0.0))
+
+
+def _smape(model: Model, pairs: Sequence[Prediction], params: Mapping[str, Any]) -> float | None:
+    true, predicted = map(np.array, _columns(pairs))
+    size = abs(true) + abs(predicted)
+    return float(200 * np.mean(np.where(size > 0, abs(true - predicted), 0) / np.where(size > 0, size, 1)))
+
+
+def _columns(pairs: Sequence[Prediction]) -> tuple[list[Any], list[Any]]:
+    return [p.label for p in pairs], [p.answer for p in pairs]
+
+
+#: Metrics that definitions add, by the import path that they name.
+_OWN = {
+    "river.metrics.FBeta": _fbeta,
+    "river.metrics.WeightedF1": _weighted_f1,
+    "river.metrics.SMAPE": _smape,
+}
 
 
 def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, str, Number]]:

@@ -25,11 +25,15 @@ from streamgauge.schemas.message import (
 )
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.custom_metrics import allowed_metrics
 
 #: A Saturday at ten.
 START_US = 1_795_255_200_000_000
 SECOND_US = 1_000_000
 SHORT = {"window": "1m", "grace": "10s", "lateness": "2m", "labels": {"ttl": "5m", "min_coverage": 0.3}}
+
+#: What definitions may name under `metrics`.
+OWN_METRICS = allowed_metrics("river.metrics.FBeta, river.metrics.WeightedF1, river.metrics.SMAPE")
 
 #: (topic, event in its JSON form)
 Sent = tuple[str, dict[str, Any]]
@@ -86,7 +90,7 @@ class Run:
     """A partition and everything that it has put out."""
 
     def __init__(self, fleet: Fleet | None = None, clock: Any = "events") -> None:
-        self.settings = CoreSettings(fleet=fleet or Fleet(), clock=clock)
+        self.settings = CoreSettings(fleet=fleet or Fleet(), clock=clock, metrics=OWN_METRICS)
         self.partition = Partition(0, self.settings)
         self.state: dict[bytes, bytes] = {}
         self.outputs: list[Output] = []

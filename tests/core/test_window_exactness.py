@@ -21,10 +21,21 @@ DEFINITIONS = [
         fairness={"min_n": 2},
         baseline={"first": 200},
         segments={"pairs": [["paid", "country"]], "max": 4},
+        metrics={"f2": {"metric": "river.metrics.FBeta", "params": {"beta": 2}}},
     ),
     define("fair", task="binary", pos_label="yes", fairness={"min_n": 2, "intersections": True}),
-    define("animals", task="multiclass", segments={"max": 1}),
-    define("prices", task="regression", segments={"pairs": [["country", "paid"]]}),
+    define(
+        "animals",
+        task="multiclass",
+        segments={"max": 1},
+        metrics={"weighted_f1": {"metric": "river.metrics.WeightedF1"}},
+    ),
+    define(
+        "prices",
+        task="regression",
+        segments={"pairs": [["country", "paid"]]},
+        metrics={"smape": {"metric": "river.metrics.SMAPE"}},
+    ),
 ]
 ANSWERS: dict[str, list[Any]] = {
     "credit": ["yes", "no"],

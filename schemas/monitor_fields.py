@@ -1,0 +1,22 @@
+"""What the documents of monitor definitions are made of: durations, counts, shares."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from streamgauge.schemas.durations import format_duration, parse_duration
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    Field(gt=0),
+    WithJsonSchema(
+        {"type": ["string", "number"], "description": "30s, 5m, 1h30m or 7d; a bare number is seconds"}
+    ),
+]
+#: JSON knows integers of any length; what is computed with them does not.
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Task = Literal["binary", "multiclass", "regression"]
+Severity = Literal["info", "warning", "critical"]

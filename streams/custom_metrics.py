@@ -1,0 +1,35 @@
+"""The metric classes that definitions may name: imported once, when the worker starts, from its settings."""
+
+from importlib import import_module
+
+from river.metrics.base import Metric
+
+from streamgauge.detectors.custom import Allowed
+from streamgauge.schemas.errors import ConfigurationError
+
+_VARIABLE = "STREAMGAUGE_CUSTOM_METRICS"
+
+
+def allowed_metrics(paths: str) -> Allowed:
+    """Classes by import path, of a list with commas. Raises `ConfigurationError` for what is no metric.
+
+    Nothing else is ever imported for a definition: it can only name what is here.
+
+    >>> allowed_metrics("river.metrics.FBeta, river.metrics.Jaccard").keys()
+    dict_keys(['river.metrics.FBeta', 'river.metrics.Jaccard'])
+    """
+    return {path: _imported(path) for path in filter(None, map(str.strip, paths.split(",")))}
+
+
+def _imported(path: str) -> type[Metric]:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{_VARIABLE}: cannot import {path}: {error}; write the full path of a class, as in "
+            "river.metrics.FBeta, and install its package where the worker runs"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Metric)):
+        raise ConfigurationError(f"{_VARIABLE}: {path} is no subclass of river.metrics.base.Metric")
+    return found
