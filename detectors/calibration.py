@@ -28,10 +28,12 @@ def score_cells(score: Floats) -> Ints:
     >>> score_cells(np.array([0.0, 0.5, 1.0, np.nan, 1.5])).tolist()
     [0, 255, 510, -1, -1]
     """
-    with np.errstate(invalid="ignore"):
-        logit = np.clip(special.logit(score), -_LOGIT_LIMIT, _LOGIT_LIMIT)
-        known = ~np.isnan(logit)
-        cells: Ints = np.where(known, (logit + _LOGIT_LIMIT) * _PER_LOGIT + 0.5, -1.0).astype(np.int64)
+    place = special.logit(score)
+    place *= _PER_LOGIT
+    place += (CELLS - 1) / 2 + 0.5
+    np.maximum(place, 0.5, out=place)
+    np.minimum(place, CELLS - 0.5, out=place)
+    cells: Ints = np.fmax(place, -1.0).astype(np.int64)  # which a number wins against NaN
     return cells
 
 

@@ -25,7 +25,8 @@ def classifier_cells(score: Floats, predicted_positive: Bools) -> Ints:
     [255, 766, -1]
     """
     cells = score_cells(score)
-    return np.where(predicted_positive & (cells >= 0), cells + CELLS, cells)
+    cells += CELLS * (predicted_positive & (cells >= 0))
+    return cells
 
 
 def expected_correct(profile: CalibrationProfile) -> Floats:

@@ -8,7 +8,7 @@ from streamgauge.schemas.batch import Ints
 
 
 class CellCounts:
-    """Counts by cell, int64 (cells,), as long as the highest cell asks for. Negative cells are not counted.
+    """Counts by cell, int64 (cells,), as long as the highest cell asks for. Cell -1 is none.
 
     >>> counts = CellCounts()
     >>> counts.update_many(np.array([2, 0, 2, -1]))
@@ -27,11 +27,10 @@ class CellCounts:
         return int(self.counts.sum())
 
     def update_many(self, cells: Ints) -> None:
-        """Count cells, int64 (n,)."""
-        # A place below all cells takes the negative ones.
-        found = np.bincount(np.maximum(cells, -1) + 1, minlength=len(self.counts) + 1)[1:]
-        self.counts = grown(self.counts, found.shape)
-        self.counts += found
+        """Count cells, int64 (n,), at least -1."""
+        found = np.bincount(cells + 1, minlength=len(self.counts) + 1)[1:]
+        found[: len(self.counts)] += self.counts
+        self.counts = found
 
     def merge(self, other: "CellCounts") -> None:
         """As if `other`'s predictions had been counted here too."""

@@ -12,8 +12,8 @@ from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.estimator import ResidualProfile
 
-#: Expected outcomes are rounded down to a multiple of 1/128: it costs .004 of a gap, and no false alarm.
-_LEVELS = 128
+#: Expected outcomes are rounded down to a multiple of 1/256: it costs .002 of a gap, and no false alarm.
+_LEVELS = 256
 _SIZES = (0.1, 0.2, 0.4, 0.8)
 #: No factor is smaller: one look cannot wipe out what a bet has won.
 _LEAST_FACTOR = 0.1

@@ -74,7 +74,9 @@ class EstimateBank:
             return None
         said = np.ones(len(score), np.bool_) if names.positive is None else predicted == names.positive
         cells = classifier_cells(score, said)
-        cells[np.isnan(predicted)] = -1
+        failed = np.isnan(predicted)
+        if failed.any():
+            cells[failed] = -1
         return cells
 
     def update(

@@ -255,7 +255,7 @@ CASES = [
          columns, feed_columns, None, True, [(NASTY, NASTY[::-1], np.full(len(NASTY), -1, np.int32))],
          lambda one: [read_metrics(one)]),
     Case("CellCounts", CellCounts, CellCounts.from_state, cells, feed, None, True,
-         [(np.array([-(2**63), -1, 3]),)], lambda one: one.n),
+         [(np.array([-1, -1, 3]),)], lambda one: one.n),
     Case("GapEvidence", gap, restored(gap), verified, feed_paid, None, False,
          [(np.ones(300, np.int64), np.zeros(300, np.bool_), np.arange(300))], lambda one: one.evidence),
     Case("RiverDrift", lambda: RiverDrift("adwin"), RiverDrift.from_state, errors, feed, None, False,
