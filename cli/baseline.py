@@ -27,8 +27,8 @@ example:
   streamgauge baseline build --predictions predictions.jsonl --ground-truth labels.jsonl --out credit.json
 
 The profile is the one that a worker would learn from these predictions: bins, counts and rates, and no rows.
-With labels it holds how often the model was wrong, too. Rows should be in the order of their time: how much
-they depend on each other is part of the profile. {_CODES}
+With labels it holds how often the model was wrong, too. Files are JSONL, CSV, Parquet or Avro. Rows should be
+in the order of their time: how much they depend on each other is part of the profile. {_CODES}
 """
 _INSPECT = f"""\
 example:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamgauge.cli.definition_files import contents, read_valid
@@ -17,6 +18,7 @@ from streamgauge.schemas.message import CONTROL
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 
 if TYPE_CHECKING:
+    from streamgauge.schemas.profile import BaselineProfile
     from streamgauge.streams.differences import Change
     from streamgauge.streams.stored import StoredPartition
 
@@ -30,6 +32,7 @@ class _Step:
     is_new: bool
     changes: "list[Change]"
     document: dict[str, Any]
+    profile: "BaselineProfile | None" = None
 
     @property
     def title(self) -> str:
@@ -67,6 +70,8 @@ def apply(args: argparse.Namespace) -> int:
         try:
             for step in due:
                 control.define(step.document)
+                if step.model is not None and step.profile is not None:
+                    control.adopt_baseline(step.model, step.profile.to_json())
         finally:
             control.close()
     if args.json:
@@ -119,7 +124,8 @@ def _stored(connection: Connection) -> "list[StoredPartition] | None":
 
 
 def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition] | None") -> _Step:
-    from streamgauge.streams.differences import differences
+    from streamgauge.streams.differences import Change, differences
+    from streamgauge.streams.profile_files import profile_of
 
     model = document.get("model")
     if model is None:
@@ -129,9 +135,14 @@ def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition
     known = [found for partition in stored or () if (found := partition.definitions().get(model))]
     before = known[0] if known else MonitorDefinition(model=model)
     is_new = stored is not None and not known
-    return _Step(
-        file, model, is_new, differences(before, MonitorDefinition.model_validate(document)), document
-    )
+    wanted = MonitorDefinition.model_validate(document)
+    changes = differences(before, wanted)
+    profile = profile_of(wanted, Path() if file == "-" else Path(file).parent)
+    if profile is not None:
+        given = next((r[model] for p in stored or () if model in (r := p.references())), None)
+        if given != profile.profile_id:
+            changes.append(Change("the stored profile", given, profile.profile_id))
+    return _Step(file, model, is_new, changes, document, profile)
 
 
 def _agree(args: argparse.Namespace, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from streamgauge.cli import differences
 from streamgauge.cli.progress import ProgressBar
 from streamgauge.cli.watching import add_connection, connection_of
-from streamgauge.schemas.control import Define, encode_control
+from streamgauge.schemas.control import AdoptBaseline, ControlEvent, Define, encode_control
 from streamgauge.schemas.errors import BadEvent, ConfigurationError
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
@@ -19,6 +19,7 @@ from streamgauge.streams.core.partition import CoreSettings
 from streamgauge.streams.custom_metrics import allowed_metrics
 from streamgauge.streams.definitions import check
 from streamgauge.streams.episodes import differences as between
+from streamgauge.streams.profile_files import profile_of
 from streamgauge.streams.replay import History, Replayed, Variant, definitions_as_control, replay
 from streamgauge.streams.settings import load_settings
 from streamgauge.streams.sources.history import FileHistory
@@ -127,15 +128,13 @@ def _read_monitors(path: Path | None) -> tuple[Fleet, Any]:
     checked = check(str(path), text)
     if checked.problems:
         raise ConfigurationError("\n".join(map(str, checked.problems)))
-    orders = [
-        Define(
-            actor="replay",
-            time_us=EARLIEST_US,
-            model=definition.model,
-            document=definition.model_dump(mode="json"),
-        )
-        for definition in checked.definitions
-    ]
+    orders: list[ControlEvent] = []
+    for definition in checked.definitions:
+        said: Any = {"actor": "replay", "time_us": EARLIEST_US, "model": definition.model}
+        orders.append(Define(**said, document=definition.model_dump(mode="json")))
+        profile = profile_of(definition, path.parent)
+        if profile is not None:
+            orders.append(AdoptBaseline(**said, document=profile.to_json()))
     return checked.fleet or Fleet(), definitions_as_control([encode_control(order)[0] for order in orders])
 
 

@@ -8,17 +8,17 @@ import numpy as np
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.schemas.batch import Column, Floats, GroundTruthBatch, Ints, PredictionBatch
-from streamgauge.schemas.decode import Batch, decode_messages
+from streamgauge.schemas.decode import Batch
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.merge import take_rows
-from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.definitions import check
+from streamgauge.streams.sources.files import open_file
 
-_CHUNK = 5_000
 #: Batches of a file with the places of their rows in it, and how many rows of it could not be read.
 Batches = Iterator[tuple[list[tuple[Batch, Ints]], int]]
 
@@ -188,21 +188,13 @@ def _errors(parts: list[PredictionBatch], labels: list[GroundTruthBatch], names:
 
 
 def _batches(topic: str, path: Path) -> Batches:
-    """A JSONL file, some thousand lines at a time."""
+    """A file in any of the formats, some thousand rows at a time."""
+    source = open_file(topic, path)
     try:
-        with path.open("rb") as file:
-            chunk: list[Message] = []
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    chunk.append(Message(topic, number, 0, None, line.rstrip(b"\r\n")))
-                if len(chunk) >= _CHUNK:
-                    decoded = decode_messages(topic, chunk)
-                    yield decoded.batches, decoded.refused_rows
-                    chunk = []
-            decoded = decode_messages(topic, chunk)
-            yield decoded.batches, decoded.refused_rows
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+        for block in source.blocks():
+            yield block.decoded.batches, block.decoded.refused_rows
+    finally:
+        source.close()
 
 
 def _of(model: str | None, version: str | None) -> str:

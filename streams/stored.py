@@ -13,6 +13,7 @@ from streamgauge.clients.reach import Reach
 from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.message import INPUTS, STATE
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core import persistence
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.core.snapshot import decode_state
@@ -21,7 +22,7 @@ from streamgauge.streams.records import StateRecords, owner_of
 #: Kinds of records that say where a model stands. What waits for labels is the most of a partition's state,
 #: and how much it is, the model knows.
 STANDING = frozenset(["applied", "fleet", "model", "reference", "profile", "learning", "window"])
-DEFINED = frozenset(["applied", "fleet", "model"])
+DEFINED = frozenset(["applied", "fleet", "model", "reference"])
 _SILENCE_S = 30.0
 
 
@@ -45,6 +46,15 @@ class StoredPartition:
             kind, *names = json.loads(key)
             if kind == "model":
                 found[names[0]] = MonitorDefinition.model_validate_json(decode_state(value)["definition"])
+        return found
+
+    def references(self) -> dict[str, str]:
+        """By model, the id of the baseline that its versions to come are given. Raises `StateError`."""
+        found = {}
+        for key, value in self.records.items():
+            kind, *names = json.loads(key)
+            if kind == "reference":
+                found[names[0]] = BaselineProfile.from_json(decode_state(value)).profile_id
         return found
 
     def restored(self, prefix: str) -> Partition:

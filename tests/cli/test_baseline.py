@@ -17,6 +17,8 @@ from streamgauge.schemas.message import PREDICTIONS
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.schemas.profile_schema import profile_schema
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
+from tests.streams.histories import FORMATS
+from tests.streams.histories import write as write_as
 
 Row = dict[str, Any]
 
@@ -64,9 +66,7 @@ def build(
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_what_is_built_from_a_file_is_what_a_worker_learns_from_its_rows(
-    tmp_path: Path, task: str
-) -> None:
+def test_what_is_built_from_a_file_is_what_a_worker_learns_from_its_rows(tmp_path: Path, task: str) -> None:
     predictions, _ = rows(regression=task == "regression")
     predictions.insert(50, predictions[49])  # a repeated id counts once
     built = build(tmp_path, "--rows", "250", predictions=predictions)
@@ -75,6 +75,42 @@ def test_what_is_built_from_a_file_is_what_a_worker_learns_from_its_rows(
     run.apply(feed.singles((PREDICTIONS, event) for event in predictions))
     assert built.profile_id == run.partition.models["m"].intake.versions["7"].watch.baseline_id
     assert built.rows == 250
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_files_of_every_format_give_the_same_profile(tmp_path: Path, format: str) -> None:
+    predictions, labels = rows(100)
+    files = write_as(tmp_path, "p", format, predictions), write_as(tmp_path, "l", format, labels)
+    words = [
+        "--predictions",
+        str(files[0]),
+        "--ground-truth",
+        str(files[1]),
+        "--out",
+        str(tmp_path / "o.json"),
+    ]
+    assert main(["baseline", "build", *words]) == 0
+    found = BaselineProfile.from_json(json.loads((tmp_path / "o.json").read_text()))
+    assert found.profile_id == build(tmp_path, predictions=predictions, labels=labels).profile_id
+
+
+def test_replay_judges_by_the_profile_that_its_definitions_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions, _ = rows()
+    path = write(tmp_path / "predictions.jsonl", predictions)
+    stored(tmp_path / "normal.json", 1)
+    monitors = tmp_path / "m.yaml"
+    monitors.write_text("model: m\nwindow: 1m\nbaseline: {profile: normal.json}\n")
+    words = ["--predictions", path, "--monitors", str(monitors), "--out", str(tmp_path / "out")]
+    assert main(["replay", *words]) == 0
+    metrics = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    first = [m for m in metrics if m["feature"] == "walk" and m["metric"] == "missing_rate"]
+    assert first[0]["value"] == 1.0  # from the first window on, without learning
+    assert first[0]["n"] == 60
+    (tmp_path / "normal.json").unlink()
+    assert main(["replay", *words]) == 1
+    assert "cannot read" in capsys.readouterr().err
 
 
 def test_errors_are_those_of_predictions_with_a_label(tmp_path: Path) -> None:

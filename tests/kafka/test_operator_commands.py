@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from streamgauge.cli.main import main
-from streamgauge.schemas.message import PREDICTIONS, STATE
+from streamgauge.schemas.message import DEAD_LETTERS, PREDICTIONS, STATE
 from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
 
 pytestmark = pytest.mark.kafka
@@ -129,3 +129,51 @@ def test_what_a_worker_has_not_applied_yet_is_told_and_sent_again(
     assert code == 0
     assert "1 control events before these are not applied yet: is a worker running?" in err
     assert out.endswith("sent; 1 model\n")
+
+
+def test_a_baseline_is_built_named_by_a_definition_and_replaced_by_an_operator(
+    broker: str, prefix: str, worker: WorkerProcess, command: Command, tmp_path: Path
+) -> None:
+    def reference(age: int) -> str:
+        rows = [
+            {"prediction_id": f"r{n}", "model": "credit", "version": "6", "time": 1_795_255_200_000_000 + n,
+             "prediction": "yes" if n % 3 else "no", "features": {"age": n % 40 + age}}
+            for n in range(1_000)
+        ]  # fmt: skip
+        (tmp_path / "reference.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        words = ["--predictions", str(tmp_path / "reference.jsonl"), "--out", str(tmp_path / "credit.json")]
+        code, out, _ = command("baseline", "build", *words, "--json")
+        assert code == 0
+        found: str = json.loads(out)["profile"]
+        return found
+
+    def in_force() -> str | None:
+        listed = [json.loads(line) for line in command("monitors", "list", "--json")[1].splitlines()]
+        found: str | None = next((v["baseline_id"] for m in listed for v in m["versions"]), None)
+        return found
+
+    first = reference(0)
+    file = tmp_path / "monitors.yaml"
+    file.write_text(f"{DEFINITION.format(window='1m').replace('first: 200', 'profile: credit.json')}")
+    code, out, _ = command("monitors", "apply", str(file), "--yes")
+    assert code == 0
+    assert f"the stored profile: none → {first}" in out
+    predict(broker, prefix, 60)
+    wait_until(lambda: in_force() == first, 60, every=0.5, saying="the profile is in force")
+    assert "the workers hold all of it" in command("monitors", "apply", str(file), "--yes")[1]
+    second = reference(20)
+    assert f"the stored profile: {first} → {second}" in command("monitors", "apply", str(file), "--yes")[1]
+    wait_until(lambda: in_force() == second, 60, every=0.5, saying="its new content is in force")
+    adopt = ["baseline", "adopt", "--model", "credit", "--version", "7", "--actor", "anna"]
+    code, out, _ = command(*adopt, "--current", "--note", "prices rose")
+    assert code == 0
+    assert out == "sent: credit 7 will be judged against its next predictions, once it has learned them\n"
+    wait_until(lambda: in_force() is None, 60, every=0.5, saying="the version learns anew")
+    predict(broker, prefix, 30)
+    third = reference(10)
+    code, out, _ = command(*adopt, "--profile", str(tmp_path / "credit.json"))
+    assert (code, out) == (0, f"sent: credit 7 will be judged against {third}\n")
+    wait_until(lambda: in_force() == third, 60, every=0.5, saying="the adopted profile is in force")
+    command("baseline", "adopt", "--model", "credit", "--version", "99", "--current")
+    letters = wait_until(lambda: read_topic(broker, prefix + DEAD_LETTERS), 60, every=0.5)
+    assert "credit has no version '99'" in json.loads(letters[0].value() or b"")["detail"]
