@@ -50,15 +50,22 @@ class FeatureCounts:
 
     def update_bins(self, bins: FeatureBins) -> None:
         """Count a batch that this object's binner has digitised."""
+        self._count(bins, 1)
+
+    def subtract_bins(self, bins: FeatureBins) -> None:
+        """Take back events that were counted before."""
+        self._count(bins, -1)
+
+    def _count(self, bins: FeatureBins, sign: int) -> None:
         (rows, n), numbers = bins.codes.shape, len(bins.z)
-        self.n += n
+        self.n += sign * n
         width = self.binner.width
         cells = bins.codes + np.arange(0, rows * width, width)[:, None]
-        self.counts += np.bincount(cells.ravel(), minlength=rows * width).reshape(rows, width)
-        self.outside[:numbers] += bins.outside.sum(axis=1)
+        self.counts += sign * np.bincount(cells.ravel(), minlength=rows * width).reshape(rows, width)
+        self.outside[:numbers] += sign * bins.outside.sum(axis=1)
         # Whole numbers below 2³¹: float64 holds their sums exactly for up to 2²² events a batch.
         sums = np.bincount(cells[:numbers].ravel(), bins.z.ravel(), numbers * width)
-        self.z_sums[:numbers] += sums.astype(np.int64).reshape(numbers, width)
+        self.z_sums[:numbers] += sign * sums.astype(np.int64).reshape(numbers, width)
 
     def merge(self, other: "FeatureCounts") -> None:
         """As if `other`'s events had been counted here too; both must have the same profile."""

@@ -10,7 +10,15 @@ from pydantic_core import PydanticCustomError
 #: Sequential evidence, paid for from the fleet's alarm budget.
 #: Labels say that predictions are worth less than was estimated before they came.
 ESTIMATE_GAP = "estimate_gap"
-EVIDENCE = ("concept_drift", "data_quality", "drift", ESTIMATE_GAP, "fairness", "prediction_drift")
+EVIDENCE = (
+    "concept_drift",
+    "data_quality",
+    "drift",
+    ESTIMATE_GAP,
+    "fairness",
+    "label_drift",
+    "prediction_drift",
+)
 #: Error budgets that burn. `failure_rate` is a metric too, and with a limit is judged as one.
 OBJECTIVES = ("failure_rate", "latency")
 #: River's detectors on the errors; they have no budget, and alert only where a definition names them.

@@ -114,7 +114,9 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
     for (version, start), window in sorted(kinds.get("window", {}).items()):
         found = model.intake.version(version)
         bank = found.watch.bank
-        found.windows[start] = Window.from_state(start, window, None if bank is None else bank.binner)
+        found.windows[start] = Window.from_state(
+            start, window, None if bank is None else bank.binner, found.watch.labels.binner
+        )
     chunks: dict[str, dict[int, Any]] = {}
     for (version, number), chunk in kinds.get("learning", {}).items():
         chunks.setdefault(version, {})[number] = chunk

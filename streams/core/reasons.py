@@ -12,6 +12,7 @@ from typing import Literal
 from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, OBJECTIVES, UNANSWERED
 from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
+from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.rules import BURNS, crossed_limit
 from streamgauge.streams.core.versions import Version
@@ -43,6 +44,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return _estimates(version)
     if monitor == "fairness":
         return _fairness(model, version)
+    if monitor == LABEL_DRIFT:
+        return _labels(version)
     if monitor in OBJECTIVES and not _is_limited(model, monitor):
         return _objective(monitor, model, version)
     if monitor == UNANSWERED:
@@ -74,12 +77,23 @@ def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
 def _errors(monitor: str, version: Version) -> Reason:
     errors = version.watch.errors
     if errors.profile is None:
-        if errors._rows == 0:
-            return Reason("waiting", "no labels")
-        return Reason("learning", f"baseline: {errors._rows:,} of {errors._first:,} labelled predictions")
+        return _learning(errors._rows, errors._first)
     if monitor in ERROR_DETECTORS:
         return Reason("quiet", "River's detector sees no change")
     return _budget(_strongest(errors._evidence), "its reference changes by itself")
+
+
+def _labels(version: Version) -> Reason:
+    labels = version.watch.labels
+    if labels.binner is None:
+        return _learning(labels._rows, labels._first)
+    return _budget(_strongest(labels._evidence), "its reference changes by itself")
+
+
+def _learning(rows: int, first: int) -> Reason:
+    if rows == 0:
+        return Reason("waiting", "no labels")
+    return Reason("learning", f"baseline: {rows:,} of {first:,} labelled predictions")
 
 
 def _estimates(version: Version) -> Reason:

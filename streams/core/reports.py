@@ -15,6 +15,7 @@ from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bag import Bag
 from streamgauge.streams.core.grouping import group_label
+from streamgauge.streams.core.label_bank import LABEL, label_metrics
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.windows import ALL, Window
 
@@ -83,6 +84,9 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
         metrics |= _custom(bag, naming)
         for metric, estimate in metrics.items():
             yield Measured(metric, estimate, segment)
+    if window.labels is not None and not (window.features and LABEL in window.features.binner.names):
+        for metric, estimate in label_metrics(window.labels).items():
+            yield Measured(metric, estimate, feature=LABEL)
     if window.bags[ALL].was_labelled:
         yield from _fairness(window, naming, label_free=False)
         for detector, times in window.changes.items():

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import Column, Floats, Ints, PredictionBatch
+from streamgauge.schemas.batch import Column, Floats, Ints, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.bag import Labelled, Served, split_by
 from streamgauge.streams.core.join import LabelJoin
+from streamgauge.streams.core.label_bank import LABEL
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.pairs import Pairs
 from streamgauge.streams.core.rows import nested_mask
@@ -23,6 +24,8 @@ from streamgauge.streams.core.windows import SegmentColumns
 
 #: The columns of the join that hold codes begin so.
 GROUP, SEGMENT = "group:", "segment:"
+#: The column that says against which reference a prediction's labels count; 0 where against none.
+HEEDED = "heeded"
 
 
 class Tally:
@@ -128,6 +131,7 @@ class Tally:
                     self._groups(here),
                     names.positive,
                 )
+            self._heed(version, pairs if of_version is None else pairs.take(of_version), paid)
             fresh = pairs.fresh & (pairs.sign > 0)
             if of_version is not None:
                 fresh &= of_version
@@ -144,6 +148,29 @@ class Tally:
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
                         version.window(start, length, names.classifies).changed(name, int(inside.sum()))
+
+    def _heed(self, version: Version, pairs: Pairs, paid: float) -> None:
+        """Labels against the first ones of the version: evidence, and counts in their windows."""
+        table, length, bank = self.join.predictions, self.definition.window, version.watch.labels
+        table.declare(HEEDED, "|i1", 0)
+        time, heeded = table.column("time")[pairs.rows], table.column(HEEDED)
+        label: Column = self.names.class_column(pairs.label) if self.names.classifies else pairs.label
+        fresh = np.flatnonzero(pairs.fresh & (pairs.sign > 0))
+        learned = version.watch.heed(take_column(label, fresh), time[fresh], paid)
+        if bank.binner is None:
+            return
+        heeded[pairs.rows[fresh[learned:]]] = bank.generation
+        counted = heeded[pairs.rows] == bank.generation
+        if not counted.any():
+            return
+        bins = bank.binner.bins({LABEL: take_column(label, counted)}, int(counted.sum()))
+        starts = (time - time % length)[counted]
+        for start, mask in split_by(starts):
+            window = version.window(start, length, self.names.classifies)
+            some, sign = bins, pairs.sign[counted]
+            if mask is not None:
+                some, sign = bins.take(mask), sign[mask]
+            window.count_labels(bank.binner, some, sign)
 
     def _values(self, predicted: Floats, label: Floats) -> Floats:
         """What is summed of each pair, shape (k, n)."""

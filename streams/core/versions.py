@@ -40,6 +40,8 @@ class Version:
         """
         for window in self.windows.values():
             window.rebase()
+            if profile is None:
+                window.labels = None
         return self.watch.rebase(profile, paid)
 
     def in_order(self) -> Iterator[Window]:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
-from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP
@@ -18,12 +17,10 @@ from streamgauge.streams.core.error_bank import ErrorBank
 from streamgauge.streams.core.estimates import EstimateBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
-from streamgauge.streams.core.grouping import continued, finding_of
+from streamgauge.streams.core.label_bank import LABEL, LabelBank
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
-
-#: monitor → what moved → its latest alarm
-_Recent = dict[str, dict[str, Alarm]]
+from streamgauge.streams.core.recent import Recent
 
 
 class Watch:
@@ -42,11 +39,10 @@ class Watch:
         self.baseline_id: str | None = None
         self.bank: FeatureBank | None = None
         self.errors = ErrorBank(definition, self._first, streams, alpha)
+        self.labels = LabelBank(definition, self._first, streams, alpha)
         self.estimates = EstimateBank(definition, self._first, streams, alpha)
         self.groups = GroupBank(definition)
-        self._recent: _Recent = {}
-        self._fired: set[str] = set()
-        self._new: set[str] = set()
+        self.recent = Recent()
         self._profile_changed = False
 
     @property
@@ -61,8 +57,8 @@ class Watch:
     @property
     def weight(self) -> float:
         """Streams that share the model's budget."""
-        of_features = self.bank.weight if self.bank else 0.0
-        return of_features + self.errors.weight + self.estimates.weight + self.groups.weight
+        banks = (self.errors, self.estimates, self.labels, self.groups)
+        return (self.bank.weight if self.bank else 0.0) + sum(bank.weight for bank in banks)
 
     def serve(
         self,
@@ -82,7 +78,7 @@ class Watch:
         bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, n)
         self.bank.update(bins, time_us, paid)
         for monitor, name, alarm in self.bank.take_alarms():
-            self._alarm(monitor, name, alarm)
+            self.recent.alarm(monitor, name, alarm)
         return bins
 
     def compare(
@@ -90,43 +86,41 @@ class Watch:
     ) -> None:
         """Who of which group (by attribute) was selected, in order."""
         for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
-            self._alarm("fairness", attribute, alarm)
+            self.recent.alarm("fairness", attribute, alarm)
 
     def judge(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> tuple[Ints, dict[str, Ints]]:
         """Errors of newly labelled predictions, in order: what `ErrorBank.update` says of them."""
         watched_us, fired = self.errors.update(error, classes, time_us, paid)
         for alarm in self.errors.take_alarms():
-            self._alarm("concept_drift", "", alarm)
+            self.recent.alarm("concept_drift", "", alarm)
         for name, fired_us in fired.items():
             if len(fired_us) and name in self.definition.monitors:
-                self._alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
+                self.recent.alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
         return watched_us, fired
+
+    def heed(self, label: Column, time_us: Ints, paid: float) -> int:
+        """Labels of newly labelled predictions, in order; gives how many went into their reference."""
+        learned = self.labels.update(label, time_us, paid)
+        for alarm in self.labels.take_alarms():
+            self.recent.alarm("label_drift", LABEL, alarm)
+        return learned
 
     def verify(
         self, predicted: Floats, score: Floats, error: Floats, time_us: Ints, paid: float, names: Names
     ) -> None:
         """What newly labelled predictions were estimated to be worth, against what they are worth."""
         for alarm in self.estimates.update(predicted, score, error, time_us, paid, names, self.profile):
-            self._alarm(ESTIMATE_GAP, "", alarm)
+            self.recent.alarm(ESTIMATE_GAP, "", alarm)
 
     def take_findings(self, groups: Mapping[str, Sequence[str]]) -> list[Finding]:
-        """One for each monitor that fired since the last call; what moved together is in one finding.
-
-        `groups` names the groups of each protected attribute.
-        """
-        new, self._new = self._new, set()
-        return [finding_of(monitor, self._recent[monitor], self.errors, groups) for monitor in sorted(new)]
+        """What was found since the last call, by monitor; `groups` names those of each attribute."""
+        return self.recent.take_findings(self.errors, groups)
 
     def quiet_monitors(self) -> list[str]:
         """A window has closed: the monitors that are watching and have not fired since the last one did."""
-        fired, self._fired = self._fired, set()
-        watching = [*self.errors.monitors(), *self.estimates.monitors(), *self.groups.monitors()]
-        if self.bank is not None:
-            watching += FEATURE_MONITORS
-        quiet = [monitor for monitor in watching if monitor not in fired]
-        for monitor in quiet:
-            self._recent.pop(monitor, None)
-        return quiet
+        banks = (self.errors, self.estimates, self.labels, self.groups)
+        watching = [monitor for bank in banks for monitor in bank.monitors()]
+        return self.recent.quiet([*watching, *(() if self.bank is None else FEATURE_MONITORS)])
 
     @property
     def is_blank(self) -> bool:
@@ -143,6 +137,9 @@ class Watch:
         if profile is None or profile.errors is not None:
             anew = (*FEATURE_MONITORS, "concept_drift", *ERROR_DETECTORS)
             self.errors.adopt(None if profile is None else profile.errors, paid)
+            if profile is None:
+                anew = (*anew, "label_drift")
+                self.labels.learn_anew()
         if profile is None or profile.estimator is not None:
             anew = (*anew, ESTIMATE_GAP)
             self.estimates.adopt(None if profile is None else profile.estimator, paid)
@@ -151,9 +148,7 @@ class Watch:
         if profile is not None:
             self._adopt(profile, paid)
         self._profile_changed = True
-        self._recent = {name: moved for name, moved in self._recent.items() if name not in anew}
-        self._fired -= set(anew)
-        self._new -= set(anew)
+        self.recent.forget(anew)
         return anew
 
     def changed_profile(self) -> tuple[bool, dict[str, Any] | None]:
@@ -173,19 +168,13 @@ class Watch:
         """
         before, self.definition = self.definition, definition
         self.errors.redefine(definition, paid)
+        self.labels.redefine(definition, paid)
         self.estimates.redefine(definition, paid)
         self.groups.redefine(definition)
         if any(before.rule(name).enabled != definition.rule(name).enabled for name in FEATURE_MONITORS):
             self.bank = None
             if self.profile is not None:
                 self._adopt(self.profile, paid)
-
-    def _alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
-        moved = self._recent.setdefault(monitor, {})
-        before = moved.get(name)
-        moved[name] = alarm if before is None else continued(before, alarm)
-        self._fired.add(monitor)
-        self._new.add(monitor)
 
     def _learn(self, paid: float) -> None:
         features, prediction, score = self.learning.columns()
@@ -206,14 +195,10 @@ class Watch:
             "alpha": self.alpha,
             "bank": None if self.bank is None else self.bank.to_state(),
             "errors": self.errors.to_state(),
+            "labels": self.labels.to_state(),
             "estimates": self.estimates.to_state(),
             "groups": self.groups.to_state(),
-            "fired": sorted(self._fired),
-            "recent": [
-                [monitor, name, [getattr(alarm, field) for field in Alarm.__slots__]]
-                for monitor, alarms in self._recent.items()
-                for name, alarm in alarms.items()
-            ],
+            "recent": self.recent.to_state(),
         }
 
     @classmethod
@@ -230,9 +215,8 @@ class Watch:
             if watch.bank is not None:
                 watch.bank.restore(state["bank"])
         watch.errors.restore(state["errors"])
+        watch.labels.restore(state["labels"])
         watch.estimates.restore(state["estimates"])
         watch.groups.restore(state["groups"])
-        watch._fired = set(state["fired"])
-        for monitor, name, fields in state["recent"]:
-            watch._recent.setdefault(monitor, {})[name] = Alarm(*fields)
+        watch.recent = Recent.from_state(state["recent"])
         return watch

@@ -34,6 +34,8 @@ class Window:
         self.bags: dict[Segment, Bag] = {ALL: Bag(classes)}
         self.groups: dict[str, GroupCounts] = {}
         self.features: FeatureCounts | None = None
+        #: Labels by the bins of their reference; those that are in it are not counted.
+        self.labels: FeatureCounts | None = None
         self.offsets: dict[str, list[int]] = {}
         #: How often River's detectors fired on the errors of this window's predictions.
         self.changes: dict[str, int] = {}
@@ -107,6 +109,14 @@ class Window:
             self.features = FeatureCounts(binner)
         self.features.update_bins(bins)
 
+    def count_labels(self, binner: FeatureBinner, bins: FeatureBins, sign: NDArray[np.int8]) -> None:
+        """Labels that count (`sign` +1) or no longer do (-1)."""
+        if self.labels is None:
+            self.labels = FeatureCounts(binner)
+        for one, mask in split_by(sign):
+            some = bins if mask is None else bins.take(mask)
+            (self.labels.update_bins if one > 0 else self.labels.subtract_bins)(some)
+
     def rebase(self) -> None:
         """Another baseline: what is not published yet is counted against it from now on."""
         self.features = None
@@ -129,6 +139,7 @@ class Window:
             "bags": [[list(map(list, segment)), bag.to_state()] for segment, bag in self.bags.items()],
             "groups": {attribute: counts.to_state() for attribute, counts in self.groups.items()},
             "features": None if self.features is None else self.features.to_state(),
+            "labels": None if self.labels is None else self.labels.to_state(),
             "offsets": self.offsets,
             "changes": self.changes,
             "beyond": self.beyond,
@@ -136,7 +147,14 @@ class Window:
         }
 
     @classmethod
-    def from_state(cls, start_us: int, state: dict[str, Any], binner: FeatureBinner | None) -> "Window":
+    def from_state(
+        cls,
+        start_us: int,
+        state: dict[str, Any],
+        binner: FeatureBinner | None,
+        labels: FeatureBinner | None,
+    ) -> "Window":
+        """What `to_state` gave, with the binners of features and of labels."""
         window = cls(start_us, state["end"], state["classes"])
         window.bags = {
             tuple((k, v) for k, v in segment): Bag.from_state(bag, window.classes)
@@ -145,6 +163,8 @@ class Window:
         window.groups = {a: GroupCounts.from_state(counts) for a, counts in state["groups"].items()}
         if state["features"] is not None and binner is not None:
             window.features = FeatureCounts.from_state(state["features"], binner)
+        if state["labels"] is not None and labels is not None:
+            window.labels = FeatureCounts.from_state(state["labels"], labels)
         window.offsets = state["offsets"]
         window.changes, window.beyond = state["changes"], state["beyond"]
         for flag, value in zip(_FLAGS, state["flags"], strict=True):

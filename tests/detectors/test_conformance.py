@@ -97,6 +97,11 @@ def feed_columns(counts, a, b, c):
     counts.update_many({"a": a, "b": b, "c": Categories(c, ("x", "y", "z", "new"))})
 
 
+def take_back_columns(counts, a, b, c):
+    columns = {"a": a, "b": b, "c": Categories(c, ("x", "y", "z", "new"))}
+    counts.subtract_bins(counts.binner.bins(columns, len(a)))
+
+
 def moved(seed, n):
     rng = np.random.default_rng(seed)
     values = rng.normal(np.where(np.arange(n) > n // 2, 1.5, 0.0), size=(2, n))
@@ -252,7 +257,8 @@ CASES = [
     Case("GroupCounts", GroupCounts, GroupCounts.from_state, grouped, feed_groups, None, True,
          [(CODES, CODES, CODES)], lambda one: fairness_metrics(one, list("abcd"), list("wxyz"), "w", 1)),
     Case("FeatureCounts", lambda: FeatureCounts(PROFILE), lambda s: FeatureCounts.from_state(s, PROFILE),
-         columns, feed_columns, None, True, [(NASTY, NASTY[::-1], np.full(len(NASTY), -1, np.int32))],
+         columns, feed_columns, take_back_columns, True,
+         [(NASTY, NASTY[::-1], np.full(len(NASTY), -1, np.int32))],
          lambda one: [read_metrics(one)]),
     Case("CellCounts", CellCounts, CellCounts.from_state, cells, feed, None, True,
          [(np.array([-1, -1, 3]),)], lambda one: one.n),
