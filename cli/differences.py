@@ -31,7 +31,7 @@ def as_table(found: Differences, a: str, b: str) -> Iterator[str]:
     for _, where, alert, times in rows:
         yield f"{where:{widths[0]}}  {alert:{widths[1]}}  {times}"
     yield (
-        f"{found.same} alerts are the same, {len(found.changed)} came at another time or severity, "
+        f"alerts: {found.same} the same, {len(found.changed)} at another time or severity, "
         f"{len(found.only_a)} only with {a}, {len(found.only_b)} only with {b}"
     )
 

@@ -35,14 +35,14 @@ class CsvRows:
         self.size = path.stat().st_size
         self.read = 0
         self._file = path.open("rb")
-        header = cells_of([self._file.readline(LONGEST).removeprefix(_BYTE_ORDER_MARK)])
-        if isinstance(header, BadEvent):
+        try:
+            given = self._header()
+            self._names = [name.removesuffix(AS_TEXT) for name in given]
+            self._layout = layout_of(topic, self._names, str(path))
+        except ConfigurationError:
             self._file.close()
-            raise ConfigurationError(f"{path}:1: the names of the columns cannot be read: {header.detail}")
-        given = [name.strip() for name in header]
-        self._names = [name.removesuffix(AS_TEXT) for name in given]
+            raise
         self._as_text = {name.removesuffix(AS_TEXT) for name in given if name.endswith(AS_TEXT)}
-        self._layout = layout_of(topic, self._names, str(path))
         self.unread = self._layout.unread
 
     def blocks(self) -> Iterator[Block]:
@@ -54,6 +54,13 @@ class CsvRows:
 
     def close(self) -> None:
         self._file.close()
+
+    def _header(self) -> list[str]:
+        header = cells_of([self._file.readline(LONGEST).removeprefix(_BYTE_ORDER_MARK)])
+        if isinstance(header, BadEvent):
+            detail = f"the names of the columns cannot be read: {header.detail}"
+            raise ConfigurationError(f"{self.path}:1: {detail}")
+        return [name.strip() for name in header]
 
     def _block(self, rows: list[Row]) -> Block:
         texts = {place: line.rstrip(b"\r\n") for place, line, _ in rows}

@@ -20,8 +20,8 @@ class Timing:
     """Gives the blocks of a file the time to merge by: the latest so far. `capped` counts mistaken times.
 
     A time that is more than a day ahead of all rows before it, and of the median of the `FOLLOWING` rows
-    after it, is taken back to the later of those two. What follows decides, so that a pause in the traffic
-    is no mistake; the last row has nothing after it and is believed.
+    after it, is taken back to the latest before it; the first row's to the earliest of those after it. What
+    follows decides, so that a pause in the traffic is no mistake; the last row is believed.
     """
 
     def __init__(self) -> None:
@@ -63,12 +63,10 @@ class Timing:
             row = start + int(jumps[0])
             after = times[row + 1 : row + 1 + FOLLOWING]
             after = np.sort(after[after > UNKNOWN_US])
-            if len(after):
-                usual = max(int(latest[row]), int(after[(len(after) - 1) // 2]))
-                if times[row] > usual + FAR_US:
-                    self.capped += 1
-                    times[row] = usual
-                    latest[row:] = np.maximum.accumulate(np.concatenate([[latest[row]], times[row:n]]))
+            if len(after) and times[row] > after[(len(after) - 1) // 2] + FAR_US:
+                self.capped += 1
+                times[row] = latest[row] if latest[row] > UNKNOWN_US else after[0]
+                latest[row:] = np.maximum.accumulate(np.concatenate([[latest[row]], times[row:n]]))
             start = row + 1
 
 
