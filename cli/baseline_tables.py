@@ -72,6 +72,8 @@ def profile(
         yield f"errors: {number(found.errors.mean)} on average, of {found.errors.n:,} labelled rows"
     else:
         yield f"errors: {found.errors.k / found.errors.n:.2%} wrong, of {found.errors.n:,} labelled rows"
+    if found.estimator is not None:
+        yield f"performance before labels: from {found.estimator.residuals.n:,} labelled rows"
     for each in remarks:
         yield remark(each)
 

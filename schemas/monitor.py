@@ -7,25 +7,13 @@ import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from streamgauge.schemas.monitor_fields import Count, Duration, Share
 from streamgauge.schemas.monitor_fields import Severity as Severity
 from streamgauge.schemas.monitor_fields import Task as Task
 from streamgauge.schemas.monitor_metrics import OwnMetrics
-from streamgauge.schemas.monitor_names import (
-    MonitorName,
-    TolerableGap,
-    is_metric,
-    known_monitors,
-)
+from streamgauge.schemas.monitor_names import MonitorName, TolerableGap, is_metric, known_monitors
 
 
 class _Document(BaseModel):

@@ -1,23 +1,28 @@
 """Builds baseline profiles from files of events, by the rules by which a worker learns them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from streamgauge.detectors.baseline import build_profile
-from streamgauge.schemas.batch import Column, Floats, GroundTruthBatch, Ints, PredictionBatch
+from streamgauge.schemas.batch import Bools, Column, Floats, GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.decode import Batch
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.estimator import Estimator
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.estimates import EstimateBank
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.definitions import check
 from streamgauge.streams.sources.files import open_file
+
+#: As many as a worker learns from at least.
+_LEAST_LABELLED = 200
 
 #: Batches of a file with the places of their rows in it, and how many rows of it could not be read.
 Batches = Iterator[tuple[list[tuple[Batch, Ints]], int]]
@@ -54,7 +59,8 @@ def build_from_files(
 ) -> Built:
     """The baseline that the worker would learn from the first `rows` predictions of a model in a file.
 
-    `definition` gives that of a model, for its task and ranges. With `ground_truth`, errors are part of it.
+    `definition` gives that of a model, for its task and ranges. With `ground_truth`, errors are part of it,
+    and what they teach about performance before labels come.
     `only` names the features to take, else it is all. Raises `ConfigurationError` if the files hold nothing
     of use, or several models or versions to choose from.
     """
@@ -74,7 +80,8 @@ def build_from_files(
         predicted = names.predicted(batch)
         column: Column = names.class_column(predicted) if names.classifies else predicted
         learning.add(batch.features, column, names.scores(batch))
-    errors = None if ground_truth is None else _errors([batch for batch, _ in parts], labels, names)
+    batches = [batch for batch, _ in parts]
+    known, errors = _errors(batches, labels, names)
     features, prediction, score = learning.columns()
     unknown = [name for name in only if name not in features]
     if unknown:
@@ -84,12 +91,13 @@ def build_from_files(
         features,
         prediction,
         score if np.isfinite(score).any() else None,
-        errors if errors is None or len(errors) else None,
+        errors if len(errors) else None,
         {feature: (f.min, f.max) for feature, f in wanted.features.items()},
     )
-    times = np.concatenate([batch.time_us for batch, _ in parts])
+    estimator = _estimator(batches, known, errors, names, wanted, profile)
+    times = np.concatenate([batch.time_us for batch in batches])
     return Built(
-        profile, name, version, learning.rows, 0 if errors is None else len(errors), refused, left,
+        replace(profile, estimator=estimator), name, version, learning.rows, len(errors), refused, left,
         int(times.min()), int(times.max()),
     )  # fmt: skip
 
@@ -163,13 +171,15 @@ def _labels(path: Path, model: str) -> tuple[list[GroundTruthBatch], int]:
     return [batch for batch in found if isinstance(batch, GroundTruthBatch)], refused
 
 
-def _errors(parts: list[PredictionBatch], labels: list[GroundTruthBatch], names: Names) -> Floats:
-    """Of predictions with a label, in their order: wrong (1) or not, or absolute errors.
+def _errors(
+    parts: list[PredictionBatch], labels: list[GroundTruthBatch], names: Names
+) -> tuple[Bools, Floats]:
+    """Which predictions have a label, and their errors: wrong (1) or not, or absolute errors.
 
     Of several labels of one id, that of the highest revision counts, of those the first.
     """
     if not labels:
-        return np.zeros(0)
+        return np.zeros(sum(map(len, parts)), np.bool_), np.zeros(0)
     fits = [names.fits(batch) for batch in labels]
     ids = np.concatenate([batch.ids[fit] for batch, fit in zip(labels, fits, strict=True)])
     truth = np.concatenate([names.labels(b)[fit] for b, fit in zip(labels, fits, strict=True)])
@@ -184,7 +194,28 @@ def _errors(parts: list[PredictionBatch], labels: list[GroundTruthBatch], names:
     predicted, truth = predicted[known], truth[at][known]
     with np.errstate(over="ignore"):
         errors: Floats = predicted != truth if names.classifies else np.abs(predicted - truth)
-    return errors.astype(np.float64)
+    return known, errors.astype(np.float64)
+
+
+def _estimator(
+    parts: list[PredictionBatch],
+    known: Bools,
+    errors: Floats,
+    names: Names,
+    definition: MonitorDefinition,
+    profile: BaselineProfile,
+) -> Estimator | None:
+    """What a worker would learn from the labelled ones about predictions whose labels are not known."""
+    predicted = np.concatenate([names.predicted(batch) for batch in parts])[known]
+    score = np.concatenate([names.scores(batch) for batch in parts])[known]
+    time_us = np.concatenate([batch.time_us for batch in parts])[known]
+    cells = EstimateBank(definition, 1, 1, 0.5).cells(predicted, score, names, profile)
+    usable = 0 if cells is None else int((np.isfinite(errors) & (cells >= 0)).sum())
+    if usable < _LEAST_LABELLED:
+        return None
+    bank = EstimateBank(definition, usable, 1, 0.5)
+    bank.update(predicted, score, errors, time_us, 0.0, names, profile)
+    return bank.estimator
 
 
 def _batches(topic: str, path: Path) -> Batches:

@@ -13,7 +13,7 @@ from streamgauge.cli.main import main
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.profile_merge import merge_profiles
 from streamgauge.schemas.batch import Categories
-from streamgauge.schemas.message import PREDICTIONS
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.schemas.profile_schema import profile_schema
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
@@ -125,6 +125,23 @@ def test_errors_are_those_of_predictions_with_a_label(tmp_path: Path) -> None:
     pairs = [(answers[i], label) for i, label in true.items() if answers[i] and label]
     assert found is not None
     assert (found.k, found.n) == (sum(a != b for a, b in pairs), len(pairs))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_what_labels_teach_is_what_a_worker_learns_from_them(tmp_path: Path, task: str) -> None:
+    predictions, labels = rows(300, regression=task == "regression")
+    labels.sort(key=lambda label: label["time"])
+    built = build(tmp_path, "--rows", "300", predictions=predictions, labels=labels)
+    assert built.errors is not None
+    first = built.errors.n if task == "binary" else 300
+    feed = Feed()
+    run = Run().apply(feed.definitions([define("m", task=task, baseline={"first": first})]))
+    run.apply(feed.singles((PREDICTIONS, event) for event in predictions))
+    run.apply(feed.singles((GROUND_TRUTH, event) for event in labels))
+    assert built.estimator is not None
+    assert built.estimator.residuals.n == built.errors.n
+    if task == "binary":
+        assert run.partition.models["m"].intake.versions["7"].watch.estimates.estimator == built.estimator
 
 
 def test_errors_of_a_regression_are_absolute(tmp_path: Path) -> None:
