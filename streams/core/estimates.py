@@ -70,9 +70,10 @@ class EstimateBank:
         if not names.classifies:
             edges = self._edges(profile)
             return None if edges is None else regression_cells(predicted, edges)
-        if (names.positive is None and names.task != "multiclass") or np.isnan(score).all():
+        several = names.task == "multiclass"
+        if (names.positive is None) != several or np.isnan(score).all():
             return None
-        said = np.ones(len(score), np.bool_) if names.positive is None else predicted == names.positive
+        said = np.ones(len(score), np.bool_) if several else predicted == names.positive
         cells = classifier_cells(score, said)
         failed = np.isnan(predicted)
         if failed.any():

@@ -95,8 +95,14 @@ class Names:
         return self._numbers(batch.label)
 
     def scores(self, batch: PredictionBatch) -> Floats:
-        """The probability of the positive class, from `scores` where `score` is not given."""
-        given = batch.scores.get(self.pos_label) if self.pos_label is not None else None
+        """The probability of the positive class, from `scores` where `score` is not given.
+
+        Of several classes without a positive one, that of the class that was predicted.
+        """
+        if self.pos_label is not None:
+            given = batch.scores.get(self.pos_label)
+        else:
+            given = _of_predicted(batch) if self.task == "multiclass" else None
         return batch.score if given is None else np.where(np.isnan(batch.score), given, batch.score)
 
     def class_column(self, predicted: Floats) -> Categories:
@@ -174,6 +180,19 @@ def _positive_of(name: str) -> str | None:
     if positive is None:
         return None
     return positive.upper() if name.isupper() else positive.title() if name.istitle() else positive
+
+
+def _of_predicted(batch: PredictionBatch) -> Floats | None:
+    """The probability of what was predicted, from `scores`."""
+    said = batch.prediction
+    if not batch.scores or not isinstance(said, Categories):
+        return None
+    found = np.full(len(batch), np.nan)
+    for code, name in enumerate(said.values):
+        if name in batch.scores:
+            of_class = said.codes == code
+            found[of_class] = batch.scores[name][of_class]
+    return found
 
 
 def _as_floats(codes: NDArray[np.int64]) -> Floats:

@@ -151,6 +151,8 @@ CASES: dict[str, tuple[str, Callable[..., Columns], Columns, Columns]] = {
     ),
     "the concept drifts": ("concept_drift", classifier, {}, {"wrong": 0.3}),
     "errors grow": ("concept_drift", regressor, {}, {"spread": 2.5}),
+    "fewer are right than was estimated": ("estimate_gap", classifier, {}, {"wrong": 0.3}),
+    "errors are larger than was estimated": ("estimate_gap", regressor, {}, {"spread": 2.5}),
     "one group is selected less": ("fairness", classifier, {}, {"gap": 0.6}),
     "ADWIN is named": ("adwin", classifier, {"monitors": {"adwin": {}}}, {"wrong": 0.4}),
     "HDDM_W is named": ("hddm_w", classifier, {"monitors": {"hddm_w": {}}}, {"wrong": 0.4}),
