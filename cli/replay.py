@@ -80,8 +80,13 @@ def run(args: argparse.Namespace) -> int:
         metrics = allowed_metrics(load_settings({}).custom_metrics)
         clock: Any = "wall" if args.from_topics else "events"
         variants = [
-            Variant(CoreSettings(fleet=fleet, clock=clock, prefix=prefix, metrics=metrics), control, out)
-            for (fleet, control), out in zip(watched, outs, strict=False)
+            Variant(
+                CoreSettings(fleet=fleet, clock=clock, prefix=prefix, metrics=metrics),
+                control,
+                out,
+                orders=file is None,
+            )
+            for file, (fleet, control), out in zip(files, watched, outs, strict=False)
         ]
         results = replay(history, variants, opened.enter_context(ProgressBar("replaying")))
     if args.json:
@@ -103,7 +108,9 @@ def _history(args: argparse.Namespace, opened: ExitStack) -> tuple[History, str]
         from streamgauge.streams.sources.topics import TopicHistory
 
         connection = connection_of(args)
-        topics = TopicHistory(connection, since_us=args.since, until_us=args.until, orders=not args.monitors)
+        topics = TopicHistory(
+            connection, since_us=args.since, until_us=args.until, orders=args.monitors is None
+        )
         return opened.enter_context(topics), connection.prefix
     paths = {PREDICTIONS: args.predictions}
     if args.ground_truth is not None:

@@ -45,12 +45,14 @@ class History(Protocol):
 class Variant:
     """What to watch a history with: the fleet's settings, and the orders that come before all else.
 
-    Records go to `out`, a file an output topic, if it is given; it is created.
+    Orders that are part of the history are left out unless `orders`. Records go to `out`, a file an output
+    topic, if it is given; it is created.
     """
 
     settings: CoreSettings
     control: tuple[Message, ...] = ()
     out: Path | None = None
+    orders: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Run(AbstractContextManager["_Run"]):
     def apply(self, piece: Piece) -> None:
         if isinstance(piece, DecodedEvents):
             self._partition.take(piece)
-        else:
+        elif self._variant.orders:
             self._partition.apply(piece)
         self._flush()
 

@@ -150,6 +150,20 @@ def test_what_operators_sent_is_part_of_the_history(
     assert {length_s(record) for record in records(tmp_path / "file", METRICS)} == {60}
 
 
+def test_what_was_is_compared_with_another_file(
+    broker: str, prefix: str, monitors: Path, tmp_path: Path
+) -> None:
+    create_topics(broker, prefix)
+    sender = Sender(broker, prefix)
+    now_us = time.time_ns() // 1_000
+    order = Define(actor="ann", time_us=now_us, model="credit", document={"model": "credit", "window": "2m"})
+    sender.send(CONTROL, [("credit", encode_control(order)[0])])
+    sender.send(PREDICTIONS, singles([{**prediction(0), "time": time.time_ns() // 1_000}]))
+    assert replay(broker, prefix, f"--what-if={monitors}", f"--out={tmp_path / 'out'}") == 0
+    assert {length_s(record) for record in records(tmp_path / "out", METRICS)} == {120}
+    assert {length_s(record) for record in records(tmp_path / "out" / "what-if", METRICS)} == {60}
+
+
 def length_s(record: dict[str, Any]) -> int:
     start, end = (record["window"][name] for name in ("start", "end"))
     return (int(end[14:16]) - int(start[14:16])) % 60 * 60
