@@ -32,11 +32,12 @@ COMMANDS = (
     Command("replay", "run files of events through the worker's core", "replay", "worker"),
     Command("send", "send predictions or ground truth from JSONL files", "send"),
     Command("topics", "create the topics, show what is there", "topics", "worker"),
-    Command("monitors", "check monitor definitions, send them to the workers", "monitors", "worker"),
+    Command("monitors", "check and send monitor definitions, show where models stand", "monitors", "worker"),
     Command("baseline", "build, inspect, compare, merge and adopt baseline profiles", "baseline", "worker"),
     Command("metrics", "follow the metrics of your models", "metrics"),
     Command("alerts", "follow alerts, list what is open", "alerts"),
     Command("retrain", "follow and list retrain requests", "retrain"),
+    Command("doctor", "check cluster, topics, permissions and workers; size a model", "doctor", "worker"),
 )
 
 _EXAMPLES = """\

@@ -108,32 +108,51 @@ def check_topics(topics: Sequence[TopicState], prefix: str) -> int:
     >>> check_topics([TopicState("predictions", 4, {}), TopicState("state", 4, {})], prefix="")
     4
     """
+    for what, advice in problems_of(topics, prefix):
+        raise ConfigurationError(f"{what}. {advice[0].upper()}{advice[1:]}")
+    return topics[0].partitions
+
+
+def problems_of(topics: Sequence[TopicState], prefix: str) -> list[tuple[str, str]]:
+    """Why a worker would not start on the topics: (what is wrong, what to do).
+
+    >>> problems_of([TopicState("predictions", 4, {}), TopicState("state", 0, {})], prefix="")
+    [('topics are missing: state', 'run `streamgauge topics create`')]
+    """
+    found = []
     missing = [topic.name for topic in topics if not topic.partitions]
     if missing:
-        raise ConfigurationError(f"topics are missing: {', '.join(missing)}. Run `streamgauge topics create`")
-    counts = {topic.name: topic.partitions for topic in topics}
+        found.append((f"topics are missing: {', '.join(missing)}", "run `streamgauge topics create`"))
+    counts = {topic.name: topic.partitions for topic in topics if topic.partitions}
     if len(set(counts.values())) > 1:
-        raise ConfigurationError(
-            f"topics have different partition counts: {_counts(counts)}. A model's events must have the same "
-            "partition number in all of them. Delete those with the wrong count and run "
-            f"`streamgauge topics create --partitions {counts[topics[0].name]}`, or use another "
-            "STREAMGAUGE_TOPIC_PREFIX"
+        found.append(
+            (
+                f"topics have different partition counts: {_counts(counts)}. A model's events must have the "
+                "same partition number in all of them",
+                "delete those with the wrong count and run `streamgauge topics create --partitions "
+                f"{next(iter(counts.values()))}`, or use another STREAMGAUGE_TOPIC_PREFIX",
+            )
         )
     for topic in topics:
         wanted = topic_config(topic.name.removeprefix(prefix))
         limit = topic.config.get("max.message.bytes")
         if limit is not None and int(limit) < MAX_MESSAGE_BYTES:
-            raise ConfigurationError(
-                f"{topic.name} takes messages of at most {limit} bytes; set its max.message.bytes to "
-                f"{MAX_MESSAGE_BYTES} or more"
-            )
-        for key in ("cleanup.policy", "message.timestamp.type"):
-            if key in wanted and topic.config.get(key, wanted[key]) != wanted[key]:
-                raise ConfigurationError(
-                    f"{topic.name} has {key}={topic.config[key]}; set it to {wanted[key]}, for example with "
-                    f"kafka-configs.sh --alter --topic {topic.name} --add-config {key}={wanted[key]}"
+            found.append(
+                (
+                    f"{topic.name} takes messages of at most {limit} bytes",
+                    f"set its max.message.bytes to {MAX_MESSAGE_BYTES} or more",
                 )
-    return topics[0].partitions
+            )
+        found += [
+            (
+                f"{topic.name} has {key}={topic.config[key]}",
+                f"set it to {wanted[key]}, for example with kafka-configs.sh --alter --topic {topic.name} "
+                f"--add-config {key}={wanted[key]}",
+            )
+            for key in ("cleanup.policy", "message.timestamp.type")
+            if key in wanted and topic.config.get(key, wanted[key]) != wanted[key]
+        ]
+    return found
 
 
 def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:

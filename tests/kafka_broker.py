@@ -72,7 +72,7 @@ class JarBroker(Broker):
 
     restartable = True
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, extra: Mapping[str, object] | None = None) -> None:
         port, controller, sasl = _free_ports(3)
         super().__init__(f"127.0.0.1:{port}")
         self.sasl_servers = f"127.0.0.1:{sasl}"
@@ -94,7 +94,7 @@ class JarBroker(Broker):
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             ),
             "log.dirs": directory / "data",
-        } | BROKER_PROPERTIES
+        } | BROKER_PROPERTIES | dict(extra or {})
         directory.mkdir(parents=True, exist_ok=True)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = _kafka_uuid()
@@ -152,10 +152,10 @@ def open_broker(directory: Path) -> Iterator[Broker]:
 
 
 @contextmanager
-def open_jar_broker(directory: Path) -> Iterator[JarBroker]:
-    """A broker from Kafka's jars, which a test may kill. Raises NoBrokerError."""
+def open_jar_broker(directory: Path, extra: Mapping[str, object] | None = None) -> Iterator[JarBroker]:
+    """A broker from Kafka's jars, which a test may kill; `extra` properties. Raises NoBrokerError."""
     _ensure_jars()
-    broker = JarBroker(directory)
+    broker = JarBroker(directory, extra)
     try:
         broker.start()
         yield broker

@@ -1,0 +1,98 @@
+"""What `streamgauge doctor` looks at in the workers: their state, their group, whether they keep up."""
+
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streamgauge.clients.connection import Connection
+from streamgauge.schemas.errors import ConfigurationError, StateError
+from streamgauge.schemas.message import CONTROL
+from streamgauge.streams.checked import Checked
+from streamgauge.streams.stored import DEFINED, StoredPartition, read_stored
+
+_ANSWER_S = 5.0
+#: Records that a busy worker may have in hand.
+_KEEPS_UP = 5_000
+
+
+def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]:
+    """Whether this version can go on with what workers have committed."""
+    try:
+        stored = read_stored(connection, DEFINED)
+        definitions = [definition for partition in stored for definition in partition.definitions().values()]
+    except StateError as error:
+        advice = "go back to the version that wrote it, or start afresh with another STREAMGAUGE_TOPIC_PREFIX"
+        return [Checked("state", "fail", str(error), advice)], []
+    except ConfigurationError as error:
+        return [Checked("state", "skip", f"it cannot be read: {error}")], []
+    found = [Checked("state", "ok", f"{len(definitions)} models in {len(stored)} partitions, all readable")]
+    for partition in stored:
+        for topic, lag in partition.lag.items():
+            if lag < 0:
+                what = f"{connection.topic(topic)}[{partition.number}] ends before what state has applied"
+                advice = (
+                    "the topic was deleted and created again: start afresh with another "
+                    "STREAMGAUGE_TOPIC_PREFIX, or stop all workers and recreate the state topic too"
+                )
+                found.append(Checked("state", "fail", what, advice))
+    fleet = next((partition.fleet for partition in stored if partition.fleet is not None), None)
+    if fleet is not None and len(definitions) > fleet.models:
+        found.append(
+            Checked(
+                "budget",
+                "warn",
+                f"{len(definitions)} models share a budget that is meant for {fleet.models}",
+                f"say models: {len(definitions)} or more in the fleet document, and `monitors apply` it: "
+                "until then false alarms may be more than you accept",
+            )
+        )
+    return found, stored
+
+
+def workers(
+    admin: AdminClient, connection: Connection, group: str, stored: Sequence[StoredPartition]
+) -> Iterator[Checked]:
+    """Whether workers run, have every partition, and keep up."""
+    try:
+        asked = admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)
+        described = asked[group].result()
+    except KafkaException as error:
+        yield Checked("workers", "skip", f"the group {group} cannot be seen: {error.args[0].str()}")
+        return
+    members = described.members
+    prefix = connection.topic("")
+    taken = {
+        part.partition
+        for member in members
+        for part in (member.assignment.topic_partitions if member.assignment else ())
+        if part.topic.startswith(prefix)
+    }
+    many = f"{len(members)} worker{'s' * (len(members) != 1)}"
+    if not members:
+        yield Checked("workers", "fail", "no worker runs", "start one: streamgauge worker")
+    elif described.state is not ConsumerGroupState.STABLE:
+        what = f"{many}, and the group is {described.state.name.lower()}"
+        yield Checked("workers", "warn", what, "it should be stable within a minute; ask again")
+    elif stored and len(taken) < len(stored):
+        what = f"{many}, but only {len(taken)} of {len(stored)} partitions are taken"
+        advice = f"who else joins the group {group}? Each partition needs a worker"
+        yield Checked("workers", "fail", what, advice)
+    else:
+        yield Checked("workers", "ok", f"{many}, in a stable group")
+    yield from _lag(stored, bool(members))
+
+
+def _lag(stored: Sequence[StoredPartition], running: bool) -> Iterator[Checked]:
+    if not stored:
+        return
+    waiting = sum(max(0, lag) for partition in stored for lag in partition.lag.values())
+    unheard = sum(partition.lag[CONTROL] for partition in stored)
+    if waiting > _KEEPS_UP or (waiting and not running):
+        worst = max(stored, key=lambda partition: sum(partition.lag.values()))
+        what = f"{waiting:,} records are not applied, most of them in partition {worst.number}"
+        advice = "start more workers, up to one a partition" if running else "start a worker"
+        yield Checked("lag", "warn", what, advice)
+    else:
+        also = f", {unheard} of them control events" if unheard > 0 else ""
+        yield Checked("lag", "ok", f"{waiting:,} records are not applied yet{also}")

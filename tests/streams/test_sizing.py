@@ -1,0 +1,55 @@
+"""Sizing: what it says of a model is what such a model takes."""
+
+import tracemalloc
+
+import pytest
+
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams import sizing
+from streamgauge.streams.sizing import deep_bytes, size_of
+
+
+def define(**changes: object) -> MonitorDefinition:
+    return MonitorDefinition.model_validate({"model": "credit", **changes})
+
+
+def test_what_is_counted_is_what_python_allocated() -> None:
+    definition = define(features={"job": {"kind": "categorical"}}, fairness={"groups": ["sex"]})
+    sizing._fed(definition, 20, 5)  # what is made once in a process
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    model = sizing._fed(definition, 20, 5)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert deep_bytes(model) == pytest.approx(after - before, rel=0.3)
+
+
+def test_rows_grow_with_rate_and_time_to_live_and_windows_with_their_number() -> None:
+    day, hour = (size_of(define(labels={"ttl": ttl}), 100) for ttl in ("1d", "1h"))
+    assert (day.rows, hour.rows) == (8_640_000, 360_000)
+    assert (day.windows, hour.windows) == (290, 14)
+    assert day.total_bytes > 20 * hour.total_bytes
+    assert size_of(define(window="1h", labels={"ttl": "1d"}), 100).windows == 26
+
+
+@pytest.mark.parametrize("more", [{"features": 100}, {"segments": 20}])
+def test_features_and_segments_make_windows_larger(more: dict[str, int]) -> None:
+    assert size_of(define(), 1, **more).window_bytes > 1.5 * size_of(define(), 1).window_bytes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "regression"},
+        {
+            "task": "binary",
+            "pos_label": "approved",
+            "fairness": {"groups": ["sex", "age"], "intersections": True},
+        },
+        {"window": "3660d", "labels": {"ttl": "1s"}},
+        {"monitors": {"accuracy": {"min": 0.8}}, "retrain": {"on": ["accuracy"]}},
+    ],
+    ids=str,
+)
+def test_any_definition_has_a_size(changes: dict[str, object]) -> None:
+    assert size_of(define(**changes), 5).total_bytes > 0
