@@ -30,8 +30,9 @@ def several(rng: Rng, n: int, *, right: float = 0.8) -> Columns:
 
 
 def values(told: Story, metric: str) -> dict[str, Any]:
-    """The last record of each window, by its start."""
-    return {r["window"]["start"]: r for r in told.run.records(METRICS) if r["metric"] == metric}
+    """The last record of each window over all traffic, by its start."""
+    records = [r for r in told.run.records(METRICS) if r["metric"] == metric and not r["segment"]]
+    return {record["window"]["start"]: record for record in records}
 
 
 @pytest.mark.parametrize(
