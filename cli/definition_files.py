@@ -9,14 +9,18 @@ from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.streams.definitions import Checked, check, documents
 
 
-def read_valid(names: Sequence[str]) -> dict[str, tuple[Checked, list[dict[str, Any]]]]:
-    """By name, what each file defines and its documents as written. Raises `ConfigurationError`, with every
-    problem of every file, if there is one."""
+def read_valid(
+    names: Sequence[str], consequence: str = "nothing was sent"
+) -> dict[str, tuple[Checked, list[dict[str, Any]]]]:
+    """By name, what each file defines and its documents as written.
+
+    Raises `ConfigurationError`, with the `consequence` and every problem of every file, if there is one.
+    """
     texts = {name: read_text(name) for name in names}
     checked = {name: check(name, text) for name, text in texts.items()}
     problems = [problem for each in checked.values() for problem in each.problems]
     if problems:
-        raise ConfigurationError("\n".join(["nothing was sent", *map(str, problems)]))
+        raise ConfigurationError("\n".join([consequence, *map(str, problems)]))
     return {name: (checked[name], documents(text)) for name, text in texts.items()}
 
 

@@ -80,7 +80,7 @@ def _sized(args: argparse.Namespace) -> Iterator[Checked]:
 
     definitions = [MonitorDefinition(model="a model")]
     if args.monitors:
-        files = read_valid([args.monitors])
+        files = read_valid([args.monitors], "nothing was sized")
         definitions = [definition for checked, _ in files.values() for definition in checked.definitions]
     total = 0
     for definition in definitions:

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from streamgauge.streams.stored import StoredPartition
 
 
+_ANEW = "→ its windows and baselines start anew, and labels still to come find no prediction from before"
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One document: of a model, or of the fleet (None). `is_new`: the workers do not know the model."""
+    """One document: of a model, or of the fleet (None). `is_new`: the workers do not know the model.
+
+    `anew`: what they hold of it, windows and baselines, is of no use under the document.
+    """
 
     file: str
     model: str | None
@@ -33,6 +39,7 @@ class _Step:
     changes: "list[Change]"
     document: dict[str, Any]
     profile: "BaselineProfile | None" = None
+    anew: bool = False
 
     @property
     def title(self) -> str:
@@ -62,7 +69,7 @@ def apply(args: argparse.Namespace) -> int:
         )
     if not args.json:
         for step in steps:
-            print("\n  ".join([step.title, *map(str, step.changes)]))
+            print("\n  ".join([step.title, *map(str, step.changes), *[_ANEW] * step.anew]))
     sent = bool(due) and not args.dry_run
     if sent:
         _agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
@@ -76,7 +83,7 @@ def apply(args: argparse.Namespace) -> int:
             control.close()
     if args.json:
         for step in steps:
-            told = {"file": step.file, "model": step.model, "new": step.is_new}
+            told = {"file": step.file, "model": step.model, "new": step.is_new, "anew": step.anew}
             changes = [asdict(change) for change in step.changes]
             print(json.dumps(told | {"changes": changes, "sent": sent and step in due}))
     elif sent:
@@ -124,6 +131,8 @@ def _stored(connection: Connection) -> "list[StoredPartition] | None":
 
 
 def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition] | None") -> _Step:
+    from streamgauge.streams.core.baselines import learns_anew
+    from streamgauge.streams.core.context import starts_anew
     from streamgauge.streams.differences import Change, differences
     from streamgauge.streams.profile_files import profile_of
 
@@ -142,7 +151,8 @@ def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition
         given = next((r[model] for p in stored or () if model in (r := p.references())), None)
         if given != profile.profile_id:
             changes.append(Change("the stored profile", given, profile.profile_id))
-    return _Step(file, model, is_new, changes, document, profile)
+    anew = bool(known) and (starts_anew(before, wanted) or learns_anew(before.baseline, wanted.baseline))
+    return _Step(file, model, is_new, changes, document, profile, anew)
 
 
 def _agree(args: argparse.Namespace, what: str) -> None:

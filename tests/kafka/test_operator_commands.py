@@ -103,7 +103,7 @@ def test_a_definition_is_compared_sent_listed_and_retired(
     file.write_text(DEFINITION.format(window="2m"))
     code, out, _ = command("monitors", "apply", str(file), "--yes", "--json")
     assert json.loads(out) == {
-        "file": str(file), "model": "credit", "new": False, "sent": True,
+        "file": str(file), "model": "credit", "new": False, "anew": True, "sent": True,
         "changes": [{"field": "window", "before": "1m", "after": "2m"}],
     }  # fmt: skip
 
