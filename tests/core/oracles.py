@@ -1,0 +1,437 @@
+"""Each published metric, computed from the rows of a window by scikit-learn, fairlearn, scipy or River.
+
+`ORACLES[metric](window, feature, group)` is the value, None where the metric is undefined. A metric of
+`schemas/monitor_names.py` that is not here fails tests/core/test_metric_oracles.py.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from fairlearn import metrics as fair
+from river import drift
+from scipy import spatial, special, stats
+from sklearn import metrics as sk
+from sklearn.isotonic import IsotonicRegression
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(repr=False)
+class Rows:
+    """The predictions of one window in their order; arrays of shape (n,), None or NaN for what is missing.
+
+    `said` and `true` are strings of a classifier, numbers of a regression; `true` is None without a label.
+    `reference` are the rows that the baseline was learned from, `before` the windows between it and this one.
+    """
+
+    said: Array
+    true: Array
+    failed: Array
+    latency_ms: Array
+    lag_s: Array
+    score: Array
+    features: dict[str, Array] = field(default_factory=dict)
+    groups: dict[str, Array] = field(default_factory=dict)
+    segments: dict[str, Array] = field(default_factory=dict)
+    pos_label: str | None = None
+    seconds: float = 60.0
+    live: frozenset[str] = frozenset()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    reference: "Rows | None" = None
+    before: "Sequence[Rows]" = ()
+
+    @property
+    def n(self) -> int:
+        return len(self.said)
+
+    @property
+    def labelled(self) -> Array:
+        """Which predictions were answered and have their label."""
+        return np.array([true is not None for true in self.true], bool) & ~self.failed
+
+    @property
+    def pairs(self) -> tuple[Array, Array]:
+        """(true, said) of the labelled ones."""
+        return self.true[self.labelled], self.said[self.labelled]
+
+    @property
+    def scored(self) -> tuple[Array, Array]:
+        """(whether it was the positive class, score) of the labelled ones with a score."""
+        rows = self.labelled & ~np.isnan(self.score)
+        return self.true[rows] == self.pos_label, self.score[rows]
+
+
+Value = float | None
+#: From so many scores on, ranks are those of the scores themselves, to .002.
+MANY = 1_000
+Oracle = Callable[[Rows, str | None, str | None], Value]
+
+
+def quiet(compute: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
+    """Without the warnings about what we call undefined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(compute(*args, **kwargs))
+
+
+def whole(compute: Callable[[Rows], Value]) -> Oracle:
+    return lambda rows, feature, group: compute(rows)
+
+
+def of_pairs(compute: Callable[..., float], unless: Callable[[Array, Array], bool] | None = None) -> Oracle:
+    """Of (true, said), where there are any, and unless that is undefined."""
+
+    def value(rows: Rows) -> Value:
+        true, said = rows.pairs
+        return None if len(true) == 0 or (unless and unless(true, said)) else quiet(compute, true, said)
+
+    return whole(value)
+
+
+def of_numbers(compute: Callable[..., float], unless: Callable[[Array, Array], bool] | None = None) -> Oracle:
+    return of_pairs(lambda true, said: compute(true.astype(float), said.astype(float)), unless)
+
+
+def of_scores(compute: Callable[..., float]) -> Oracle:
+    def value(rows: Rows) -> Value:
+        positive, score = rows.scored
+        return quiet(compute, positive, score) if len(score) else None
+
+    return whole(value)
+
+
+def of_ranks(compute: Callable[..., float]) -> Oracle:
+    """Among few scores one tie weighs more than .002, so ties are made where the histogram makes them."""
+
+    def value(rows: Rows) -> Value:
+        positive, score = rows.scored
+        if len(set(positive.tolist())) < 2:
+            return None
+        if len(score) < MANY:
+            limit = math.log(1e6)
+            score = np.rint((np.clip(special.logit(score), -limit, limit) + limit) / (2 * limit) * 2047)
+        return quiet(compute, positive, score)
+
+    return whole(value)
+
+
+def one_valued(true: Array, said: Array) -> bool:
+    return len(set(true)) < 2 or len(set(said)) < 2
+
+
+def family(compute: Callable[..., float], side: str) -> Oracle:
+    """Precision, recall, F1: of the positive class if there is one, else the mean over those that occur."""
+
+    def value(rows: Rows) -> Value:
+        true, said = rows.pairs
+        if rows.pos_label is None:
+            classes = set(true) | set(said)
+            missed = {"precision": classes - set(said), "recall": classes - set(true), "f1": set()}[side]
+            return None if len(true) == 0 or missed else quiet(compute, true, said, average="macro")
+        yes, predicted = true == rows.pos_label, said == rows.pos_label
+        base = {"precision": predicted, "recall": yes, "f1": yes | predicted}[side]
+        return quiet(compute, yes.astype(bool), predicted.astype(bool)) if base.any() else None
+
+    return whole(value)
+
+
+def calibration_gap(positive: Array, score: Array) -> float:
+    """Ten bins of equal width, as most papers have it (Naeini et al. 2015)."""
+    found = stats.binned_statistic(score, positive - score, "sum", bins=10, range=(0, 1))
+    return float(np.abs(found.statistic).sum() / len(score))
+
+
+def quantile(column: str, q: float) -> Oracle:
+    def value(rows: Rows) -> Value:
+        values = rows.latency_ms if column == "latency_ms" else rows.lag_s[rows.labelled]
+        values = values[~np.isnan(values)]
+        return float(np.quantile(values, q, method="lower")) if len(values) else None
+
+    return whole(value)
+
+
+def share(mask: Array) -> Value:
+    return float(mask.mean()) if len(mask) else None
+
+
+def changes(detector: Callable[[], Any]) -> Oracle:
+    """How often River's detector found more errors in this window; it watches from the reference's end on."""
+
+    def value(rows: Rows) -> Value:
+        watching, found = detector(), 0.0
+        for window in (*rows.before, rows):
+            found = 0.0
+            true, said = window.pairs
+            errors = true != said if said.dtype == object else np.abs(said - true.astype(float))
+            for error in errors.tolist():
+                mean_before = watching.estimation if isinstance(watching, drift.ADWIN) else 0.0
+                watching.update(error)
+                grew = not isinstance(watching, drift.ADWIN) or watching.estimation > mean_before
+                found += watching.drift_detected and grew
+        return found
+
+    return whole(value)
+
+
+# Features against their reference: bins are cut anew from the reference rows.
+
+
+def values_of(rows: Rows, feature: str) -> Array:
+    """Those that are given; float64 if they are numbers, else strings."""
+    answers = {
+        "prediction": rows.said[~rows.failed],
+        "score": rows.score[~rows.failed],
+        "label": rows.pairs[0],
+    }
+    column = answers[feature] if feature in answers else rows.features[feature]
+    given = [value for value in column.tolist() if value is not None and value == value]
+    return np.array(given, object if any(isinstance(value, str) for value in given) else float)
+
+
+def edges_of(reference: Array) -> Array:
+    """Twentieths of the reference, each edge a value that occurred."""
+    edges = np.unique(np.quantile(reference, np.arange(1, 20) / 20, method="inverted_cdf"))
+    return edges[edges < reference.max()]
+
+
+def counted(rows: Rows, feature: str, tenths: bool = False) -> tuple[Array, Array] | None:
+    """Counts of the reference and of the window in the same bins; None if the window has no value."""
+    assert rows.reference is not None
+    before, now = values_of(rows.reference, feature), values_of(rows, feature)
+    if len(now) == 0:
+        return None
+    if before.dtype == float:
+        edges = edges_of(before)
+        if tenths:
+            below = np.array([(before <= edge).mean() for edge in edges])
+            starts = np.floor(np.round(np.concatenate([[0.0], below]) * 10, 9))
+            edges = edges[np.diff(starts) > 0]
+        codes = [np.searchsorted(edges, values, side="left") for values in (before, now)]
+        return tuple(np.bincount(code, minlength=len(edges) + 1) for code in codes)  # type: ignore[return-value]
+    names = sorted(set(before.tolist()))
+    return tuple(  # type: ignore[return-value]
+        np.array([*((values == name).sum() for name in names), (~np.isin(values, names)).sum()])
+        for values in (before, now)
+    )
+
+
+def distance(compute: Callable[[Array, Array], float], tenths: bool = False) -> Oracle:
+    def value(rows: Rows, feature: str | None, group: str | None) -> Value:
+        assert feature is not None
+        counts = counted(rows, feature, tenths)
+        return None if counts is None else compute(*counts)
+
+    return value
+
+
+def psi(before: Array, now: Array) -> float:
+    p, q = np.maximum(before / before.sum(), 1e-4), np.maximum(now / now.sum(), 1e-4)
+    return float(special.rel_entr(q, p).sum() + special.rel_entr(p, q).sum())
+
+
+def psi_noise(before: Array, now: Array) -> float:
+    return float((1 / now.sum() + 1 / before.sum()) * stats.chi2.ppf(0.95, len(before) - 1))
+
+
+def ks(before: Array, now: Array) -> float:
+    places = np.arange(len(before))
+    return float(stats.ks_2samp(np.repeat(places, before), np.repeat(places, now)).statistic)
+
+
+def chi2_per_degree(before: Array, now: Array) -> float:
+    table = np.stack([before, now])[:, (before + now) > 0]
+    found = stats.chi2_contingency(table, correction=False)
+    return float(found.statistic / found.dof)
+
+
+def wasserstein(rows: Rows, feature: str | None, group: str | None) -> Value:
+    """Of the means of the bins, in standard deviations of the reference."""
+    assert feature is not None
+    assert rows.reference is not None
+    before, now = (values_of(r, feature) for r in (rows.reference, rows))
+    if len(now) == 0:
+        return None
+    edges = edges_of(before)
+    means = [
+        stats.binned_statistic(values, values, bins=[-np.inf, *np.nextafter(edges, np.inf), np.inf]).statistic
+        for values in (before, now)
+    ]
+    shares = [
+        np.bincount(np.searchsorted(edges, v, side="left"), minlength=len(edges) + 1) for v in (before, now)
+    ]
+    used = shares[1] > 0
+    gap = stats.wasserstein_distance(means[0], means[1][used], shares[0], shares[1][used])
+    return float(gap / before.std())
+
+
+def missing_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
+    assert feature is not None
+    return 1 - len(values_of(rows, feature)) / rows.n
+
+
+def out_of_range(rows: Rows, feature: str | None, group: str | None) -> Value:
+    assert feature is not None
+    assert rows.reference is not None
+    before, now = (values_of(r, feature) for r in (rows.reference, rows))
+    low, high = rows.ranges.get(feature) or (before.min(), before.max())
+    return share((now < low) | (now > high))
+
+
+def unseen(rows: Rows, feature: str | None, group: str | None) -> Value:
+    assert feature is not None
+    assert rows.reference is not None
+    return share(~np.isin(values_of(rows, feature), values_of(rows.reference, feature)))
+
+
+# Groups, by fairlearn; a rate is compared over the groups that have one.
+
+
+def between(rate: Callable[..., float], base: str, contrast: str = "difference") -> Oracle:
+    """`base` names the rows that the rate rests on: all, the truly positive or negative, those said to be."""
+
+    def value(rows: Rows, feature: str | None, group: str | None) -> Value:
+        assert group is not None
+        frame = frame_of(rate, base, rows, group)
+        if frame is None or (contrast == "ratio" and frame.by_group.max() == 0):
+            return None
+        return float(getattr(frame, contrast)())
+
+    return value
+
+
+def frame_of(rate: Callable[..., float], base: str, rows: Rows, group: str) -> Any:
+    said, true = rows.said == rows.pos_label, rows.true == rows.pos_label
+    among = {
+        "all": ~rows.failed,
+        "positive": rows.labelled & true,
+        "negative": rows.labelled & ~true,
+        "chosen": rows.labelled & said,
+    }[base]
+    among &= np.array([name is not None for name in rows.groups[group]], bool)
+    if len(set(rows.groups[group][among])) < 2:
+        return None
+    return fair.MetricFrame(
+        metrics=lambda y_true, y_pred: quiet(rate, y_true, y_pred),
+        y_true=true[among].astype(int),
+        y_pred=said[among].astype(int),
+        sensitive_features=rows.groups[group][among].astype(str),
+    )
+
+
+def equalized_odds(rows: Rows, feature: str | None, group: str | None) -> Value:
+    gaps = [
+        between(rate, base)(rows, feature, group)
+        for rate, base in ((fair.true_positive_rate, "positive"), (fair.false_positive_rate, "negative"))
+    ]
+    return None if None in gaps else max(gap for gap in gaps if gap is not None)
+
+
+def selection_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
+    """Of one group: `attribute=name`."""
+    assert group is not None
+    attribute, name = group.split("=")
+    chosen = rows.said[(rows.groups[attribute] == name) & ~rows.failed] == rows.pos_label
+    return share(chosen)
+
+
+# What predictions will turn out to be worth, from the reference's labels.
+
+
+def cells(score: Array) -> Array:
+    """Scores in 511 cells of equal width in log-odds, up to odds of a million."""
+    limit = math.log(1e6)
+    return np.floor((np.clip(special.logit(score), -limit, limit) + limit) / (2 * limit) * 510 + 0.5)
+
+
+def expected(compute: Callable[[Array, Array, Array], float]) -> Oracle:
+    """Of (whether positive was said, its probability by the reference, cell) of predictions with a score."""
+
+    def value(rows: Rows) -> Value:
+        assert rows.reference is not None
+        known = ~np.isnan(rows.score) & ~rows.failed
+        if not known.any():
+            return None
+        positive, score = rows.reference.scored
+        learned = IsotonicRegression(out_of_bounds="clip").fit(cells(score), positive)
+        cell = cells(rows.score[known])
+        return quiet(compute, rows.said[known] == rows.pos_label, learned.predict(cell), cell)
+
+    return whole(value)
+
+
+def expected_auc(said: Array, probability: Array, cell: Array) -> float:
+    """Every prediction counts as a positive with its probability, and as a negative with the rest."""
+    outcome, weight = np.repeat([1, 0], len(said)), np.append(probability, 1 - probability)
+    return float(sk.roc_auc_score(outcome, np.tile(cell, 2), sample_weight=weight))
+
+
+def expected_error(rows: Rows) -> Value:
+    """The reference's mean error among predictions of the same twentieth."""
+    assert rows.reference is not None
+    true, said = (side.astype(float) for side in rows.reference.pairs)
+    bins = [-np.inf, *np.nextafter(edges_of(said), np.inf), np.inf]
+    means = stats.binned_statistic(said, np.abs(said - true), bins=bins).statistic
+    answered = rows.said[~rows.failed].astype(float)
+    return float(means[np.digitize(answered, bins) - 1].mean()) if len(answered) else None
+
+
+ORACLES: dict[str, Oracle] = {
+    "throughput_per_s": whole(lambda rows: rows.n / rows.seconds),
+    "failure_rate": whole(lambda rows: share(rows.failed)),
+    "latency_p50_ms": quantile("latency_ms", 0.5),
+    "latency_p90_ms": quantile("latency_ms", 0.9),
+    "latency_p99_ms": quantile("latency_ms", 0.99),
+    "label_coverage": whole(lambda rows: share(rows.labelled[~rows.failed])),
+    "label_lag_p50_s": quantile("lag_s", 0.5),
+    "segment_overflow_rate": whole(
+        lambda rows: share(np.array([s is not None and s not in rows.live for s in rows.segments["country"]]))
+    ),
+    "accuracy": of_pairs(sk.accuracy_score),
+    "zero_one_loss": of_pairs(sk.zero_one_loss),
+    "balanced_accuracy": of_pairs(sk.balanced_accuracy_score),
+    "matthews_corrcoef": of_pairs(sk.matthews_corrcoef, unless=one_valued),
+    "cohen_kappa": of_pairs(sk.cohen_kappa_score, unless=one_valued),
+    "precision": family(sk.precision_score, "precision"),
+    "recall": family(sk.recall_score, "recall"),
+    "f1": family(sk.f1_score, "f1"),
+    "roc_auc": of_ranks(sk.roc_auc_score),
+    "average_precision": of_ranks(sk.average_precision_score),
+    "brier_score": of_scores(
+        lambda positive, score: sk.brier_score_loss(positive, score, labels=[False, True])
+    ),
+    "log_loss": of_scores(lambda positive, score: sk.log_loss(positive, score, labels=[False, True])),
+    "expected_calibration_error": of_scores(calibration_gap),
+    "mean_absolute_error": of_numbers(sk.mean_absolute_error),
+    "root_mean_squared_error": of_numbers(sk.root_mean_squared_error),
+    "mean_absolute_percentage_error": of_numbers(
+        sk.mean_absolute_percentage_error, unless=lambda true, said: bool((true == 0).any())
+    ),
+    "mean_error": of_numbers(lambda true, said: -np.mean(true - said)),
+    "r2": of_numbers(sk.r2_score, unless=lambda true, said: len(set(true)) < 2),
+    "estimated_accuracy": expected(lambda said, p, cell: float(np.where(said, p, 1 - p).mean())),
+    "estimated_f1": expected(lambda said, p, cell: float(2 * p[said].sum() / (said.sum() + p.sum()))),
+    "estimated_roc_auc": expected(expected_auc),
+    "estimated_mean_absolute_error": whole(expected_error),
+    "adwin_changes": changes(drift.ADWIN),
+    "hddm_w_changes": changes(drift.binary.HDDMW),
+    "psi": distance(psi, tenths=True),
+    "psi_noise_level": distance(psi_noise, tenths=True),
+    "js_distance": distance(lambda p, q: float(spatial.distance.jensenshannon(p, q, base=2))),
+    "ks": distance(ks),
+    "wasserstein": wasserstein,
+    "chi2": distance(chi2_per_degree),
+    "missing_rate": missing_rate,
+    "out_of_range_rate": out_of_range,
+    "unseen_category_rate": unseen,
+    "selection_rate": selection_rate,
+    "demographic_parity_difference": between(fair.selection_rate, "all"),
+    "demographic_parity_ratio": between(fair.selection_rate, "all", "ratio"),
+    "equalized_odds_difference": equalized_odds,
+    "equal_opportunity_difference": between(fair.true_positive_rate, "positive"),
+    "predictive_parity_difference": between(sk.precision_score, "chosen"),
+    "false_positive_rate_difference": between(fair.false_positive_rate, "negative"),
+}
