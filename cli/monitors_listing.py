@@ -45,9 +45,11 @@ def list_all(args: argparse.Namespace) -> int:
 def _models(
     partitions: list[StoredPartition], prefix: str
 ) -> "Iterator[tuple[StoredPartition, ModelStatus]]":
+    from streamgauge.streams.core.partition import CoreSettings, Partition
     from streamgauge.streams.core.status import status_of
 
-    cores = [(partition, partition.restored(prefix)) for partition in partitions]
+    settings = CoreSettings(prefix=prefix)
+    cores = [(p, Partition.restore(p.number, settings, p.records.items())) for p in partitions]
     models = [(name, partition, core.models[name]) for partition, core in cores for name in core.models]
     for _, partition, model in sorted(models, key=lambda entry: entry[0]):
         yield partition, status_of(model)

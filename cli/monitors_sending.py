@@ -131,8 +131,6 @@ def _stored(connection: Connection) -> "list[StoredPartition] | None":
 
 
 def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition] | None") -> _Step:
-    from streamgauge.streams.core.baselines import learns_anew
-    from streamgauge.streams.core.context import starts_anew
     from streamgauge.streams.differences import Change, differences
     from streamgauge.streams.profile_files import profile_of
 
@@ -151,8 +149,15 @@ def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition
         given = next((r[model] for p in stored or () if model in (r := p.references())), None)
         if given != profile.profile_id:
             changes.append(Change("the stored profile", given, profile.profile_id))
-    anew = bool(known) and (starts_anew(before, wanted) or learns_anew(before.baseline, wanted.baseline))
+    anew = bool(known and changes) and _starts_anew(before, wanted)
     return _Step(file, model, is_new, changes, document, profile, anew)
+
+
+def _starts_anew(before: MonitorDefinition, wanted: MonitorDefinition) -> bool:
+    from streamgauge.streams.core.baselines import learns_anew
+    from streamgauge.streams.core.context import starts_anew
+
+    return starts_anew(before, wanted) or learns_anew(before.baseline, wanted.baseline)
 
 
 def _agree(args: argparse.Namespace, what: str) -> None:

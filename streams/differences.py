@@ -26,9 +26,9 @@ def differences(held: BaseModel, wanted: BaseModel) -> list[Change]:
     >>> held = MonitorDefinition(model="credit", monitors={"accuracy": {"min": 0.8}})
     >>> wanted = MonitorDefinition(model="credit", window="10m")
     >>> [str(change) for change in differences(held, wanted)][:2]
-    ['window: 5m → 10m', 'monitors.accuracy.enabled: true → none']
+    ['window: 5m → 10m', 'monitors.accuracy.min: 0.8 → none']
     """
-    before, after = (dict(_flat(document.model_dump(mode="json"))) for document in (held, wanted))
+    before, after = (dict(_flat(_full(*pair))) for pair in ((held, wanted), (wanted, held)))
     fields = [*after, *(field for field in before if field not in after)]
     return [
         Change(field, before.get(field), after.get(field))
@@ -37,9 +37,19 @@ def differences(held: BaseModel, wanted: BaseModel) -> list[Change]:
     ]
 
 
+def _full(document: BaseModel, other: BaseModel) -> dict[str, Any]:
+    """With all defaults; but of what only one of two has, such as a monitor, what is not the default."""
+    full, sparse = document.model_dump(mode="json"), document.model_dump(mode="json", exclude_defaults=True)
+    for name in type(document).model_fields:
+        mine, theirs = getattr(document, name), getattr(other, name)
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            full[name] = {key: (full if key in theirs else sparse)[name][key] for key in mine}
+    return full
+
+
 def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, part in value.items():
-        if isinstance(part, Mapping):
+        if isinstance(part, Mapping) and (part or not path):
             yield from _flat(part, f"{path}{name}.")
         elif part is not None:
             yield f"{path}{name}", part

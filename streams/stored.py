@@ -1,4 +1,7 @@
-"""What workers have committed, as others see it: the live records of the `state` topic, only read."""
+"""What workers have committed, as others see it: the live records of the `state` topic, only read.
+
+The core, which takes a second to import, is not: operators' commands need it only to restore a model.
+"""
 
 import json
 import time
@@ -14,8 +17,6 @@ from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.message import INPUTS, STATE
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
-from streamgauge.streams.core import persistence
-from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.core.snapshot import decode_state
 from streamgauge.streams.records import StateRecords, owner_of
 
@@ -37,7 +38,8 @@ class StoredPartition:
     @property
     def fleet(self) -> Fleet | None:
         """The fleet document in force; None if no worker has ever committed here."""
-        return persistence.restore_common(self.records)[1]
+        stored = self.records.get(b'["fleet"]')
+        return None if stored is None else Fleet.model_validate_json(decode_state(stored))
 
     def definitions(self) -> dict[str, MonitorDefinition]:
         """The definition in force of each model. Raises `StateError`."""
@@ -56,10 +58,6 @@ class StoredPartition:
             if kind == "reference":
                 found[names[0]] = BaselineProfile.from_json(decode_state(value)).profile_id
         return found
-
-    def restored(self, prefix: str) -> Partition:
-        """The core as a worker would go on with it, but for what waits for labels. Raises `StateError`."""
-        return Partition.restore(self.number, CoreSettings(prefix=prefix), self.records.items())
 
 
 def read_stored(
@@ -134,7 +132,8 @@ def _kind(key: bytes, topic: str) -> str:
 def _lag(
     consumer: Consumer, connection: Connection, number: int, records: Mapping[bytes, bytes]
 ) -> dict[str, int]:
-    applied, _ = persistence.restore_common(records)
+    stored = records.get(b'["applied"]')
+    applied: dict[str, int] = {} if stored is None else decode_state(stored)
     lag = {}
     for topic in INPUTS:
         partition = TopicPartition(connection.topic(topic), number)

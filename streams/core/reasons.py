@@ -19,6 +19,7 @@ from streamgauge.streams.core.versions import Version
 
 #: Requests that a burn rate needs: the default of `BurnRate.finding`.
 _MIN_REQUESTS = 100
+_LITTLE = 0.001
 #: Of a bank's kinds of streams, those that watch for drift: numbers and categories.
 _DRIFTS = (0, 1)
 
@@ -127,7 +128,8 @@ def _budget(evidence: Mapping[str, float], nothing: str) -> Reason:
         return Reason("waiting", nothing)
     name, value = max(evidence.items(), key=itemgetter(1))
     what = f", {name}" if name else ""
-    return Reason("quiet", f"within budget: evidence {value:.2g} of 1{what}", value)
+    much = f"{value:.2g}" if value >= _LITTLE else f"below {_LITTLE}"
+    return Reason("quiet", f"within budget: evidence {much} of 1{what}", value)
 
 
 def _objective(monitor: str, model: ModelState, version: Version) -> Reason:
