@@ -61,12 +61,13 @@ def _feature(monitor: str, version: Version) -> Reason:
         if watch.definition.baseline.is_given and watch.learning.rows == 0:
             return Reason("waiting", "its baseline has not come")
         return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch._first:,} predictions")
-    streams = {name: value for of, name, value in _streams(watch.bank) if of == monitor}
-    return _budget(streams, "nothing to watch")
+    # from the weakest on: of the streams of one name the strongest counts
+    streams = sorted((value, name) for of, name, value in _streams(watch.bank) if of == monitor)
+    return _budget({name: value for value, name in streams}, "nothing to watch")
 
 
 def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
-    """(monitor, name, evidence) of the strongest stream of each name."""
+    """(monitor, name, evidence) of every stream that is watched."""
     evidence = iter(bank._evidence._detector.evidence.tolist())
     for number, (rows, kind) in enumerate(zip(bank._rows, bank._evidence._kinds, strict=True)):
         for row, weights in zip(rows, kind.bets.weights, strict=True):

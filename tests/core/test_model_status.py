@@ -99,3 +99,12 @@ def test_looking_changes_nothing_and_a_restored_model_looks_the_same() -> None:
     told.run.commit()
     told.run.restart()
     assert status_of(told.run.partition.models["m"]) == seen
+
+
+def test_the_evidence_shown_is_that_of_the_strongest_stream() -> None:
+    told = after(8, features={"age": {"min": 0, "max": 100}})
+    bank = told.run.partition.models["m"].intake.versions["7"].watch.bank
+    assert bank is not None
+    strongest = float(bank._evidence._detector.evidence.max())
+    names = ("drift", "prediction_drift", "data_quality")
+    assert max(looked(told, name).evidence or 0.0 for name in names) == strongest
