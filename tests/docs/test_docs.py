@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamgauge import AlertSubscription, RetrainRequests
-from streamgauge.cli.main import build_parser, main
+from streamgauge.cli.main import COMMANDS, build_parser, main
 from streamgauge.cli.monitors import check
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.detectors.baseline import build_profile
@@ -36,6 +36,9 @@ NOT_RUN = {
     "streamgauge alerts": _BROKER,
     "streamgauge baseline adopt": _BROKER,
     "streamgauge monitors apply": _BROKER,
+    "streamgauge monitors list": _BROKER,
+    "streamgauge monitors retire": _BROKER,
+    "streamgauge doctor --role": _BROKER,
     "streamgauge metrics": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
     "make test": "this is it",
@@ -188,9 +191,19 @@ def fields_of(subscription):
 
 def table(page, heading):
     """The first column of the table under a heading, without its code marks."""
-    section = re.split(r"(?m)^## ", (ROOT / page).read_text().split(f"\n## {heading}\n")[1])[0]
+    text = (ROOT / page).read_text()
+    section = re.split(r"(?m)^## ", text if heading is None else text.split(f"\n## {heading}\n")[1])[0]
     rows = re.findall(r"(?m)^\| (.+?) \| ?(.*?) ?\|", section)[1:]
     return {name.replace("`", ""): value.replace("`", "") for name, value in rows if not name.startswith("-")}
+
+
+def test_every_command_and_verb_has_its_row():
+    rows = table("docs/reference/command-line.md", None)
+    assert list(rows) == [command.name for command in COMMANDS]
+    for name, said in rows.items():
+        for action in build_parser(name)._subparsers._group_actions[0].choices[name]._actions:
+            for verb in getattr(action, "choices", None) or () if action.dest == "verb" else ():
+                assert verb in said, f"{name} {verb} is not in its row"
 
 
 def test_the_reasons_are_all_there():
