@@ -32,6 +32,18 @@ def wilson(k: float, n: float, z: float = Z95) -> Interval:
     return (0.0 if k <= 0 else max(0.0, centre - half)), (1.0 if k >= n else min(1.0, centre + half))
 
 
+def poisson_rate(count: int, seconds: float) -> Estimate:
+    """Events a second with the exact Poisson interval (Garwood 1936).
+
+    >>> rate = poisson_rate(0, 60.0)
+    >>> rate.value, round(rate.high, 3)
+    (0.0, 0.061)
+    """
+    low = float(special.gammaincinv(count, 0.025)) if count else 0.0
+    high = float(special.gammaincinv(count + 1, 0.975))
+    return Estimate(count / seconds, low / seconds, high / seconds, count)
+
+
 def proportion(k: int, n: int) -> Estimate:
     """`k / n` with Wilson's interval; undefined when n = 0.
 

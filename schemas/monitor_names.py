@@ -18,6 +18,7 @@ EVIDENCE = (
     "fairness",
     "label_drift",
     "prediction_drift",
+    "traffic",
 )
 #: Error budgets that burn. `failure_rate` is a metric too, and with a limit is judged as one.
 OBJECTIVES = ("failure_rate", "latency")

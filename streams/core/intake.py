@@ -1,21 +1,17 @@
 """`Intake`: predictions and labels of one model, into its join, its windows and its watches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import (
-    Bools,
-    GroundTruthBatch,
-    Ints,
-    PredictionBatch,
-)
+from streamgauge.schemas.batch import Bools, GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.reference import Reference
 from streamgauge.streams.core.rows import latest_before
@@ -27,18 +23,6 @@ LONG_AGO = -(2**62)
 #: A version without traffic for this many windows, while another has some, is superseded.
 SUPERSEDED_AFTER = 12
 Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
-
-
-@dataclass(slots=True)
-class Counts:
-    """The intake ledger: every event ends in exactly one of the first four, or is dead-lettered."""
-
-    applied: int = 0
-    duplicate: int = 0
-    stale_revision: int = 0
-    late: int = 0
-    capped: int = 0
-    lost_by_client: int = 0
 
 
 class Intake(Tally):
@@ -129,6 +113,7 @@ class Intake(Tally):
         new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, watermark)
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
+        self.traffic.count(batch.time_us[new], watermark[new])
         if len(rows) == 0:
             return
         if not new.all():
@@ -184,6 +169,15 @@ class Intake(Tally):
             self.count_pairs(pairs, (int(offsets[0]), int(offsets[-1])), paid)
         return unfit
 
+    def elapse(self, paid: float) -> None:
+        """Minutes before the watermark are over; the newest version tells what traffic did in them."""
+        found = self.traffic.advance(self.watermark_us, paid)
+        newest = [version for version in self.versions.values() if not self.superseded(version)][-1:]
+        for version in self.versions.values():
+            version.watch.recent.of_model = self.traffic.monitors() if version in newest else []
+        if found is not None and newest:
+            newest[0].watch.recent.report(found)
+
     def superseded(self, version: Version) -> bool:
         """Whether it gets no traffic any more while another version does: nothing is told of it any more."""
         latest_us = max(each.last_served_us for each in self.versions.values())
@@ -201,6 +195,8 @@ class Intake(Tally):
         """
         self.now_us, self.expired_us, self.passed_us = before.now_us, before.expired_us, before.watermark_us
         self.counts, self.gone, self.reference = before.counts, before.gone, before.reference
+        self.traffic = before.traffic
+        self.traffic.redefine(self.definition)
         counts = self.join.counts = before.join.counts
         counts["expired"] += counts["pending"]
         counts["superseded"] += counts["waiting"]
@@ -218,6 +214,7 @@ class Intake(Tally):
         self.passed_us = self.watermark_us
         self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
+        self.traffic.redefine(definition)
         for version in self.versions.values():
             version.watch.redefine(definition, paid)
 

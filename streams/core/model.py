@@ -24,11 +24,13 @@ from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core import baselines
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
 from streamgauge.streams.core.context import Context, definition_of, starts_anew
-from streamgauge.streams.core.intake import LONG_AGO, Counts
+from streamgauge.streams.core.counts import Counts
+from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
 from streamgauge.streams.core.retrain import UNANSWERED, RetrainPolicy, TrainingData
+from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL
@@ -128,7 +130,7 @@ class ModelState:
 
     def _settle(self) -> list[Output]:
         intake = self.intake
-        self.account.advance(intake.now_us)
+        intake.elapse(self.account.advance(intake.now_us))
         outputs = self.judge.alarms(intake, self.book)
         if self.judge.due(intake):
             outputs += self.judge.advance(intake, self.book)
@@ -182,10 +184,8 @@ class ModelState:
             return []
         if finding is None and not self.book.is_open(version, UNANSWERED, ALL):
             return []
-        rule, context = (
-            self.definition.rule(UNANSWERED),
-            AlertContext.of(self.definition, software=self.context.software),
-        )
+        rule = self.definition.rule(UNANSWERED)
+        context = AlertContext.of(self.definition, software=self.context.software)
         return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
 
     def _redefine(self, order: Define, now_us: int) -> list[Output]:
@@ -216,9 +216,8 @@ class ModelState:
             "names": intake.names.to_state(),
             "counts": asdict(intake.counts),
             "join": dict(intake.join.counts),
-            "now": intake.now_us,
-            "expired": intake.expired_us,
-            "passed": intake.passed_us,
+            "clock": [intake.now_us, intake.expired_us, intake.passed_us],
+            "traffic": intake.traffic.to_state(),
             "versions": [version.to_state() for version in intake.versions.values()],
             "account": self.account.to_state(),
             "judge": self.judge.to_state(),
@@ -236,14 +235,14 @@ class ModelState:
         intake.names = Names.from_state(state["names"])
         intake.counts = Counts(**state["counts"])
         intake.join.counts = dict(state["join"])
-        intake.now_us, intake.expired_us, intake.passed_us = state["now"], state["expired"], state["passed"]
+        intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
+        intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
         for version_name, last_served_us, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = Version(version_name, restored, intake.live_segments())
             version.last_served_us = last_served_us
             version.segments.load(segments)
-        account = context.account()
-        model.account = Account.from_state(state["account"], account.alpha, account.horizon_us)
+        model.account = Account.from_state(state["account"], model.account.alpha, model.account.horizon_us)
         model.judge.load(state["judge"])
         model.book = AlertBook.from_state(name, state["alerts"])
         model.retrain = RetrainPolicy.from_state(name, state["retrain"])

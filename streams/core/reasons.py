@@ -15,6 +15,7 @@ from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.rules import BURNS, crossed_limit
+from streamgauge.streams.core.traffic_bank import MONITOR as TRAFFIC
 from streamgauge.streams.core.versions import Version
 
 #: Requests that a burn rate needs: the default of `BurnRate.finding`.
@@ -47,6 +48,11 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return _fairness(model, version)
     if monitor == LABEL_DRIFT:
         return _labels(version)
+    if monitor == TRAFFIC:
+        evidence = model.intake.traffic.evidence
+        if evidence is None or not evidence.weight:
+            return Reason("learning", f"baseline: {evidence.hours if evidence else 0} of 24 hours")
+        return _budget({"": evidence.evidence}, "")
     if monitor in OBJECTIVES and not _is_limited(model, monitor):
         return _objective(monitor, model, version)
     if monitor == UNANSWERED:

@@ -16,6 +16,9 @@ class Recent:
         self._moved: dict[str, dict[str, Alarm]] = {}
         self._fired: set[str] = set()
         self._new: set[str] = set()
+        self._reported: list[Finding] = []
+        #: Monitors of the whole model for which this version speaks.
+        self.of_model: list[str] = []
 
     def alarm(self, monitor: str, name: str, alarm: Alarm) -> None:
         """A monitor found that `name` has moved, or goes on moving."""
@@ -25,18 +28,26 @@ class Recent:
         self._fired.add(monitor)
         self._new.add(monitor)
 
+    def report(self, finding: Finding) -> None:
+        """A monitor of the whole model found something."""
+        self._reported.append(finding)
+        self._fired.add(finding.monitor)
+
     def take_findings(self, errors: ErrorBank, groups: Mapping[str, Sequence[str]]) -> list[Finding]:
         """One for each monitor that fired since the last call; what moved together is in one finding.
 
         `groups` names the groups of each protected attribute.
         """
         new, self._new = self._new, set()
-        return [finding_of(monitor, self._moved[monitor], errors, groups) for monitor in sorted(new)]
+        reported, self._reported = self._reported, []
+        return reported + [
+            finding_of(monitor, self._moved[monitor], errors, groups) for monitor in sorted(new)
+        ]
 
     def quiet(self, watching: Iterable[str]) -> list[str]:
         """A window has closed: those of the monitors that did not fire since the last one did."""
         fired, self._fired = self._fired, set()
-        quiet = [monitor for monitor in watching if monitor not in fired]
+        quiet = [monitor for monitor in (*watching, *self.of_model) if monitor not in fired]
         for monitor in quiet:
             self._moved.pop(monitor, None)
         return quiet
@@ -52,6 +63,7 @@ class Recent:
         """Plain structures, for the snapshot; findings have been taken."""
         return {
             "fired": sorted(self._fired),
+            "of_model": self.of_model,
             "moved": [
                 [monitor, name, [getattr(alarm, field) for field in Alarm.__slots__]]
                 for monitor, alarms in self._moved.items()
@@ -63,7 +75,7 @@ class Recent:
     def from_state(cls, state: Mapping[str, Any]) -> "Recent":
         """What `to_state` gave."""
         recent = cls()
-        recent._fired = set(state["fired"])
+        recent._fired, recent.of_model = set(state["fired"]), state["of_model"]
         for monitor, name, fields in state["moved"]:
             recent._moved.setdefault(monitor, {})[name] = Alarm(*fields)
         return recent

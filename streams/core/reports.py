@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import gammaincinv
-
 from streamgauge.detectors.classification import classification_metrics
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
-from streamgauge.detectors.intervals import proportion
+from streamgauge.detectors.intervals import poisson_rate, proportion
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
@@ -55,7 +53,7 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
     """Everything that needs no label."""
     seconds = (window.end_us - window.start_us) / SECOND_US
     for segment, bag in window.bags.items():
-        yield Measured("throughput_per_s", _rate(bag.n, seconds), segment)
+        yield Measured("throughput_per_s", poisson_rate(bag.n, seconds), segment)
         yield Measured("failure_rate", proportion(bag.failed, bag.n), segment)
         for name, q in _QUANTILES:
             yield Measured(f"latency_{name}_ms", bag.latency.estimate(q), segment)
@@ -130,19 +128,25 @@ def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:
     """The metrics that the definition adds."""
     if bag.classes:
         for name, metric in naming.custom.items():
-            yield name, (
-                Estimate.undefined(bag.confusion.n)
-                if metric is None
-                else metric.of_counts(bag.confusion.matrix, naming.classes, naming.pos_label)
+            yield (
+                name,
+                (
+                    Estimate.undefined(bag.confusion.n)
+                    if metric is None
+                    else metric.of_counts(bag.confusion.matrix, naming.classes, naming.pos_label)
+                ),
             )
     elif bag.values is not None:
         sums = bag.values.values()
         squares = sums[len(sums) // 2 :]
         for (name, metric), total, square in zip(naming.custom.items(), sums, squares, strict=False):
-            yield name, (
-                Estimate.undefined(bag.labelled)
-                if metric is None
-                else metric.of_sums(total, square, bag.labelled)
+            yield (
+                name,
+                (
+                    Estimate.undefined(bag.labelled)
+                    if metric is None
+                    else metric.of_sums(total, square, bag.labelled)
+                ),
             )
 
 
@@ -168,10 +172,3 @@ def _groups(counts: GroupCounts, attribute: str, naming: Naming) -> Iterator[Mea
         for group, estimate in rates[metric].items():
             if estimate.n:
                 yield Measured(metric, estimate, group=group_label(attribute, group))
-
-
-def _rate(count: int, seconds: float) -> Estimate:
-    """Events a second with the exact Poisson interval (Garwood 1936)."""
-    low = float(gammaincinv(count, 0.025)) if count else 0.0
-    high = float(gammaincinv(count + 1, 0.975))
-    return Estimate(count / seconds, low / seconds, high / seconds, count)

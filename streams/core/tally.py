@@ -18,6 +18,7 @@ from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.pairs import Pairs
 from streamgauge.streams.core.rows import nested_mask
 from streamgauge.streams.core.segments import LiveSegments
+from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import SegmentColumns
@@ -38,6 +39,7 @@ class Tally:
         self.names = Names.of(definition)
         self.join = LabelJoin(definition.labels.ttl)
         self.versions: dict[str, Version] = {}
+        self.traffic = TrafficBank(definition)
         #: The metrics that the definition adds; None where this worker does not allow one (any more).
         self.custom: CustomMetrics = {}
 
@@ -74,7 +76,8 @@ class Tally:
         column: Column = names.class_column(predicted) if names.classifies else predicted
         values = self._crossed(values)
         watch.groups.expect(self._groups(values), account.paid)
-        account.total_weight = sum(each.watch.weight for each in self.versions.values())
+        watches = [each.watch.weight for each in self.versions.values()]
+        account.total_weight = self.traffic.weight + sum(watches)
         paid = account.advance_many(time)
         cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
         watch.estimates.latest_us = version.last_served_us

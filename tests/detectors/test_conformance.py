@@ -24,6 +24,7 @@ from streamgauge.detectors.evidence.looks import Looks
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.suffixes import Suffixes
+from streamgauge.detectors.evidence.traffic import TrafficEvidence
 from streamgauge.detectors.exact_sum import ExactSum, ExactSums
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.log_histogram import LogHistogram
@@ -218,6 +219,11 @@ def take_back(one, *batch):
     one.subtract_many(*batch)
 
 
+def minutes(seed, n):
+    rng = np.random.default_rng(seed)
+    return (np.where(rng.random(n) < 0.01, 400, rng.poisson(8, n)),)
+
+
 def feed_paid(one, *batch):
     one.update_many(*batch, 1e-6)
 
@@ -287,6 +293,10 @@ CASES = [
          treated, feed_paid, None, False, [(np.array([500, -1]), np.array([1, -1]), np.array([0, 2**62]))],
          lambda one: one.evidence),
 ]  # fmt: skip
+CASES.append(
+    Case("TrafficEvidence", lambda: TrafficEvidence(59), TrafficEvidence.from_state, minutes, feed_paid, None,
+         False, [(np.zeros(3_000, np.int64),), (np.full(3_000, 10**9),)], lambda one: one.evidence)
+)  # fmt: skip
 IDS = [case.name for case in CASES]
 
 

@@ -1,0 +1,146 @@
+"""`TrafficBank`: has a model's traffic stopped or jumped? Its requests, of all versions, by the minute.
+
+A new version that takes over from an old one is no stop, so this is about the model.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.evidence.traffic import TrafficAlarm, TrafficEvidence
+from streamgauge.detectors.intervals import poisson_rate
+from streamgauge.schemas.batch import Ints
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.core.findings import Finding
+
+MONITOR = "traffic"
+_METRIC = "throughput_per_s"
+_MINUTE_US = 60_000_000
+_MINUTE_S = 60
+#: Minutes in a row without a request of which each is looked at; longer silences are not watched on.
+_LONGEST_SILENCE = 2 * 24 * 60
+#: Minutes between an alarm's end and the next one's onset from which they are two changes.
+_APART = 60
+
+
+class TrafficBank:
+    """Minutes of event time, which the watermark ends; those without a request count as zeros.
+
+    A request that comes when its minute is over is late, and left out.
+    """
+
+    def __init__(self, definition: MonitorDefinition) -> None:
+        self.definition = definition
+        self.evidence: TrafficEvidence | None = None
+        #: Requests of the minutes that are under way, by their number since the epoch.
+        self._open: dict[int, int] = {}
+        self._silent = 0
+        self._latest: TrafficAlarm | None = None
+
+    @property
+    def weight(self) -> float:
+        return 0.0 if self.evidence is None else self.evidence.weight
+
+    def monitors(self) -> list[str]:
+        """The monitors that have something to say by now."""
+        return [MONITOR] if self.weight else []
+
+    def count(self, time_us: Ints, watermark_us: Ints) -> None:
+        """Requests at these times, and the watermark before each; int64 (n,)."""
+        if not self.definition.rule(MONITOR).enabled:
+            return
+        minutes = time_us // _MINUTE_US
+        numbers, counts = np.unique(minutes[(minutes + 1) * _MINUTE_US > watermark_us], return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            self._open[number] = self._open.get(number, 0) + count
+        if self.evidence is None and self._open:
+            self.evidence = TrafficEvidence(min(self._open) + 1)  # its first minute is not a whole one
+
+    def advance(self, watermark_us: int, paid: float) -> Finding | None:
+        """Minutes before the watermark are over; `paid` is the account's balance."""
+        evidence, end = self.evidence, watermark_us // _MINUTE_US
+        if evidence is None or evidence.minute >= end:
+            return None
+        for number in sorted(number for number in self._open if number < end):
+            count = self._open.pop(number)
+            if number >= evidence.minute:
+                self._silence(number, paid)
+                evidence.update_many(np.array([count]), paid)
+                self._silent = 0
+        self._silence(end, paid)
+        alarms = evidence.take_alarms()
+        if not alarms:
+            return None
+        self._latest = _continued(self._latest, alarms)
+        return _finding(self._latest)
+
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """The monitor may be on or off now; what is normal is learned anew where it was off."""
+        self.definition = definition
+        if not definition.rule(MONITOR).enabled:
+            self.evidence, self._open, self._silent, self._latest = None, {}, 0, None
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain structures, for the snapshot."""
+        latest = self._latest
+        return {
+            "evidence": None if self.evidence is None else self.evidence.to_state(),
+            "open": sorted(map(list, self._open.items())),
+            "silent": self._silent,
+            "latest": latest and [getattr(latest, name) for name in TrafficAlarm.__slots__],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], definition: MonitorDefinition) -> "TrafficBank":
+        """What `to_state` gave."""
+        bank = cls(definition)
+        if state["evidence"] is not None:
+            bank.evidence = TrafficEvidence.from_state(state["evidence"])
+        bank._open = dict(state["open"])
+        bank._silent = state["silent"]
+        bank._latest = state["latest"] and TrafficAlarm(*state["latest"])
+        return bank
+
+    def _silence(self, end: int, paid: float) -> None:
+        """Up to minute `end` nothing came."""
+        assert self.evidence is not None
+        silence = end - self.evidence.minute
+        watched = min(silence, max(_LONGEST_SILENCE - self._silent, 0))
+        self.evidence.update_many(np.zeros(watched, np.int64), paid)
+        self.evidence.skip(silence - watched)
+        self._silent += silence
+
+
+def _continued(latest: TrafficAlarm | None, alarms: list[TrafficAlarm]) -> TrafficAlarm:
+    """One change, although it alarms again and again while it lasts."""
+    for alarm in alarms:
+        if latest is None or alarm.direction != latest.direction or alarm.onset > _end(latest) + _APART:
+            latest = alarm
+        else:
+            minutes, n = _end(alarm) - latest.onset, latest.n + alarm.n
+            evidence = max(latest.evidence, alarm.evidence)
+            latest = TrafficAlarm(alarm.direction, latest.onset, minutes, n, latest.normal, evidence)
+    assert latest is not None
+    return latest
+
+
+def _end(alarm: TrafficAlarm) -> int:
+    return alarm.onset + alarm.minutes
+
+
+def _finding(alarm: TrafficAlarm) -> Finding:
+    rate: Estimate = poisson_rate(alarm.n, alarm.minutes * _MINUTE_S)
+    return Finding(
+        MONITOR,
+        _METRIC,
+        "warning",
+        value=rate.value,
+        low=rate.low,
+        high=rate.high,
+        baseline=alarm.normal / _MINUTE_S,
+        evidence=alarm.evidence,
+        evidence_threshold=1.0,
+        n=alarm.n,
+        onset_us=alarm.onset * _MINUTE_US,
+    )
