@@ -1,4 +1,4 @@
-"""The page that explains the numbers: its examples run, every metric is there, its pictures are drawn anew."""
+"""The page that explains the numbers: examples run, every metric is there, pictures are drawn anew."""
 
 import doctest
 import re
