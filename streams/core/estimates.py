@@ -47,9 +47,10 @@ class EstimateBank:
         """The monitors that have something to say by now."""
         return [] if self._evidence is None else [ESTIMATE_GAP]
 
-    def covers(self, start_us: int) -> bool:
+    def covers(self, start_us: int, classes: bool) -> bool:
         """Whether a window that starts then has estimates: nothing was learned from its predictions."""
-        return self.estimator is not None and start_us > self._since_us
+        wanted = CalibrationProfile if classes else ErrorModelProfile
+        return isinstance(self.estimator, wanted) and start_us > self._since_us
 
     def metrics(self, counts: Ints, binary: bool) -> dict[str, Estimate]:
         """Of predictions counted by cell, int64 (cells,)."""

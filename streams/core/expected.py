@@ -14,7 +14,7 @@ from streamgauge.streams.core.windows import ALL, Window
 
 def measure_expected(window: Window, naming: Naming, estimates: EstimateBank) -> Iterator[Measured]:
     """The estimated metrics of each segment with predictions that can be estimated."""
-    if not estimates.covers(window.start_us):
+    if not estimates.covers(window.start_us, window.classes):
         return
     for segment, bag in window.bags.items():
         if bag.cells is not None:
@@ -31,7 +31,7 @@ def explain_gap(
     classes = True
     for window in windows:
         bag = window.bags[ALL]
-        if bag.cells is None or not estimates.covers(window.start_us):
+        if bag.cells is None or not estimates.covers(window.start_us, window.classes):
             continue
         classes = bag.classes
         cells.merge(bag.cells)

@@ -82,7 +82,7 @@ class Judge:
         definition = intake.definition
         closes = window.served_revision < 0
         estimates = version.watch.estimates
-        covered_now = window.bags[ALL].cells is not None and estimates.covers(window.start_us)
+        covered_now = window.bags[ALL].cells is not None and estimates.covers(window.start_us, window.classes)
         if window.served_dirty or (covered_now and not window.estimated):
             measured = list(measure_served(window, naming)) if window.served_dirty else []
             measured += measure_expected(window, naming, estimates)

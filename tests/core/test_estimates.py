@@ -1,12 +1,18 @@
 """What is estimated before labels come, from end to end: when it is published, and when it is doubted."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamgauge.detectors.baseline import build_profile
+from streamgauge.detectors.calibration import learn_calibration, score_cells
 from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.control import AdoptBaseline
 from streamgauge.schemas.message import METRICS
+from streamgauge.schemas.profile import BaselineProfile
+from tests.core.scenario import START_US
 from tests.core.test_partition_alerts import Columns, Rng, Story, classifier, regressor, story
 
 ESTIMATED = ("estimated_accuracy", "estimated_f1", "estimated_roc_auc")
@@ -115,3 +121,48 @@ def test_an_estimate_can_have_a_limit() -> None:
     told.tell(4, unsure, labelled=False, share=0.9)
     assert told.states("estimated_accuracy") == ["opened"]
     assert told.alerts("estimate_gap") == []  # harder cases, and as often right as was expected of them
+
+
+def adopt(told: Story, document: Any) -> None:
+    order = AdoptBaseline(actor="ann", time_us=START_US, model="m", document=document)
+    told.run.apply(told.feed.control(order)).commit()
+
+
+def profile(rng: Rng) -> BaselineProfile:
+    """As `streamgauge baseline build` makes it, with labels."""
+    made = classifier(rng, 2_000)
+    said, true = made["prediction"].codes == 1, made["label"].codes == 1
+    built = build_profile(made["features"], made["prediction"], made["score"])
+    return replace(built, estimator=learn_calibration(score_cells(made["score"]), said, true))
+
+
+def test_a_stored_profile_brings_its_estimator_for_the_windows_that_start_later() -> None:
+    told = story().tell(3, classifier)
+    assert not values(told, "estimated_accuracy")
+    adopt(told, profile(np.random.default_rng(3)).to_json())
+    told.tell(3, classifier, labelled=False)
+    told.run.restart()
+    told.tell(1, classifier, labelled=False).run.finish()
+    estimated = values(told, "estimated_accuracy")
+    assert sorted(estimated) == sorted(values(told, "throughput_per_s"))[3:]
+    assert all(record["value"] == pytest.approx(0.9, abs=0.03) for record in estimated.values())
+
+
+def test_a_version_that_learns_its_baseline_anew_learns_its_estimator_anew() -> None:
+    told = story().tell(15, classifier).tell(15, classifier, wrong=0.3)
+    assert told.states("estimate_gap") == ["opened"]
+    adopt(told, None)
+    assert told.states("estimate_gap") == ["opened", "resolved"]
+    told.tell(15, classifier, wrong=0.3)
+    last = values(told, "estimated_accuracy")
+    assert last[max(last)]["value"] == pytest.approx(0.7, abs=0.05)
+    assert told.states("estimate_gap") == ["opened", "resolved"]
+
+
+def test_a_stored_estimator_of_another_task_is_replaced_by_a_learned_one() -> None:
+    told = story(regressor)
+    alien = replace(build_profile({}), estimator=profile(np.random.default_rng(3)).estimator)
+    adopt(told, alien.to_json())
+    told.tell(15, regressor).run.finish()
+    assert values(told, "estimated_mean_absolute_error")
+    assert not values(told, "estimated_accuracy")
