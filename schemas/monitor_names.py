@@ -23,7 +23,7 @@ EVIDENCE = (
 #: Error budgets that burn. `failure_rate` is a metric too, and with a limit is judged as one.
 OBJECTIVES = ("failure_rate", "latency")
 #: River's detectors on the errors; they have no budget, and alert only where a definition names them.
-ERROR_DETECTORS = ("adwin", "hddm_w")
+ERROR_DETECTORS = ("adwin", "hddm_w", "hddm_a", "ddm", "eddm", "fhddm", "page_hinkley", "kswin")
 #: Opens when nobody answers a retrain request.
 UNANSWERED = "retrain_unanswered"
 
@@ -36,7 +36,8 @@ METRICS = frozenset(
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "
         "estimated_accuracy estimated_f1 estimated_roc_auc estimated_mean_absolute_error "
-        "adwin_changes hddm_w_changes "
+        "adwin_changes hddm_w_changes hddm_a_changes ddm_changes eddm_changes fhddm_changes "
+        "page_hinkley_changes kswin_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
         "missing_rate out_of_range_rate unseen_category_rate "
         "selection_rate demographic_parity_difference demographic_parity_ratio equalized_odds_difference "

@@ -12,11 +12,12 @@ from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.river_drift import BINARY, RiverDrift
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS
 from streamgauge.schemas.profile import NumericProfile, RateProfile, errors_of
 
 #: River's detectors by the names of their monitors. They alert only where a definition names them; ADWIN runs
-#: always, for its count of changes is published. HDDM_W costs 8 µs an error, so it runs where it is named.
-RIVER = ("adwin", "hddm_w")
+#: always, for its count of changes is published. The others cost 8 to 900 µs an error: they run where named.
+RIVER = ERROR_DETECTORS
 _ALWAYS = ("adwin",)
 
 

@@ -1,14 +1,14 @@
 """The list of metrics that a definition may set limits on is the list of metrics that are published."""
 
 from streamgauge.schemas.message import METRICS
-from streamgauge.schemas.monitor_names import EVIDENCE
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE
 from streamgauge.schemas.monitor_names import METRICS as NAMES
 from tests.core.test_partition_alerts import classifier, regressor, story
 
 
 def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
     published: set[str] = set()
-    definition = {"features": {"age": {"min": 0, "max": 90}}, "monitors": {"hddm_w": {}}}
+    definition = {"features": {"age": {"min": 0, "max": 90}}, "monitors": dict.fromkeys(ERROR_DETECTORS, {})}
     for columns in (classifier, regressor):
         told = story(columns, **definition).tell(15, columns)
         published |= {record["metric"] for record in told.run.finish().records(METRICS)}

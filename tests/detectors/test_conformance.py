@@ -329,7 +329,8 @@ def test_hostile_values_poison_nothing(case):
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_its_size_is_bounded(case):
-    checks.check_its_size_is_bounded(case, 1)
+    n = 200 if case.name.endswith("kswin") else 10_000  # it takes most of a millisecond for each
+    checks.check_its_size_is_bounded(case, 1, n)
 
 
 def test_every_class_with_a_state_is_enrolled():

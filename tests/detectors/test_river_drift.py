@@ -6,6 +6,7 @@ import river
 from river import drift
 
 from streamgauge.detectors.river_drift import BINARY, DETECTORS, RiverDrift
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS
 
 
 def stream(seed=1):
@@ -13,10 +14,20 @@ def stream(seed=1):
     return (rng.random(4_000) < np.repeat([0.1, 0.4], 2_000)).astype(float)
 
 
-@pytest.mark.parametrize("name", ["adwin", "hddm_w", "hddm_a", "ddm", "fhddm"])
+@pytest.mark.parametrize("name", ["adwin", "hddm_w", "hddm_a", "ddm", "fhddm", "page_hinkley"])
 def test_a_rising_error_rate_is_found_soon_after_it_rose(name):
     fired = RiverDrift(name).update_many(stream())
     assert any(2_000 <= index < 2_300 for index in fired.tolist())
+
+
+@pytest.mark.parametrize("name", ["adwin", "page_hinkley", "kswin"])
+def test_errors_that_became_fewer_are_no_alarm(name):
+    fired = RiverDrift(name).update_many(1 - stream())
+    assert not any(2_000 <= index < 2_200 for index in fired.tolist())
+
+
+def test_a_definition_can_name_each_of_them():
+    assert set(ERROR_DETECTORS) == set(DETECTORS)
 
 
 def test_it_fires_where_river_itself_fires():
@@ -57,4 +68,4 @@ def test_a_state_of_another_river_starts_over_with_its_counts():
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="adwin"):
-        RiverDrift("kswin")
+        RiverDrift("fortune_teller")
