@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ids, Ints
-from streamgauge.schemas.errors import BadEvent, ConfigurationError
+from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.ids import identities
 from streamgauge.schemas.limits import DEFAULT
-from streamgauge.schemas.times import LATEST_US, parse_time
+from streamgauge.schemas.times import LATEST_US
 from streamgauge.streams.sources.block import UNKNOWN_US
 from streamgauge.streams.sources.ids import uuid_identities
 from streamgauge.streams.sources.layout import Kind
+from streamgauge.streams.sources.time_texts import many_times
 
 _TO_US = {"s": 1_000_000, "ms": 1_000}
 
@@ -82,15 +83,7 @@ def times(array: Any) -> tuple[Ints, Bools]:
             time_us = np.clip(time_us, 0, LATEST_US // _TO_US[unit] + 1) * _TO_US[unit]
         missing = array.is_null().to_numpy(zero_copy_only=False)
         return (np.where(missing, UNKNOWN_US, time_us), missing) if missing.any() else (time_us, missing)
-    time_us = np.array([_time(text) for text in array.to_pylist()], np.int64)
-    return time_us, time_us == UNKNOWN_US
-
-
-def _time(text: str | None) -> int:
-    try:
-        return UNKNOWN_US if text is None else parse_time(text)
-    except BadEvent:
-        return UNKNOWN_US
+    return many_times(array.to_pylist())
 
 
 def _numbers(array: Any, _: str) -> Floats:

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
-from streamgauge.schemas.errors import BadEvent
-from streamgauge.schemas.times import parse_time
-from streamgauge.streams.sources.block import UNKNOWN_US
 from streamgauge.streams.sources.layout import Kind
 
 Cells = Sequence[str]
@@ -90,19 +87,6 @@ def flags(cells: Cells) -> tuple[Bools, Bools]:
     """true, false, 1 or 0, an empty cell is false; and the rows whose cell is none of these."""
     read = [_FLAGS.get(cell) if cell in _FLAGS else _FLAGS.get(cell.lower()) for cell in cells]
     return np.array([bool(flag) for flag in read], np.bool_), np.array([f is None for f in read], np.bool_)
-
-
-def times(cells: Cells) -> tuple[Ints, Bools]:
-    """Microseconds, and the rows whose cell is no time."""
-    time_us = np.array([_time(cell) for cell in cells], np.int64)
-    return time_us, time_us == UNKNOWN_US
-
-
-def _time(cell: str) -> int:
-    try:
-        return parse_time(int(cell) if _WHOLE(cell) else cell)
-    except BadEvent:
-        return UNKNOWN_US
 
 
 def _floats(cells: Cells) -> Floats | None:

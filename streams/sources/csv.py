@@ -18,6 +18,7 @@ from streamgauge.streams.sources.ids import many_identities
 from streamgauge.streams.sources.layout import layout_of, nested
 from streamgauge.streams.sources.lines import LONGEST, numbered_lines
 from streamgauge.streams.sources.table import Table, decode_table
+from streamgauge.streams.sources.time_texts import many_times
 
 #: After a column's name: its values are text, whatever they look like.
 AS_TEXT = ":text"
@@ -80,7 +81,7 @@ class CsvRows:
     def _table(self, rows: list[tuple[int, list[str]]], texts: Mapping[int, bytes]) -> Table:
         found = dict(zip(self._names, zip(*(row for _, row in rows), strict=True), strict=True))
         ids = found["prediction_id"]
-        time_us, unfit = cells.times(found["time"])
+        time_us, unfit = many_times(found["time"])
         unfit |= np.array([not 0 < len(text) <= DEFAULT.id_length for text in ids], np.bool_)
         columns: dict[str, Any] = {}
         for name, kind in self._layout.kinds.items():

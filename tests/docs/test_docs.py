@@ -6,9 +6,12 @@ import importlib
 import json
 import re
 import shlex
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from streamgauge import AlertSubscription, RetrainRequests
@@ -24,6 +27,7 @@ from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE, METRICS, OBJECTIVES, UNANSWERED
 from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.sources.files import open_file
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -40,6 +44,7 @@ NOT_RUN = {
     "streamgauge monitors retire": _BROKER,
     "streamgauge doctor --role": _BROKER,
     "streamgauge metrics": _BROKER,
+    "streamgauge replay --from-topics": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
     "make test": "this is it",
     "make up": "needs a container engine, which the tests do not have",
@@ -150,16 +155,35 @@ def test_commands_run_or_say_why_not(text, tmp_path, monkeypatch):
 
 
 def write_files_of_the_examples(folder):
-    """monitors.yaml, predictions.jsonl and labels.jsonl, from the pages themselves, and some profiles."""
+    """Definitions, predictions and labels in several formats, from the pages themselves; some profiles."""
     fence = r"(?ms)^```{}\n(.*?)^```$"
     definitions = re.search(fence.format("yaml"), (ROOT / "docs/reference/monitors.md").read_text())
     events = re.findall(fence.format("json"), (ROOT / "docs/reference/topics.md").read_text())
     (folder / "monitors.yaml").write_text(definitions[1])
     for name, event in zip(("predictions", "labels"), events, strict=False):
         (folder / f"{name}.jsonl").write_text(json.dumps(json.loads(event)) + "\n")
+    (folder / "stricter.yaml").write_text(definitions[1])
+    tables = re.findall(fence.format("csv"), (ROOT / "docs/how-to/replay.md").read_text())
+    for name, table in zip(("predictions", "labels"), tables, strict=True):
+        (folder / f"{name}.csv").write_text(table)
+    events = [json.loads((folder / "predictions.jsonl").read_text())]
+    events[0]["time"] = datetime.fromisoformat(events[0]["time"])
+    pq.write_table(pa.Table.from_pylist(events), folder / "predictions.parquet")
     for name in ("credit", "september", "october"):
         profile = build_profile({"age": np.arange(18.0, 78.0), "income": np.arange(60.0)})
         (folder / f"{name}.json").write_text(json.dumps(profile.to_json()))
+
+
+@pytest.mark.parametrize("text", blocks("csv"))
+def test_tables_of_the_examples_are_read_to_the_last_cell(text, tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text(text)
+    topic = "ground-truth" if "label" in text.splitlines()[0] else "predictions"
+    source = open_file(topic, path)
+    [block] = source.blocks()
+    assert source.unread == ()
+    assert not block.decoded.refused
+    assert len(block) == len(text.splitlines()) - 1
 
 
 @pytest.mark.parametrize("text", blocks("python"))

@@ -15,17 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamgauge.schemas.batch import Categories
-from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.errors import BadEvent, ConfigurationError
 from streamgauge.schemas.ids import identities
 from streamgauge.schemas.message import DEAD_LETTERS, GROUND_TRUTH, PREDICTIONS
+from streamgauge.schemas.times import EARLIEST_US, LATEST_US, parse_time
 from streamgauge.streams.core.partition import CoreSettings
 from streamgauge.streams.replay import Variant, replay
 from streamgauge.streams.sources.block import Block
 from streamgauge.streams.sources.files import open_file
 from streamgauge.streams.sources.history import FileHistory
 from streamgauge.streams.sources.ids import many_identities
+from streamgauge.streams.sources.time_texts import many_times
 from tests.core.scenario import START_US
 
 HEADER = "prediction_id,model,time,prediction,features.x,groups.sex\n"
@@ -370,4 +374,42 @@ def test_times_as_far_as_they_go_do_not_overflow(tmp_path: Path) -> None:
     assert [(letter["offset"], letter["reason"]) for letter in letters] == [
         (1, "out_of_range"),
         (2, "out_of_range"),
+    ]
+
+
+_clock = st.datetimes(datetime(1995, 1, 1), datetime(2105, 1, 1)).map(lambda time: time.isoformat("T") + "Z")
+_odd = st.sampled_from(
+    [
+        "",
+        "soon",
+        "-5",
+        "1795255200000000",
+        "2024-02-29T23:59:59.9Z",
+        "2026-02-30T10:00:00Z",
+        "2026-13-01T10:00:00Z",
+        "2026-11-21T24:00:00Z",
+        "2026-11-21T10:00:60Z",
+        "2026-11-21 10:00:00Z",
+        "2026-1:-21T10:00:00Z",
+        "２026-11-21T10:00:00Z",
+        "2026-11-21T10:00:00.Z",
+        "2026-11-21T10:00:00,5Z",
+        "2026-11-21T10:00:00.1234567Z",
+        "2026-11-21T10:00:00.5+01:00",
+    ]
+)
+
+
+@given(st.lists(_clock | _odd, max_size=6) | _odd.map(lambda text: [text]))
+def test_many_times_are_what_each_is(texts: list[str]) -> None:
+    def one(text: str) -> int | None:
+        try:
+            return parse_time(int(text) if text.removeprefix("-").isdecimal() else text)
+        except BadEvent:
+            return None
+
+    found, unfit = many_times(texts)
+    sound = (found >= EARLIEST_US) & (found < LATEST_US) & ~unfit
+    assert [time if ok else None for time, ok in zip(found.tolist(), sound.tolist(), strict=True)] == [
+        one(text) for text in texts
     ]
