@@ -14,8 +14,6 @@ _DEPENDENT = 1.5
 _MANY_CATEGORIES = 50
 
 Problem = Literal["not_stationary", "too_dependent", "too_small", "constant", "too_many_categories"]
-#: With these the stream is not watched for drift, and is no part of the budget.
-UNWATCHED = ("not_stationary", "too_dependent", "constant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,11 @@ def review(profile: BaselineProfile) -> list[Remark]:
         text = f"{profile.errors.n:,} labelled rows: only gross changes of the errors will be seen"
         found.append(Remark("errors", "too_small", text))
     return found
+
+
+def is_fit(profile: FeatureProfile) -> bool:
+    """Whether drift from it can be judged: it is one thing, known well enough, and more than one value."""
+    return profile.stationary and len(profile.counts) > 1
 
 
 def _feature(name: str, profile: FeatureProfile) -> Iterator[Remark]:

@@ -26,6 +26,8 @@ OBJECTIVES = ("failure_rate", "latency")
 ERROR_DETECTORS = ("adwin", "hddm_w", "hddm_a", "ddm", "eddm", "fhddm", "page_hinkley", "kswin")
 #: Opens when nobody answers a retrain request.
 UNANSWERED = "retrain_unanswered"
+#: Opens when drift has lasted so long that it may be the new normal.
+STALE_BASELINE = "stale_baseline"
 
 #: Every metric that is published, spelled as scikit-learn, fairlearn and River spell it.
 METRICS = frozenset(
@@ -39,12 +41,12 @@ METRICS = frozenset(
         "adwin_changes hddm_w_changes hddm_a_changes ddm_changes eddm_changes fhddm_changes "
         "page_hinkley_changes kswin_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
-        "missing_rate out_of_range_rate unseen_category_rate "
+        "missing_rate out_of_range_rate unseen_category_rate baseline_fit "
         "selection_rate demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )
-_BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED)
+_BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE)
 
 
 def is_metric(name: str, own: Collection[str] = ()) -> bool:

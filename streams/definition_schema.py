@@ -9,11 +9,12 @@ from streamgauge.schemas.monitor_names import (
     EVIDENCE,
     METRICS,
     OBJECTIVES,
+    STALE_BASELINE,
     UNANSWERED,
 )
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMES = sorted({*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, *METRICS})
+_NAMES = sorted({*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE, *METRICS})
 
 
 def definition_schema() -> dict[str, Any]:

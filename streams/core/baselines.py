@@ -1,15 +1,22 @@
 """Baselines that are given, not learned: whom they reach, and which alerts they end."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from streamgauge.schemas.control import AdoptBaseline, Define
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import Baseline, MonitorDefinition
+from streamgauge.schemas.monitor_names import STALE_BASELINE
 from streamgauge.schemas.profile import BaselineProfile, RateProfile
-from streamgauge.streams.core.alerts import AlertBook
+from streamgauge.streams.core.alerts import AlertBook, AlertContext
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.windows import ALL
+
+#: Differences from a baseline that end when another one is adopted.
+_DRIFTS = ("concept_drift", "drift", "label_drift", "prediction_drift")
+_STALE_US = 86_400_000_000
 
 
 def adopt(order: AdoptBaseline, intake: Intake, book: AlertBook, paid: float, now_us: int) -> list[Output]:
@@ -52,6 +59,32 @@ def follow(order: Define, intake: Intake, book: AlertBook, paid: float, now_us: 
         return []
     others = [version for version in intake.versions.values() if version.name != named]
     return _rebase(others, profile, order, book, paid, now_us)
+
+
+def stale(intake: Intake, book: AlertBook, software: str) -> list[Output]:
+    """Drift that has been told of for a day may be the new normal: somebody should say so, or mend it."""
+    definition, outputs = intake.definition, list[Output]()
+    rule = definition.rule(STALE_BASELINE)
+    severity = rule.severity if STALE_BASELINE in definition.monitors else "info"
+    lasting = {
+        episode.version: episode
+        for episode in reversed(book.open_episodes())
+        if episode.monitor in _DRIFTS and intake.now_us - episode.opened_us >= _STALE_US and rule.enabled
+    }
+    for version in intake.versions.values():
+        episode, finding = lasting.get(version.name), None
+        if episode is not None:
+            found = episode.finding
+            finding = replace(
+                found, monitor=STALE_BASELINE, metric=STALE_BASELINE, severity=severity, value=None,
+                low=None, high=None, baseline=None, evidence=None, evidence_threshold=None,
+                onset_us=episode.opened_us,
+            )  # fmt: skip
+        elif not book.is_open(version.name, STALE_BASELINE, ALL):
+            continue
+        context = AlertContext.of(definition, version.watch.baseline_id, software)
+        outputs += book.observe(version.name, STALE_BASELINE, ALL, finding, intake.now_us, rule, context)
+    return outputs
 
 
 def _rebase(

@@ -136,7 +136,7 @@ class ModelState:
             outputs += self.judge.advance(intake, self.book)
             outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
             outputs += self._expire()
-            outputs += self._unanswered()
+            outputs += self._unanswered() + baselines.stale(intake, self.book, self.context.software)
         outputs += self._consider(outputs)
         asked_of = self.retrain.version
         return outputs + self.retrain.tick(

@@ -10,7 +10,13 @@ from operator import itemgetter
 from typing import Literal
 
 from streamgauge.detectors.evidence.kinds import Evidence
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, OBJECTIVES, UNANSWERED
+from streamgauge.schemas.monitor_names import (
+    ERROR_DETECTORS,
+    ESTIMATE_GAP,
+    OBJECTIVES,
+    STALE_BASELINE,
+    UNANSWERED,
+)
 from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
@@ -58,6 +64,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
     if monitor == UNANSWERED:
         state = model.retrain.state.value
         return Reason("quiet", "no retrain request" if state == "none" else f"the latest request is {state}")
+    if monitor == STALE_BASELINE:
+        return Reason("quiet", "no drift has lasted a day")
     return _limit(monitor, model, version)
 
 

@@ -8,6 +8,7 @@ from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
 from streamgauge.detectors.intervals import poisson_rate, proportion
+from streamgauge.detectors.profile_review import is_fit
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
@@ -63,6 +64,10 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
         for feature, metrics in window.features.metrics().items():
             for metric, estimate in metrics.items():
                 yield Measured(metric, estimate, feature=feature)
+        binner = window.features.binner
+        for feature, profile in zip(binner.names, binner.profiles, strict=True):
+            fit = float(is_fit(profile))  # no estimate: known for sure, so that limits need no `raw`
+            yield Measured("baseline_fit", Estimate(fit, fit, fit, profile.n), feature=feature)
     yield from _fairness(window, naming, label_free=True)
 
 

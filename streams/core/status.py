@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE, OBJECTIVES, UNANSWERED
+from streamgauge.schemas.monitor_names import (
+    ERROR_DETECTORS,
+    EVIDENCE,
+    OBJECTIVES,
+    STALE_BASELINE,
+    UNANSWERED,
+)
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.model import ModelState
@@ -113,7 +119,7 @@ def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
     >>> list(monitors_of(MonitorDefinition(model="m", monitors={"accuracy": {"min": 0.8}})))[-2:]
     ['retrain_unanswered', 'accuracy']
     """
-    built_in = (*EVIDENCE, *OBJECTIVES, UNANSWERED)
+    built_in = (*EVIDENCE, *OBJECTIVES, STALE_BASELINE, UNANSWERED)
     yield from built_in
     detectors = [name for name in ERROR_DETECTORS if name in definition.monitors]
     yield from detectors

@@ -10,7 +10,7 @@ from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, STALE_BASELINE
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.bank import FEATURE_MONITORS, PREDICTION, SCORE, FeatureBank
 from streamgauge.streams.core.error_bank import ErrorBank
@@ -133,9 +133,9 @@ class Watch:
         All evidence against the old one is gone; gives the monitors that start over. A profile without
         errors leaves the baseline of errors as it is.
         """
-        anew: tuple[str, ...] = FEATURE_MONITORS
+        anew: tuple[str, ...] = (*FEATURE_MONITORS, STALE_BASELINE)
         if profile is None or profile.errors is not None:
-            anew = (*FEATURE_MONITORS, "concept_drift", *ERROR_DETECTORS)
+            anew = (*anew, "concept_drift", *ERROR_DETECTORS)
             self.errors.adopt(None if profile is None else profile.errors, paid)
             if profile is None:
                 anew = (*anew, "label_drift")

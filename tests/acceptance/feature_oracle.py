@@ -9,6 +9,7 @@ from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBinner
 from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.schemas.batch import Categories, Column
+from streamgauge.schemas.profile import FeatureProfile
 from streamgauge.streams.core.bank import watched
 from tests.core.naive import Key, Number, agrees, key_of
 
@@ -42,6 +43,7 @@ def feature_metrics(events: Iterable[Row], first: int, window_us: int) -> dict[K
                 numbers |= dict(
                     _rates([r.get(feature) for r in rows[:first]], [r.get(feature) for r in later])
                 )
+                numbers["baseline_fit"] = _fit(watched(profile)[feature])
                 for metric, number in numbers.items():
                     found[model, version, (), start_us, metric, feature, None] = number
     return found
@@ -73,6 +75,10 @@ def _rates(reference: Sequence[Any], values: Sequence[Any]) -> Iterator[tuple[st
     elif present:
         outside = sum(not min(known) <= v <= max(known) for v in present)
         yield "out_of_range_rate", (outside / len(present), len(present))
+
+
+def _fit(profile: FeatureProfile) -> Number:
+    return float(profile.stationary and len(profile.counts) > 1), profile.n
 
 
 def _flat(event: Row) -> Row:

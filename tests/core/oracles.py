@@ -281,6 +281,20 @@ def out_of_range(rows: Rows, feature: str | None, group: str | None) -> Value:
     return share((now < low) | (now > high))
 
 
+def baseline_fit(rows: Rows, feature: str | None, group: str | None) -> Value:
+    """Whether the halves of the reference are alike by Welch's t: in ranks, or in each category's share."""
+    assert feature is not None
+    assert rows.reference is not None
+    before = values_of(rows.reference, feature)
+    names = sorted(set(before.tolist()))
+    if len(names) < 2:
+        return 0.0
+    number = before.dtype != object and before.dtype.kind == "f"
+    scores = [stats.rankdata(before)] if number else [(before == name).astype(float) for name in names]
+    halves = [np.split(score, [len(score) // 2]) for score in scores]
+    return float(all(abs(stats.ttest_ind(*half, equal_var=False).statistic) <= 4 for half in halves))
+
+
 def unseen(rows: Rows, feature: str | None, group: str | None) -> Value:
     assert feature is not None
     assert rows.reference is not None
@@ -427,6 +441,7 @@ ORACLES: dict[str, Oracle] = {
     "missing_rate": missing_rate,
     "out_of_range_rate": out_of_range,
     "unseen_category_rate": unseen,
+    "baseline_fit": baseline_fit,
     "selection_rate": selection_rate,
     "demographic_parity_difference": between(fair.selection_rate, "all"),
     "demographic_parity_ratio": between(fair.selection_rate, "all", "ratio"),

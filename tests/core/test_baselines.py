@@ -200,6 +200,7 @@ def test_feature_metrics_after_an_adoption_are_those_of_the_rows_after_it() -> N
         for feature, metrics in counts.metrics().items():
             for metric, estimate in metrics.items():
                 expected[stamp(start_us), feature, metric] = (estimate.value, estimate.n)
+            expected[stamp(start_us), feature, "baseline_fit"] = (1.0, 1_000)
     after = feature_values(story)
     assert expected.keys() <= after.keys()
     for key, (value, n) in expected.items():
@@ -383,3 +384,43 @@ def test_an_adoption_without_evidence_monitors_is_fine() -> None:
     story = learned(monitors=off).adopt(profile_of(events(0, 500), errors=True)).sent(events(400, 200))
     assert story.restart().watch().profile.rows == 500
     assert story.records(ALERTS) == []
+
+
+def test_drift_that_lasts_a_day_says_that_the_baseline_may_be_stale_until_another_is_adopted() -> None:
+    story = learned(window="1h", labels={"ttl": "1h"})
+    hour = 3_600
+    for number in range(1, 30):
+        moved = events(400 + number * 60, 60, shift=3.0)
+        for _, event in moved:
+            second = (event["time"] - START_US) // SECOND_US - 400 - number * 60
+            event["time"] = START_US + (number * hour + second * 50) * SECOND_US
+        story.sent(moved).restart()
+    (stale,) = story.alerts("stale_baseline")
+    assert (stale["state"], stale["severity"]) == ("opened", "info")
+    assert stale["summary"].startswith("m 7: stale baseline (since ")
+    assert [c["feature"] for c in stale["contributors"]] == ["age"]
+    story.adopt(profile_of(events(0, 900, shift=3.0)))
+    assert [alert["state"] for alert in story.alerts("stale_baseline")] == ["opened", "resolved"]
+
+
+def test_features_whose_baseline_is_unfit_say_so_in_every_window() -> None:
+    sent = events(0, 400)
+    for second, (_, event) in enumerate(sent):
+        if "features" in event:
+            event["features"]["trend"] = float(second)
+    story = Story(baseline={"first": FIRST}).sent(sent).finish()
+    fit = {
+        (r["feature"], r["value"], r["n"]) for r in story.records(METRICS) if r["metric"] == "baseline_fit"
+    }
+    assert {("age", 1.0, FIRST), ("trend", 0.0, FIRST)} <= fit
+
+
+def test_a_limit_on_the_fit_of_baselines_is_an_alert() -> None:
+    sent = events(0, 400)
+    for second, (_, event) in enumerate(sent):
+        if "features" in event:
+            event["features"]["trend"] = float(second)
+    story = Story(baseline={"first": FIRST}, monitors={"baseline_fit": {"min": 1, "severity": "info"}}).sent(
+        sent
+    )
+    assert {alert["segment"]["feature"] for alert in story.finish().alerts("baseline_fit")} == {"trend"}

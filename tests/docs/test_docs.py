@@ -25,7 +25,14 @@ from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
-from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE, METRICS, OBJECTIVES, UNANSWERED
+from streamgauge.schemas.monitor_names import (
+    ERROR_DETECTORS,
+    EVIDENCE,
+    METRICS,
+    OBJECTIVES,
+    STALE_BASELINE,
+    UNANSWERED,
+)
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.sources.files import open_file
 
@@ -256,7 +263,7 @@ def test_every_name_of_a_monitor_is_there():
     page = (ROOT / "docs/reference/monitors.md").read_text()
     section = page.split("\n## Monitors\n")[1].split("\n## ")[0]
     names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max"}
-    assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED}
+    assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, STALE_BASELINE, UNANSWERED}
 
 
 def test_settings_and_their_defaults_are_those_of_the_code():
