@@ -153,8 +153,11 @@ class LabelJoin:
         stale = int((matched & ~fresh_label).sum())
         accept = matched & fresh_label
         parts = []
-        for at, rows in chains:
-            use = accept[at]
+        if chains:
+            at, rows = (np.concatenate(column) for column in zip(*chains, strict=True))
+            use = np.flatnonzero(accept[at])
+            if len(chains) > 1:  # in the order of the labels, whichever version predicted last
+                use = use[np.argsort(at[use], kind="stable")]
             at, rows = at[use], rows[use]
             parts.append(self._assign(rows, Labels(label[at], revision[at], retracted[at], time_us[at])))
         had = accept & (known > UNLABELLED)

@@ -1,6 +1,7 @@
 """Estimates are what the raw events say, however messages are cut, encoded or interrupted."""
 
 import random
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -119,3 +120,33 @@ def test_windows_that_were_published_before_anything_was_learned_are_published_a
     assert again
     assert {r["revision"] for r in firsts} == {0}
     assert {r["revision"] for r in again} >= {1}
+
+
+def shadowed(seed: int, n: int = 500) -> list[Sent]:
+    """Two versions answer every request, now one first and now the other; labels come ten at a time."""
+    chance = random.Random(seed)
+    sent: list[Sent] = []
+    for first in range(0, n, 10):
+        labels: list[Sent] = []
+        for i in range(first, first + 10):
+            event = {"prediction_id": f"p{i}", "model": "m", "time": START_US + i * SECOND_US}
+            score = chance.random()
+            for version in chance.sample("01", 2):
+                own = min(1, max(0, score + chance.uniform(-0.2, 0.2)))
+                said = {"version": version, "prediction": ["no", "yes"][own > 0.5], "score": own}
+                sent.append((PREDICTIONS, {**event, **said}))
+            if chance.random() < 0.8:
+                labels.append((GROUND_TRUTH, {**event, "label": ["no", "yes"][chance.random() < score**2]}))
+        sent += labels
+    return sent
+
+
+def test_which_version_predicted_last_does_not_show_in_what_another_learns() -> None:
+    feed = Feed()
+    encoded = feed.definitions([CREDIT]) + feed.singles(shadowed(0))
+    runs = [list(run) for _, run in groupby(encoded, key=lambda message: message.topic)]
+    mixed = Run()
+    for messages in runs:  # predictions one by one, labels all at once
+        for part in [messages] if messages[0].topic == GROUND_TRUTH else [[m] for m in messages]:
+            mixed.apply(part)
+    assert mixed.finish().final() == cut_by(encoded, [len(encoded)]).final()
