@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from streamgauge.clients.rankings import Ranked, Relevance, rankings
 from streamgauge.clients.values import (
     FLOATS,
     TEXTS,
@@ -27,6 +28,7 @@ from streamgauge.schemas.batch import (
     Column,
     Floats,
     GroundTruthBatch,
+    Outcome,
     PredictionBatch,
 )
 from streamgauge.schemas.errors import BadEvent, Reason
@@ -95,7 +97,7 @@ class ColumnBuilder:
         prediction = self.outcomes(
             [None if f else p for p, f in zip(predictions, failures, strict=True)], failures, self._fractions
         )
-        self._fractions |= not isinstance(prediction, Categories)
+        self._fractions |= isinstance(prediction, np.ndarray)
         return PredictionBatch(
             model=self.model,
             version=self.version,
@@ -127,11 +129,13 @@ class ColumnBuilder:
             retracted=out,
         )
 
-    def outcomes(self, values: Sequence[Any], optional: Bools, whole_numbers: bool) -> Column:
+    def outcomes(self, values: Sequence[Any], optional: Bools, whole_numbers: bool) -> Outcome:
         """A column of classes or numbers; None is allowed where `optional`, of shape (n,).
 
         `whole_numbers` says what integers are when nothing else does.
         """
+        if any(isinstance(value, Ranked | Relevance) for value in values):
+            return rankings(values, optional)
         numeric = self.numeric
         if numeric is None:
             kinds = set(map(type, values))

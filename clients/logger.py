@@ -1,6 +1,5 @@
 """`PredictionLogger`: what a serving app calls for each prediction and label. Never blocks, never raises."""
 
-import atexit
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -10,7 +9,9 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from streamgauge.clients.columns import ColumnBuilder, LoggedLabel, LoggedPrediction
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.open_loggers import open_loggers
 from streamgauge.clients.privacy import Privacy
+from streamgauge.clients.rankings import Ranked, Relevance
 from streamgauge.clients.sender import LoggerStats, Sender
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.clients.sinks import Sink
@@ -21,9 +22,6 @@ from streamgauge.schemas.ids import uuid7
 P = ParamSpec("P")
 R = TypeVar("R")
 Values = Mapping[str, Any]
-
-#: Open loggers: what is queued must be sent at exit though the app has let go of its logger.
-_loggers: "set[PredictionLogger]" = set()
 
 
 class PredictionLogger:
@@ -56,7 +54,7 @@ class PredictionLogger:
         *,
         connection: Connection | None = None,
         sink: Sink | None = None,
-        task: Literal["binary", "multiclass", "regression"] | None = None,
+        task: Literal["binary", "multiclass", "regression", "ranking"] | None = None,
         redact: Iterable[str] = (),
         hashed: Iterable[str] = (),
         hash_key: bytes | None = None,
@@ -70,8 +68,8 @@ class PredictionLogger:
     ) -> None:
         if not (isinstance(model, str) and model and isinstance(version, str)):
             raise ConfigurationError("a logger needs the model's name, and its version as a text")
-        if task not in (None, "binary", "multiclass", "regression"):
-            raise ConfigurationError(f"task {task!r} is none of binary, multiclass, regression")
+        if task not in (None, "binary", "multiclass", "regression", "ranking"):
+            raise ConfigurationError(f"task {task!r} is none of binary, multiclass, regression, ranking")
         self.model = model
         self.version = version
         self.settings = LoggerSettings.resolve(
@@ -96,13 +94,14 @@ class PredictionLogger:
                 sink = KafkaSink(connection or Connection.from_environment(environ))
             builder = ColumnBuilder(model, version, None if task is None else task == "regression")
             self._sender = Sender(builder, sink, privacy, self.settings)
-            _loggers.add(self)
+            open_loggers.add(self)
 
     def predict(
         self,
-        prediction: Any,
+        prediction: Any = None,
         features: Values | None = None,
         *,
+        ranked: Iterable[Any] | None = None,
         groups: Values | None = None,
         segments: Values | None = None,
         score: float | None = None,
@@ -117,7 +116,8 @@ class PredictionLogger:
         `score` is the probability of the positive class, `scores` those of all classes. `groups` are
         protected attributes, `segments` the slices to watch apart. `time` is an aware datetime, an RFC 3339
         text or integer microseconds; now if not given. With `error` (anything but None) the request failed,
-        and `prediction` is not looked at. Mappings are copied; numpy's scalars will do.
+        and `prediction` is not looked at. A ranker gives `ranked` in its place, the ids of its items, best
+        first. What is given is copied; numpy's scalars will do.
         """
         now_us = time_ns() // 1_000
         if prediction_id is None:
@@ -130,7 +130,7 @@ class PredictionLogger:
                 LoggedPrediction(
                     prediction_id,
                     now_us if time is None else time,
-                    prediction,
+                    prediction if ranked is None else Ranked(ranked),
                     None if features is None else dict(features),
                     None if groups is None else dict(groups),
                     None if segments is None else dict(segments),
@@ -145,17 +145,26 @@ class PredictionLogger:
         return prediction_id if type(prediction_id) is str else _text(prediction_id)
 
     def ground_truth(
-        self, prediction_id: Any, label: Any, *, time: Any = None, revision: int = 0, retracted: bool = False
+        self,
+        prediction_id: Any,
+        label: Any = None,
+        *,
+        relevance: Mapping[Any, float] | Iterable[Any] | None = None,
+        time: Any = None,
+        revision: int = 0,
+        retracted: bool = False,
     ) -> None:
-        """Log what turned out to be true. A higher `revision` corrects an earlier label or retracts it."""
+        """Log what turned out to be true. A higher `revision` corrects an earlier label or retracts it.
+
+        Of a ranking, `relevance` says how relevant which items were, or lists those that were (grade 1).
+        """
         sender = self._sender
         if sender is None:
             return
         try:
-            now_us = time_ns() // 1_000
-            sender.put(
-                LoggedLabel(prediction_id, now_us if time is None else time, label, revision, bool(retracted))
-            )
+            when = time_ns() // 1_000 if time is None else time
+            truth = label if relevance is None else Relevance.of(relevance)
+            sender.put(LoggedLabel(prediction_id, when, truth, revision, bool(retracted)))
         except Exception as refusal:  # noqa: BLE001  monitoring must not take the serving app down
             sender.refuse(refusal)
 
@@ -191,7 +200,7 @@ class PredictionLogger:
 
         `features`, `groups` and `segments` are called with the function's arguments; without `features`,
         the first argument is taken if it is a mapping. `outcome` turns the result into `predict`'s
-        ``prediction``, ``score`` and ``scores``; without it the result is the prediction.
+        ``prediction`` or ``ranked``, ``score`` and ``scores``; without it the result is the prediction.
 
         >>> from streamgauge.clients.sinks import MemorySink
         >>> logger = PredictionLogger("credit", sink=MemorySink())
@@ -214,10 +223,15 @@ class PredictionLogger:
     def close(self) -> None:
         """Flush, within `close_timeout_s`, and stop. What is logged afterwards is ignored."""
         sender, self._sender = self._sender, None
-        _loggers.discard(self)
+        open_loggers.discard(self)
         if sender is not None:
             sender.close(self.settings.close_timeout_s)
             self._final_stats = sender.stats()
+
+    def after_fork(self) -> None:
+        """In a forked child: it gets a thread, a queue and a producer of its own."""
+        if self._sender is not None:
+            self._sender.after_fork()
 
     def __enter__(self) -> Self:
         return self
@@ -232,18 +246,3 @@ def _text(prediction_id: Any) -> str:
     with suppress(Exception):  # a caller's object; an id that has no text was refused already
         return str(prediction_id)
     return ""
-
-
-def _close_all() -> None:
-    for logger in list(_loggers):
-        logger.close()
-
-
-def _after_fork() -> None:
-    for logger in list(_loggers):
-        if logger._sender is not None:
-            logger._sender.after_fork()
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork)

@@ -34,6 +34,7 @@ class TimedCall:
         self.segments = segments
         self.prediction_id = prediction_id
         self.prediction: Any = None
+        self.ranked: Any = None
         self.score: Any = None
         self.scores: Values | None = None
         self._started_ns = 0
@@ -54,6 +55,7 @@ class TimedCall:
             segments=self.segments,
             score=self.score,
             scores=self.scores,
+            ranked=self.ranked,
             latency_ms=(perf_counter_ns() - self._started_ns) / 1e6,
             prediction_id=self.prediction_id,
             error=error,
@@ -81,8 +83,8 @@ def watched(
             return
         values = _extracted(outcome, (result,), {})
         if isinstance(values, Mapping):
-            call.prediction, call.score, call.scores = (
-                values.get(name) for name in ("prediction", "score", "scores")
+            call.prediction, call.ranked, call.score, call.scores = (
+                values.get(name) for name in ("prediction", "ranked", "score", "scores")
             )
         else:
             call.prediction = values  # what cannot be used: the logger counts it

@@ -48,7 +48,7 @@ def microseconds(time: Any) -> int:
 
 def identity_of(prediction_id: Any) -> bytes:
     """The 16 bytes of a prediction id: a text, a UUID or a number."""
-    text = prediction_id if type(prediction_id) is str else _text(prediction_id)
+    text = prediction_id if type(prediction_id) is str else text_of(prediction_id)
     if not 0 < len(text) <= LIMITS.id_length:
         raise BadEvent(Reason.OVERSIZED, f"a prediction id has {len(text)} characters")
     return identity(text)
@@ -70,7 +70,7 @@ def numbers(values: Sequence[Any]) -> Floats:
 def classes(values: Sequence[Any]) -> Categories:
     """Strings: ``True`` is ``"true"``, ``1`` and ``1.0`` are ``"1"``; None and NaN are missing."""
     if not set(map(type, values)) <= _STRINGS:
-        values = [None if value is None or value != value else _text(value) for value in values]
+        values = [None if value is None or value != value else text_of(value) for value in values]
     column = Categories.of(list(values))
     for value in column.values:
         check_text(value, LIMITS.string_length)
@@ -117,7 +117,7 @@ def _number(value: Any) -> float:
     raise BadEvent(Reason.WRONG_TYPE, f"a {type(value).__name__} is not a number")
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """The text of a class, a group or an id."""
     if isinstance(value, str | UUID):
         return str(value)

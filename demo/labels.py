@@ -4,6 +4,7 @@ import numpy as np
 
 from streamgauge.schemas.batch import Bools, Categories, Codes, Column, GroundTruthBatch, Ids, Ints
 from streamgauge.schemas.durations import SECOND_US
+from streamgauge.schemas.item_lists import ItemLists
 
 #: Shares of predictions: never labelled, labelled before the prediction arrives, label sent twice, a wrong
 #: label that is corrected, a label that is taken back.
@@ -110,6 +111,7 @@ def _taken(
         codes: Codes = np.where(retracted, -1, labels.label.codes[rows]).astype(np.int32)
         label = Categories(codes, labels.label.values)
     else:
+        assert not isinstance(labels.label, ItemLists)  # the demo's models do not rank
         label = np.where(retracted, np.nan, labels.label[rows])
     return GroundTruthBatch(
         labels.model, labels.ids[rows], labels.time_us[rows], label, labels.revision[rows], retracted

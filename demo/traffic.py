@@ -20,7 +20,8 @@ from streamgauge.clients.kafka_sink import KafkaSink
 from streamgauge.clients.logger import PredictionLogger
 from streamgauge.demo.services import Pool
 from streamgauge.demo.world import SPAN_US, Block, Requests, Timeline, World
-from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, Ids
+from streamgauge.schemas.batch import Categories, GroundTruthBatch, Ids, Outcome
+from streamgauge.schemas.item_lists import ItemLists
 
 #: Predictions a second of the clock, all models together; about as many labels come on top.
 PREDICTIONS_PER_S = 3_500.0
@@ -147,8 +148,8 @@ def _answers(pool: Pool) -> tuple[_Answer, ...]:
     )
 
 
-def _values(column: Column) -> list[Any]:
-    return column.to_list() if isinstance(column, Categories) else column.tolist()
+def _values(column: Outcome) -> list[Any]:
+    return column.to_list() if isinstance(column, Categories | ItemLists) else column.tolist()
 
 
 def _texts(ids: Ids) -> list[str]:

@@ -6,9 +6,12 @@ sees rows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamgauge.schemas.item_lists import ItemLists
 
 #: Identities are held as 16 raw bytes. numpy compares and sorts `S16` as bytes, exactly; only reading one
 #: element into Python strips trailing NULs, so use `tobytes()` for that.
@@ -47,6 +50,8 @@ class Categories:
 
 #: float64 with NaN for missing, or strings.
 Column = Floats | Categories
+#: What is predicted and what is true: numbers, classes, or of rankers lists of items.
+Outcome = Floats | Categories | ItemLists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +60,16 @@ class PredictionBatch:
 
     `time_us` is int64, microseconds since the epoch, UTC. `latency_ms`, `score` and numeric columns are
     float64 with NaN for "not given", never ±inf. `prediction` is `Categories` for classes and float64 for
-    numbers; it is missing where `failed`. `scores` are the probabilities of classes. `dropped` counts
-    events that the producer's own queue lost before this batch; each event stands for `1 / sample_rate`.
+    numbers, `ItemLists` for rankings; it is missing where `failed`. `scores` are the probabilities of
+    classes. `dropped` counts events that the producer's own queue lost before this batch; each event stands
+    for `1 / sample_rate`.
     """
 
     model: str
     version: str
     ids: Ids
     time_us: Ints
-    prediction: Column
+    prediction: Outcome
     latency_ms: Floats
     score: Floats
     failed: Bools
@@ -88,7 +94,7 @@ class GroundTruthBatch:
     model: str
     ids: Ids
     time_us: Ints
-    label: Column
+    label: Outcome
     revision: Codes
     retracted: Bools
 
@@ -96,8 +102,17 @@ class GroundTruthBatch:
         return len(self.ids)
 
 
-def take_column(column: Column, rows: NDArray[np.intp] | Bools | slice) -> Column:
+AnyColumn = TypeVar("AnyColumn", bound=Outcome)
+
+
+def take_column(column: AnyColumn, rows: NDArray[np.intp] | Bools | slice) -> AnyColumn:
     """The same column with only `rows`."""
-    if isinstance(column, Categories):
-        return Categories(column.codes[rows], column.values)
-    return column[rows]
+    taken: Any
+    if isinstance(column, ItemLists):
+        taken = column.take(rows)
+    elif isinstance(column, Categories):
+        taken = Categories(column.codes[rows], column.values)
+    else:
+        taken = column[rows]
+    result: AnyColumn = taken
+    return result

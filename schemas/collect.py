@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, Outcome, PredictionBatch
 from streamgauge.schemas.ids import identities
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import DEFAULT
 from streamgauge.schemas.rows import GroundTruthRow, PredictionRow, Value
 
@@ -21,6 +22,8 @@ MAX_COLUMNS = DEFAULT.features + DEFAULT.groups + DEFAULT.segments + DEFAULT.cla
 Row = TypeVar("Row", PredictionRow, GroundTruthRow)
 Batch = TypeVar("Batch", PredictionBatch, GroundTruthBatch)
 _NUMBERS = frozenset((float, type(None)))
+#: What cannot share a column; everything else is a text.
+_KINDS = {float: "numbers", list: "items", dict: "items"}
 
 
 def collect_predictions(rows: Sequence[PredictionRow]) -> list[tuple[PredictionBatch, list[int]]]:
@@ -30,7 +33,9 @@ def collect_predictions(rows: Sequence[PredictionRow]) -> list[tuple[PredictionB
 
 def collect_ground_truth(rows: Sequence[GroundTruthRow]) -> list[tuple[GroundTruthBatch, list[int]]]:
     """Batches, each with the positions in `rows` of its events, ascending."""
-    return _collect(rows, lambda row: row.model, _ground_truth, lambda row: {"label": row.label})
+    return _collect(
+        rows, lambda row: row.model, _ground_truth, lambda row: {"label": _outcome(row.label, row.relevance)}
+    )
 
 
 class _UnlikeError(Exception):
@@ -60,22 +65,22 @@ def _like_runs(
     rows: Sequence[Row], lane: list[int], columns_of: Callable[[Row], Mapping[Any, Any]]
 ) -> Iterator[list[int]]:
     run: list[int] = []
-    is_number: dict[Any, bool | None] = {}
+    kinds: dict[Any, str | None] = {}
     for position in lane:
         found = {
-            column: None if value is None else value.__class__ is float
+            column: None if value is None else _KINDS.get(value.__class__, "texts")
             for column, value in columns_of(rows[position]).items()
         }
         changed = any(
-            kind is not None and is_number.get(column) not in (None, kind) for column, kind in found.items()
+            kind is not None and kinds.get(column) not in (None, kind) for column, kind in found.items()
         )
-        if run and (changed or len(is_number.keys() | found.keys()) > MAX_COLUMNS + 1):
+        if run and (changed or len(kinds.keys() | found.keys()) > MAX_COLUMNS + 1):
             yield run
-            run, is_number = [], {}
+            run, kinds = [], {}
         run.append(position)
         for column, kind in found.items():
-            if kind is not None or column not in is_number:
-                is_number[column] = kind
+            if kind is not None or column not in kinds:
+                kinds[column] = kind
     yield run
 
 
@@ -86,7 +91,7 @@ def _columns_of_prediction(row: PredictionRow) -> Mapping[Any, Any]:
         for family, entries in enumerate(families)
         for name, value in (entries or {}).items()
     }
-    columns["prediction"] = row.prediction
+    columns["prediction"] = _outcome(row.prediction, row.ranked)
     return columns
 
 
@@ -105,7 +110,7 @@ def _predictions(rows: list[PredictionRow]) -> PredictionBatch:
         version=rows[0].version,
         ids=identities([row.prediction_id for row in rows]),
         time_us=np.array([row.time for row in rows], np.int64),
-        prediction=_column([row.prediction for row in rows]),
+        prediction=_outcomes([_outcome(row.prediction, row.ranked) for row in rows], ItemLists.of),
         latency_ms=_floats([row.latency_ms for row in rows]),
         score=_floats([row.score for row in rows]),
         failed=np.array([bool(row.error) for row in rows], np.bool_),
@@ -121,10 +126,23 @@ def _ground_truth(rows: list[GroundTruthRow]) -> GroundTruthBatch:
         model=rows[0].model,
         ids=identities([row.prediction_id for row in rows]),
         time_us=np.array([row.time for row in rows], np.int64),
-        label=_column([row.label for row in rows]),
+        label=_outcomes([_outcome(row.label, row.relevance) for row in rows], ItemLists.graded),
         revision=np.array([row.revision for row in rows], np.int32),
         retracted=np.array([row.retracted for row in rows], np.bool_),
     )
+
+
+def _outcome(value: Value, items: Any) -> Any:
+    return value if items is None else items
+
+
+def _outcomes(values: list[Any], lists: Callable[[list[Any]], ItemLists]) -> Outcome:
+    kinds = {_KINDS.get(value.__class__, "texts") for value in values if value is not None}
+    if "items" not in kinds:
+        return _column(values)
+    if len(kinds) > 1:
+        raise _UnlikeError
+    return lists(values)
 
 
 def _column(values: Sequence[Value]) -> Column:

@@ -1,6 +1,7 @@
 """Columnar messages become batches: a bad column refuses the message, a bad row only itself."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,14 +9,15 @@ import numpy as np
 from streamgauge.schemas.batch import (
     Bools,
     Categories,
-    Column,
     GroundTruthBatch,
+    Outcome,
     PredictionBatch,
     take_column,
 )
 from streamgauge.schemas.columns import ColumnReader
 from streamgauge.schemas.errors import BadEvent, Reason
-from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.item_lists import ItemLists
+from streamgauge.schemas.limits import HIGHEST_GRADE, Limits
 from streamgauge.schemas.registry import Schema, schema
 from streamgauge.schemas.times import EARLIEST_US, LATEST_US
 
@@ -66,7 +68,7 @@ def _predictions(datum: dict[str, Any], limits: Limits) -> tuple[PredictionBatch
         version=reader.text("version", 0),
         ids=reader.ids,
         time_us=reader.time_us,
-        prediction=reader.column("prediction"),
+        prediction=reader.outcome("prediction"),
         latency_ms=reader.optional_floats("latency_ms"),
         score=reader.optional_floats("score"),
         failed=reader.flags("failed"),
@@ -87,7 +89,7 @@ def _predictions(datum: dict[str, Any], limits: Limits) -> tuple[PredictionBatch
             (batch.latency_ms < 0) | (batch.latency_ms == np.inf),
         ),
         _Check(Reason.OUT_OF_RANGE, "score lies outside 0 to 1", (batch.score < 0) | (batch.score > 1)),
-        *_infinity_checks("prediction", batch.prediction),
+        *_outcome_checks("prediction", batch.prediction, limits),
     ]
     if batch.scores:
         scores = np.array(list(batch.scores.values()))
@@ -128,17 +130,19 @@ def _ground_truth(datum: dict[str, Any], limits: Limits) -> tuple[GroundTruthBat
         model=reader.text("model", 1),
         ids=reader.ids,
         time_us=reader.time_us,
-        label=reader.column("label"),
+        label=reader.outcome("label"),
         revision=reader.optional_codes("revision"),
         retracted=reader.flags("retracted"),
     )
+    if isinstance(batch.label, ItemLists):
+        batch = replace(batch, label=replace(batch.label, given=~batch.retracted))
     unexplained = _missing(batch.label) & ~batch.retracted
     keep, refusals = _judge(
         [
             _time_check(batch.time_us),
             _Check(Reason.MISSING_FIELD, "label is missing, and retracted is not set", unexplained),
             _Check(Reason.OUT_OF_RANGE, "revision is negative", batch.revision < 0),
-            *_infinity_checks("label", batch.label),
+            *_outcome_checks("label", batch.label, limits),
         ]
     )
     if keep is None:
@@ -161,9 +165,20 @@ def _time_check(time_us: Any) -> _Check:
     return _Check(Reason.OUT_OF_RANGE, "time lies outside the years 2000 to 2099", bad)
 
 
-def _infinity_checks(field: str, column: Column) -> list[_Check]:
+def _outcome_checks(field: str, column: Outcome, limits: Limits) -> list[_Check]:
     if isinstance(column, Categories):
         return []
+    if isinstance(column, ItemLists):
+        long = column.lengths > limits.items
+        checks = [
+            _Check(Reason.OVERSIZED, f"{field} has more than {limits.items} items", long),
+            _Check(Reason.INCONSISTENT, f"{field} names an item twice", column.repeats()),
+        ]
+        if column.grades is not None:
+            bad = np.zeros(len(column), np.bool_)
+            bad[column.rows[~((column.grades >= 0) & (column.grades <= HIGHEST_GRADE))]] = True
+            checks.append(_Check(Reason.OUT_OF_RANGE, f"a grade of {field} lies outside 0 to 1e6", bad))
+        return checks
     return [_Check(Reason.OUT_OF_RANGE, f"{field} is infinite", np.isinf(column))]
 
 
@@ -184,12 +199,16 @@ def _judge(checks: list[_Check]) -> tuple[Bools | None, Refusals]:
     return (None if bad is None else ~bad), refusals
 
 
-def _missing(column: Column) -> Bools:
+def _missing(column: Outcome) -> Bools:
+    if isinstance(column, ItemLists):
+        return ~column.given
     return column.codes < 0 if isinstance(column, Categories) else np.isnan(column)
 
 
-def _blank(column: Column, rows: Bools) -> Column:
+def _blank(column: Outcome, rows: Bools) -> Outcome:
     """The column with `rows` missing: a request that failed has no prediction, whatever was sent."""
+    if isinstance(column, ItemLists):
+        return replace(column, given=column.given & ~rows)
     if isinstance(column, Categories):
         return Categories(np.where(rows, np.int32(-1), column.codes), column.values)
     return np.where(rows, np.nan, column)

@@ -4,10 +4,22 @@ from typing import Any
 
 import numpy as np
 
-from streamgauge.schemas.batch import ID_DTYPE, Bools, Categories, Codes, Column, Floats, Ids, Ints
+from streamgauge.schemas.batch import (
+    ID_DTYPE,
+    Bools,
+    Categories,
+    Codes,
+    Column,
+    Floats,
+    Ids,
+    Ints,
+    Outcome,
+)
 from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import Limits
 
+_NO_OFFSETS = np.zeros(0, np.int32)
 _F8, _I8, _I4, _U1 = np.dtype("<f8"), np.dtype("<i8"), np.dtype("<i4"), np.dtype("u1")
 
 
@@ -59,12 +71,13 @@ class ColumnReader:
         flags: Bools = values.view(np.bool_)
         return flags
 
-    def column(self, field: str) -> Column:
-        """float64 or strings, as it was sent."""
+    def outcome(self, field: str) -> Outcome:
+        """float64, strings or lists of items, as it was sent."""
         content = self._datum[field]
-        return (
-            self._fixed(field, content, _F8) if isinstance(content, bytes) else self._strings(field, content)
-        )
+        if isinstance(content, bytes):
+            numbers: Floats = self._fixed(field, content, _F8)
+            return numbers
+        return self._lists(field, content) if "offsets" in content else self._strings(field, content)
 
     def floats(self, field: str, most: int) -> dict[str, Floats]:
         """Named float64 columns, at most `most`."""
@@ -109,18 +122,39 @@ class ColumnReader:
             raise _length(field, len(content), dtype.itemsize * self.n)
         return np.frombuffer(content, dtype)
 
+    def _lists(self, field: str, content: dict[str, Any]) -> ItemLists:
+        offsets = np.frombuffer(content["offsets"], _I4) if len(content["offsets"]) % 4 == 0 else _NO_OFFSETS
+        items, rest = divmod(len(content["codes"]), 4)
+        if len(offsets) != self.n + 1 or rest or offsets[0] != 0 or offsets[-1] != items:
+            raise BadEvent(Reason.INCONSISTENT, f"the offsets of {field} do not fit its {self.n} events")
+        if (np.diff(offsets) < 0).any():
+            raise BadEvent(Reason.INCONSISTENT, f"the offsets of {field} fall")
+        codes: Codes = np.frombuffer(content["codes"], _I4)
+        self._check_values(field, codes, content["values"], 0, self._limits.id_length)
+        grades = content.get("grades")
+        if grades is not None and len(grades) != 8 * items:
+            raise _length(field, len(grades), 8 * items)
+        return ItemLists(
+            offsets.astype(np.int64),
+            codes,
+            tuple(content["values"]),
+            np.ones(self.n, np.bool_),
+            None if grades is None else np.frombuffer(grades, _F8),
+        )
+
     def _strings(self, field: str, content: dict[str, Any]) -> Categories:
         codes: Codes = self._fixed(field, content["codes"], _I4)
         values: list[str] = content["values"]
-        if codes.min() < -1 or codes.max() >= len(values):
+        self._check_values(field, codes, values, -1, self._limits.string_length)
+        return Categories(codes, tuple(values))
+
+    def _check_values(self, field: str, codes: Codes, values: list[str], lowest: int, longest: int) -> None:
+        if codes.size and (codes.min() < lowest or codes.max() >= len(values)):
             raise BadEvent(Reason.INCONSISTENT, f"{field} holds a code beyond its {len(values)} values")
         if len(set(values)) != len(values):
             raise BadEvent(Reason.INCONSISTENT, f"{field} names a value twice")
-        if values and max(map(len, values)) > self._limits.string_length:
-            raise BadEvent(
-                Reason.OVERSIZED, f"a value in {field} has over {self._limits.string_length} characters"
-            )
-        return Categories(codes, tuple(values))
+        if values and max(map(len, values)) > longest:
+            raise BadEvent(Reason.OVERSIZED, f"a value in {field} has over {longest} characters")
 
 
 def _length(field: str, found: int, expected: int) -> BadEvent:

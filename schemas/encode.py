@@ -7,8 +7,16 @@ from urllib.parse import quote
 
 import numpy as np
 
-from streamgauge.schemas.batch import Categories, Column, Floats, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.batch import (
+    Categories,
+    Column,
+    Floats,
+    GroundTruthBatch,
+    Outcome,
+    PredictionBatch,
+)
 from streamgauge.schemas.framing import unwrap
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import (
     ALERTS,
@@ -46,7 +54,7 @@ def encode_prediction_batch(batch: PredictionBatch) -> bytes:
             "version": batch.version,
             "ids": batch.ids.tobytes(),
             "time_us": batch.time_us.astype("<i8", copy=False).tobytes(),
-            "prediction": _column(batch.prediction),
+            "prediction": _outcome(batch.prediction),
             "latency_ms": _unless_missing(batch.latency_ms),
             "score": _unless_missing(batch.score),
             "failed": batch.failed.tobytes() if batch.failed.any() else None,
@@ -67,7 +75,7 @@ def encode_ground_truth_batch(batch: GroundTruthBatch) -> bytes:
             "model": batch.model,
             "ids": batch.ids.tobytes(),
             "time_us": batch.time_us.astype("<i8", copy=False).tobytes(),
-            "label": _column(batch.label),
+            "label": _outcome(batch.label),
             "revision": batch.revision.astype("<i4", copy=False).tobytes() if batch.revision.any() else None,
             "retracted": batch.retracted.tobytes() if batch.retracted.any() else None,
         }
@@ -130,6 +138,19 @@ def _source(record: Mapping[str, Any]) -> str:
     if record.get("model") is not None:
         return "/models/" + quote(record["model"], safe="")
     return "/topics/" + quote(record["topic"], safe="") if "topic" in record else "/fleet"
+
+
+def _outcome(column: Outcome) -> Any:
+    if not isinstance(column, ItemLists):
+        return _column(column)
+    lists = {
+        "offsets": column.offsets.astype("<i4").tobytes(),
+        "codes": column.codes.astype("<i4", copy=False).tobytes(),
+        "values": list(column.values),
+    }
+    if column.grades is None:
+        return "io.streamgauge.Ranked", lists
+    return "io.streamgauge.Relevance", {**lists, "grades": _floats(column.grades)}
 
 
 def _column(column: Column) -> bytes | dict[str, Any]:

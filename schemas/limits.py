@@ -17,9 +17,12 @@ class Limits:
     groups: int = 50
     segments: int = 50
     classes: int = 1_000
+    items: int = 1_000
     id_length: int = 256
     string_length: int = 1_024
     json_depth: int = 8
 
 
 DEFAULT = Limits()
+#: Of an item's relevance: beyond it, what is summed would lose its last digits.
+HIGHEST_GRADE = 1e6

@@ -14,6 +14,7 @@ from streamgauge.schemas.batch import (
     PredictionBatch,
     take_column,
 )
+from streamgauge.schemas.item_lists import ItemLists
 
 Batch = PredictionBatch | GroundTruthBatch
 AnyBatch = TypeVar("AnyBatch", bound=PredictionBatch | GroundTruthBatch)
@@ -83,10 +84,12 @@ def _kind(batch: Batch) -> list[Any]:
     return columns
 
 
-def _column(columns: "list[Column]") -> Column:
+def _column(columns: "list[Any]") -> Any:
     first = columns[0]
+    if isinstance(first, ItemLists):
+        return ItemLists.concatenate(columns)
     if not isinstance(first, Categories):
-        return np.concatenate(columns)  # type: ignore[arg-type]
+        return np.concatenate(columns)
     values: dict[str, int] = {value: code for code, value in enumerate(first.values)}
     codes = []
     for column in columns:

@@ -9,10 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from streamgauge.schemas.monitor_fields import Count, Duration, Share
-from streamgauge.schemas.monitor_fields import Severity as Severity
-from streamgauge.schemas.monitor_fields import Task as Task
-from streamgauge.schemas.monitor_metrics import OwnMetrics
+from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
+from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
 from streamgauge.schemas.monitor_names import MonitorName, TolerableGap, is_metric, known_monitors
 
 
@@ -173,6 +171,7 @@ class MonitorDefinition(_Document):
     fairness: Fairness = Fairness()
     latency: Objective = Objective()
     failure_rate: Objective = Objective()
+    ranking: Ranking = Ranking()
     metrics: OwnMetrics = {}
     monitors: dict[MonitorName, Rule] = {}
     resolve_after: Count = 3

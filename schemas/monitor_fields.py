@@ -18,5 +18,5 @@ Duration = Annotated[
 #: JSON knows integers of any length; what is computed with them does not.
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "ranking"]
 Severity = Literal["info", "warning", "critical"]

@@ -1,5 +1,6 @@
 """The names of monitors, and of the metrics that a limit can be set on."""
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Annotated
@@ -38,6 +39,7 @@ METRICS = frozenset(
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "
         "estimated_accuracy estimated_f1 estimated_roc_auc estimated_mean_absolute_error "
+        "ndcg_at_10 hit_rate_at_10 mrr "
         "adwin_changes hddm_w_changes hddm_a_changes ddm_changes eddm_changes fhddm_changes "
         "page_hinkley_changes kswin_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
@@ -49,9 +51,13 @@ METRICS = frozenset(
 _BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE)
 
 
+#: Of rankings, cut at any k that a definition names.
+_AT_K = re.compile(r"(?:ndcg|hit_rate)_at_[1-9][0-9]{0,3}")
+
+
 def is_metric(name: str, own: Collection[str] = ()) -> bool:
     """Whether a metric of this name is published; `own` are those that a definition adds."""
-    return name in METRICS or name in own
+    return name in METRICS or name in own or _AT_K.fullmatch(name) is not None
 
 
 def known_monitor(name: str, own: Collection[str] = ()) -> str:

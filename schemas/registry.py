@@ -74,7 +74,7 @@ def schema(name: str) -> Schema:
     """The schema in force, by the name of its file: ``prediction``, ``alert``, …
 
     >>> schema("prediction").fingerprint.hex()
-    'f2924eaf61606c0f'
+    '4cc2057b52d523d6'
     """
     return _load(name, files("streamgauge.schemas") / "avro" / f"{name}.avsc")
 

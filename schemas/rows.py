@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.framing import Frame, check_depth, parse_json
-from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.limits import HIGHEST_GRADE, Limits
 from streamgauge.schemas.registry import schema
 from streamgauge.schemas.times import parse_time
 
@@ -25,6 +25,7 @@ class PredictionRow(msgspec.Struct, gc=False):
     version: str = ""
     latency_ms: float | None = None
     prediction: Value = None
+    ranked: list[str | int] | None = None
     score: float | None = None
     scores: dict[str, float] | None = None
     features: dict[str, Value] | None = None
@@ -40,6 +41,7 @@ class GroundTruthRow(msgspec.Struct, gc=False):
     model: str
     time: str | int
     label: Value = None
+    relevance: dict[str, float] | list[str | int] | None = None
     revision: int = 0
     retracted: bool = False
 
@@ -50,9 +52,10 @@ def read_prediction(frame: Frame, limits: Limits) -> PredictionRow:
     if frame.writer is not None and row.features:  # JSON cannot hold what is not finite; Avro can
         row.features = {name: _finite(value) for name, value in row.features.items()}
     if row.error:
-        row.prediction = None
-    elif row.prediction is None:
+        row.prediction = row.ranked = None
+    elif row.prediction is None and row.ranked is None:
         raise BadEvent(Reason.MISSING_FIELD, "neither prediction nor error is given")
+    _check_items(row.prediction, row.ranked, "ranked")
     _complete(row, row.prediction, "prediction")
     return row
 
@@ -60,14 +63,27 @@ def read_prediction(frame: Frame, limits: Limits) -> PredictionRow:
 def read_ground_truth(frame: Frame, limits: Limits) -> GroundTruthRow:
     """Raises `BadEvent` with every reason that a single event can have."""
     row: GroundTruthRow = _read(frame, "ground_truth", limits)
-    if row.label is None and not row.retracted:
+    if row.label is None and row.relevance is None and not row.retracted:
         raise BadEvent(Reason.MISSING_FIELD, "label is null, and retracted is not set")
+    _check_items(row.label, row.relevance, "relevance")
     _complete(row, row.label, "label")
     return row
 
 
 def _finite(value: Value) -> Value:
     return None if isinstance(value, float) and value - value != 0 else value
+
+
+def _check_items(value: Value, items: dict[str, float] | list[str | int] | None, name: str) -> None:
+    if items is None:
+        return
+    if value is not None:
+        raise BadEvent(Reason.INCONSISTENT, f"{name} is given beside another outcome")
+    if isinstance(items, dict):
+        if any(grade != grade for grade in items.values()):
+            raise BadEvent(Reason.OUT_OF_RANGE, f"a grade in {name} is NaN")
+    elif len(set(map(str, items))) < len(items):
+        raise BadEvent(Reason.INCONSISTENT, f"{name} names an item twice")
 
 
 def _complete(row: PredictionRow | GroundTruthRow, value: Value, name: str) -> None:
@@ -108,6 +124,7 @@ _REASONS = (
     ("`str` of length >=", Reason.MISSING_FIELD),
     ("`str` of length <=", Reason.OVERSIZED),
     ("`object` of length <=", Reason.TOO_MANY_FIELDS),
+    ("`array` of length <=", Reason.OVERSIZED),
     ("Number out of range", Reason.OUT_OF_RANGE),
     ("Integer value out of range", Reason.OUT_OF_RANGE),
     (">=", Reason.OUT_OF_RANGE),
@@ -129,12 +146,16 @@ def _types(limits: Limits) -> dict[str, type]:
     def mapping(value: Any, count: int) -> Any:
         return Annotated[dict[Name, value], Meta(max_length=count)] | None
 
+    items = Annotated[list[Name | int], Meta(max_length=limits.items)]
+    Grade = Annotated[float, Meta(ge=0, le=HIGHEST_GRADE)]
+
     identifying: list[Any] = [("prediction_id", Id), ("model", Id), ("time", Text | int)]
     prediction: list[Any] = [
         *identifying,
         ("version", Name, ""),
         ("latency_ms", Annotated[float, Meta(ge=0, le=float_info.max)] | None, None),
         ("prediction", anything, None),
+        ("ranked", items | None, None),
         ("score", Share | None, None),
         ("scores", mapping(Share, limits.classes), None),
         ("features", mapping(anything, limits.features), None),
@@ -146,6 +167,7 @@ def _types(limits: Limits) -> dict[str, type]:
     ground_truth: list[Any] = [
         *identifying,
         ("label", anything, None),
+        ("relevance", mapping(Grade, limits.items) | items, None),
         ("revision", revision, 0),
         ("retracted", bool, False),
     ]

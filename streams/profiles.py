@@ -72,6 +72,8 @@ def build_from_files(
     names = Names.of(wanted)
     labels: list[GroundTruthBatch] = []
     names.infer([(batch.prediction, offsets) for batch, offsets in parts])
+    if names.ranks:
+        raise ConfigurationError(f"{name} ranks: the worker learns its baseline from its first events")
     if ground_truth is not None:
         labels, unread = _labels(ground_truth, name)
         refused += unread

@@ -11,7 +11,7 @@ from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.intake import Intake
 
 #: A definition that changes any of these starts the model's windows and baselines anew.
-_FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments")
+_FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments", "ranking")
 #: Of a model's share of the budget, what is paid in; the rest covers the tolerances of its references.
 _PAID_IN = 0.9
 

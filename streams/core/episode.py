@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamgauge.schemas.monitor import Severity
+from streamgauge.schemas.monitor_fields import Severity
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.summary import summarise

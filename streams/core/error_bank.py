@@ -18,6 +18,8 @@ from streamgauge.schemas.profile import NumericProfile, RateProfile, errors_of
 #: River's detectors by the names of their monitors. They alert only where a definition names them; ADWIN runs
 #: always, for its count of changes is published. The others cost 8 to 900 µs an error: they run where named.
 RIVER = ERROR_DETECTORS
+#: One less NDCG; what is told of it is NDCG.
+NDCG_LOSS = "ndcg_loss"
 _ALWAYS = ("adwin",)
 
 
@@ -33,12 +35,16 @@ class ErrorBank:
         self._learned: list[Floats] = []
         self._rows = 0
         self._classes = True
+        #: Whether errors are what rankings lack of an NDCG of 1.
+        self.ranks = False
         self.profile: RateProfile | NumericProfile | None = None
         self._evidence: RateEvidence | NumericEvidence | None = None
         self._river = {name: RiverDrift(name) for name in _running(definition)}
 
     @property
     def metric(self) -> str:
+        if self.ranks:
+            return NDCG_LOSS
         return "zero_one_loss" if self._classes else "mean_absolute_error"
 
     @property

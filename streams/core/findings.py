@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamgauge.schemas.monitor import Severity
+from streamgauge.schemas.monitor_fields import Severity
 
 #: The sorted (key, value) pairs of a segment; empty for all traffic.
 Segment = tuple[tuple[str, str], ...]

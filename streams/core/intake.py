@@ -56,7 +56,7 @@ class Intake(Tally):
 
         `appended_us`, if given, is when each row was appended: times further ahead than `grace` are capped.
         """
-        self.names.infer([(batch.prediction, offsets) for batch, offsets in parts])
+        self.infer([(batch.prediction, offsets) for batch, offsets in parts])
         capped = [
             self._capped(batch, None if appended_us is None else appended_us[number])
             for number, (batch, _) in enumerate(parts)
@@ -104,7 +104,7 @@ class Intake(Tally):
         self, batch: PredictionBatch, code: int, offsets: Ints, watermark: Ints, account: Account
     ) -> None:
         values: dict[str, NDArray[Any]] = {
-            "prediction": self.names.predicted(batch),
+            "prediction": self.names.predicted(batch, self.definition.ranking.depth),
             "score": self.names.scores(batch),
         }
         for key, column in self.names.group_codes(batch).items():
@@ -147,7 +147,7 @@ class Intake(Tally):
         `appended_us` as for predictions: a label from the future would wait for ever.
         """
         batch = self._capped(batch, appended_us)
-        self.names.infer([(batch.label, offsets)])
+        self.infer([(batch.label, offsets)])
         fits = self.names.fits(batch)
         unfit = offsets[~fits]
         if len(unfit):

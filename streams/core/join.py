@@ -32,6 +32,11 @@ class LabelJoin:
         self.waiting = WaitingLabels()
         self.counts = dict.fromkeys(_COUNTS, 0)
 
+    def hold_rankings(self) -> None:
+        """Predictions are rankings and labels relevance, as bytes; no value has been held so far."""
+        self.predictions.hold_rankings()
+        self.waiting.hold_objects("label")
+
     def add_predictions(
         self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: Ints
     ) -> tuple[Bools, Ints, Pairs]:

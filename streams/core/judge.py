@@ -221,6 +221,7 @@ class Judge:
             names.group_words,
             intake.definition.fairness.min_n,
             intake.custom,
+            intake.definition.ranking.k if names.ranks else (),
         )
 
     def to_state(self) -> dict[str, Any]:

@@ -232,7 +232,7 @@ class ModelState:
         """What `to_state` gave, with the profiles by version; the rest is loaded by `persistence`."""
         model = cls(MonitorDefinition.model_validate_json(state["definition"]), context)
         name, intake = model.definition.model, model.intake
-        intake.names = Names.from_state(state["names"])
+        intake.go_on_with(Names.from_state(state["names"]))
         intake.counts = Counts(**state["counts"])
         intake.join.counts = dict(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.ranking import packed_rankings, packed_relevance
 from streamgauge.schemas.batch import (
     Bools,
     Categories,
-    Column,
     Floats,
     GroundTruthBatch,
     Ints,
+    Outcome,
     PredictionBatch,
     take_column,
 )
-from streamgauge.schemas.monitor import MonitorDefinition, Task
+from streamgauge.schemas.item_lists import ItemLists
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.monitor_fields import Task
 from streamgauge.streams.core.intersections import intersect
 from streamgauge.streams.core.vocabulary import Vocabulary
 
@@ -47,14 +50,18 @@ class Names:
 
     @property
     def classifies(self) -> bool:
-        return self.task != "regression"
+        return self.task not in ("regression", "ranking")
+
+    @property
+    def ranks(self) -> bool:
+        return self.task == "ranking"
 
     @property
     def positive(self) -> int | None:
         """The code of the positive class, if there is one."""
         return None if self.pos_label is None else self.classes.code(self.pos_label)
 
-    def infer(self, columns: Sequence[tuple[Column, Ints]]) -> None:
+    def infer(self, columns: Sequence[tuple[Outcome, Ints]]) -> None:
         """Learns task and positive class from the first message that has a value.
 
         `columns` are predictions or labels with the offsets of their rows. One message decides, so that it
@@ -71,7 +78,10 @@ class Names:
         self.inferred = True
         first, column, offsets, mask = min(some, key=lambda entry: entry[0])
         seen = take_column(column, mask & (offsets == first))
-        if isinstance(seen, Categories):
+        values: list[str] = []
+        if isinstance(seen, ItemLists):
+            self.task = self.task or "ranking"
+        elif isinstance(seen, Categories):
             values = [seen.values[code] for code in dict.fromkeys(seen.codes.tolist())]
             self.task = self.task or ("binary" if len(values) <= 2 else "multiclass")
         else:
@@ -80,19 +90,30 @@ class Names:
         if self.task == "binary" and self.pos_label is None:
             self.pos_label = next(filter(None, map(_positive_of, values)), None)
 
-    def predicted(self, batch: PredictionBatch) -> Floats:
-        """Class codes or numbers, float64, shape (n,); NaN where there is none."""
-        return self._numbers(batch.prediction)
+    def predicted(self, batch: PredictionBatch, depth: int = 100) -> NDArray[Any]:
+        """Class codes or numbers, float64, shape (n,); NaN where there is none.
+
+        The first `depth` items of rankings are objects, None where there is none.
+        """
+        column = batch.prediction
+        if not self.ranks:
+            return self._numbers(column)
+        return packed_rankings(column, depth) if isinstance(column, ItemLists) else _nothing(len(batch))
 
     def fits(self, batch: GroundTruthBatch) -> Bools:
         """Which labels have the task's type; bool, shape (n,)."""
+        if self.ranks != isinstance(batch.label, ItemLists):
+            return ~present(batch.label)
         if self.classifies or not isinstance(batch.label, Categories):
             return np.ones(len(batch), np.bool_)
         return ~present(batch.label)
 
-    def labels(self, batch: GroundTruthBatch) -> Floats:
+    def labels(self, batch: GroundTruthBatch) -> NDArray[Any]:
         """As `predicted`."""
-        return self._numbers(batch.label)
+        column = batch.label
+        if not self.ranks:
+            return self._numbers(column)
+        return packed_relevance(column) if isinstance(column, ItemLists) else _nothing(len(batch))
 
     def scores(self, batch: PredictionBatch) -> Floats:
         """The probability of the positive class, from `scores` where `score` is not given.
@@ -153,7 +174,9 @@ class Names:
             {key: Vocabulary(values, _VALUES) for key, values in state["intersections"].items()},
         )
 
-    def _numbers(self, column: Column) -> Floats:
+    def _numbers(self, column: Outcome) -> Floats:
+        if isinstance(column, ItemLists):
+            return np.full(len(column), np.nan)
         if not self.classifies:
             return np.full(len(column), np.nan) if isinstance(column, Categories) else column
         if isinstance(column, Categories):
@@ -161,8 +184,10 @@ class Names:
         return _as_floats(self.classes.codes_of_numbers(column))
 
 
-def present(column: Column) -> Bools:
+def present(column: Outcome) -> Bools:
     """Which rows have a value; bool, shape (n,)."""
+    if isinstance(column, ItemLists):
+        return column.given
     mask: Bools = column.codes >= 0 if isinstance(column, Categories) else ~np.isnan(column)
     return mask
 
@@ -180,6 +205,10 @@ def _positive_of(name: str) -> str | None:
     if positive is None:
         return None
     return positive.upper() if name.isupper() else positive.title() if name.istitle() else positive
+
+
+def _nothing(n: int) -> NDArray[Any]:
+    return np.full(n, None, np.object_)
 
 
 def _of_predicted(batch: PredictionBatch) -> Floats | None:

@@ -17,16 +17,18 @@ def orphan_letters(model: str, orphans: Orphans, classes: Sequence[str] | None, 
     ids = orphans.ids.tobytes()
     letters = []
     for row in range(len(orphans.ids)):
-        number = float(orphans.label[row])
-        label: str | float | None = None
-        if number == number:
-            label = number if classes is None else classes[int(number)]
+        found = orphans.label[row]
+        name, label = "label", None
+        if isinstance(found, bytes):
+            name, label = "relevance", json.loads(found)
+        elif found is not None and found == found:
+            label = float(found) if classes is None else classes[int(found)]
         time_us = int(orphans.time_us[row])
         value = {
             "prediction_id": str(UUID(bytes=ids[row * 16 : row * 16 + 16])),
             "model": model,
             "time": format_time(time_us),
-            "label": label,
+            name: label,
             "revision": int(orphans.revision[row]),
             "retracted": label is None,
         }

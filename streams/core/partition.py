@@ -120,7 +120,7 @@ class Partition:
             outputs, unfit = model.apply_labels(parts, appended_us)
             self._outputs += outputs
             if len(unfit):
-                detail = f"{name} predicts numbers; this label is a string"
+                detail = f"this label is not of the kind that {name} predicts"
                 self._refuse_rows(events, unfit, BadEvent(Reason.WRONG_TYPE, detail))
 
     def drain(self) -> tuple[Output, ...]:

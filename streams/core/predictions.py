@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.schemas.batch import Bools, Floats, Ints
-from streamgauge.streams.core.table import IdTable
+from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.streams.core.table import IdTable, restored, saved
 
 UNLABELLED = -1
 _COLUMNS: dict[str, tuple[str, Any]] = {
@@ -22,7 +22,7 @@ _COLUMNS: dict[str, tuple[str, Any]] = {
 class Labels(NamedTuple):
     """Labels of n rows, each of shape (n,); `revision` is `UNLABELLED` where there is none."""
 
-    label: Floats
+    label: NDArray[Any]
     revision: NDArray[np.int32]
     retracted: Bools
     time_us: Ints
@@ -43,6 +43,11 @@ class PredictionTable(IdTable):
         super().__init__(_COLUMNS)
         #: By place, of which 0 is that of no label; `_held` are taken.
         self._labels, self._held = _NO_LABEL, 1
+
+    def hold_rankings(self) -> None:
+        """Predictions and labels are bytes from now on; none of those that are here has a value."""
+        self.hold_objects("prediction")
+        self._labels = self._labels._replace(label=np.full(len(self._labels.label), None, np.object_))
 
     def labels(self, rows: Ints) -> Labels:
         """The labels of these rows."""
@@ -70,7 +75,7 @@ class PredictionTable(IdTable):
         first = 0
         for number in sorted(blocks):
             rows, *labels = blocks[number]["labels"]
-            self._write(first + rows.astype(np.int64), Labels(*labels))
+            self._write(first + rows.astype(np.int64), Labels(*map(restored, labels)))
             first += len(blocks[number]["ids"]) // 16
 
     def _write(self, rows: Ints, labels: Labels) -> None:
@@ -80,7 +85,7 @@ class PredictionTable(IdTable):
         if held > len(self._labels.label):
             more = np.zeros(max(held, self._held * 5 // 4) - self._held, np.int64)
             old = self._labels.take(slice(self._held))
-            grown = zip(old, _NO_LABEL.take(more), strict=True)
+            grown = zip(old, self._labels.take(more), strict=True)
             self._labels = Labels(*[np.concatenate(pair) for pair in grown])
         place[new] = np.arange(self._held, held)
         self._held = held
@@ -92,5 +97,5 @@ class PredictionTable(IdTable):
         block = super()._block(number)
         place = block["columns"].pop("place")
         rows = np.flatnonzero(place)
-        block["labels"] = [rows.astype(np.int32), *self._labels.take(place[rows])]
+        block["labels"] = [rows.astype(np.int32), *map(saved, self._labels.take(place[rows]))]
         return block

@@ -9,6 +9,7 @@ from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
 from streamgauge.detectors.intervals import poisson_rate, proportion
 from streamgauge.detectors.profile_review import is_fit
+from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.times import format_time
@@ -37,6 +38,8 @@ class Naming:
     groups: Mapping[str, Sequence[str]]
     min_n: int
     custom: CustomMetrics
+    #: Where rankings are cut; empty for what is no ranking.
+    ks: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
             metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
             if naming.pos_label is not None and bag.was_scored:
                 metrics |= bag.scores.metrics()
+        elif naming.ks:
+            sums = [] if bag.values is None else bag.values.values()
+            metrics = ranking_metrics(sums or [None] * (4 * len(naming.ks) + 2), bag.labelled, naming.ks)
         else:
             metrics = bag.errors.metrics()
         metrics |= _custom(bag, naming)

@@ -13,7 +13,8 @@ import numpy as np
 
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.intervals import proportion
-from streamgauge.schemas.monitor import Rule, Severity
+from streamgauge.schemas.monitor import Rule
+from streamgauge.schemas.monitor_fields import Severity
 from streamgauge.streams.core.findings import Finding, Segment
 
 MINUTE_US = 60_000_000

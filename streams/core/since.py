@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.exact_sum import ExactSums
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
+from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.schemas.monitor_names import ESTIMATE_GAP
+from streamgauge.streams.core.error_bank import NDCG_LOSS
 from streamgauge.streams.core.expected import explain_gap
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.grouping import group_label
@@ -19,6 +22,8 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     if finding.monitor == ESTIMATE_GAP:
         return explain_gap(finding, _windows(finding, version), naming, version.watch.estimates)
     estimate: Estimate | None = None
+    if finding.metric == NDCG_LOSS:
+        return _ranking(finding, version, naming)
     if finding.metric == "mean_absolute_error":
         estimate = _errors(finding, version)
     elif finding.monitor == "fairness":
@@ -35,6 +40,24 @@ def _errors(finding: Finding, version: Version) -> Estimate | None:
     for window in _windows(finding, version):
         errors.merge(window.bags[ALL].errors)
     return errors.metrics().get(finding.metric)
+
+
+def _ranking(finding: Finding, version: Version, naming: Naming) -> Finding:
+    """Told as NDCG, which falls, and not as the loss that was watched."""
+    sums, n = ExactSums(4 * len(naming.ks) + 2), 0
+    since = [bag for window in _windows(finding, version) if (bag := window.bags[ALL]).values is not None]
+    if not any(bag.labelled for bag in since):  # of what came after the onset, labels are still to come
+        since = [window.bags[ALL] for window in version.in_order() if window.end_us > (finding.onset_us or 0)]
+    for bag in since:
+        if bag.values is not None:
+            sums.merge(bag.values)
+            n += bag.labelled
+    name = f"ndcg_at_{naming.ks[0]}"
+    ndcg = ranking_metrics(sums.values(), n, naming.ks)[name]
+    baseline = None if finding.baseline is None else 1.0 - finding.baseline
+    return replace(
+        finding, metric=name, baseline=baseline, value=ndcg.value, low=ndcg.low, high=ndcg.high, n=n
+    )
 
 
 def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate | None:

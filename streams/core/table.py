@@ -17,6 +17,8 @@ from streamgauge.streams.core.hash_index import HashIndex
 
 BLOCK = 1_024
 _NONE = -1
+#: The dtype of columns that hold bytes of any length, or None.
+OBJECTS = "|O"
 
 
 class IdTable:
@@ -59,6 +61,13 @@ class IdTable:
         if name not in self._declared:
             self._declared[name] = (dtype, fill)
             self._stores[name] = np.full(len(self._ids), fill, dtype)
+
+    def hold_objects(self, *names: str) -> None:
+        """These columns hold bytes, or None as for all rows that are here."""
+        for name in names:
+            self._declared[name] = (OBJECTS, None)
+            self._stores[name] = np.full(len(self._ids), None, np.object_)
+        self.touch(np.arange(self.size))
 
     def find(self, ids: Ids) -> Ints:
         """The newest row of each identity, or -1; int64, shape (n,)."""
@@ -143,9 +152,8 @@ class IdTable:
         self._ids = np.concatenate([np.frombuffer(p["ids"], ID_DTYPE) for p in parts])
         self.size = len(self._ids)
         for name, (dtype, fill) in self._declared.items():
-            self._stores[name] = np.concatenate(
-                [p["columns"].get(name, np.full(len(p["ids"]) // 16, fill, dtype)) for p in parts]
-            ).astype(dtype)
+            columns = [p["columns"].get(name, np.full(len(p["ids"]) // 16, fill, dtype)) for p in parts]
+            self._stores[name] = np.concatenate([restored(column) for column in columns]).astype(dtype)
         self._stored = set(numbers)
         self._index_all()
 
@@ -163,7 +171,7 @@ class IdTable:
         return {
             "declared": {name: list(kind) for name, kind in self._declared.items()},
             "ids": self._ids[low:high].tobytes(),
-            "columns": {name: store[low:high].copy() for name, store in self._stores.items()},
+            "columns": {name: saved(store[low:high]) for name, store in self._stores.items()},
         }
 
     def _reserve(self, rows: int) -> None:
@@ -197,6 +205,20 @@ class IdTable:
             rows = remaining[first]
             self._chain(rows, self._index.insert(self._ids[rows], rows, self._ids))
             remaining = remaining[~first]
+
+
+def saved(column: NDArray[Any]) -> NDArray[Any] | list[bytes | None]:
+    """A column as a snapshot holds it."""
+    return column.tolist() if column.dtype == np.object_ else column.copy()
+
+
+def restored(column: NDArray[Any] | list[bytes | None]) -> NDArray[Any]:
+    """What `saved` was given."""
+    if isinstance(column, np.ndarray):
+        return column
+    objects = np.empty(len(column), np.object_)
+    objects[:] = column
+    return objects
 
 
 def first_of_each(ids: Ids) -> Bools:

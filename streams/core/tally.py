@@ -1,6 +1,7 @@
 """`Tally`: what is served and what labels say of it, into the windows and watches of a model's versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import Column, Floats, Ints, PredictionBatch, take_column
+from streamgauge.detectors.ranking import ranking_values
+from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.bag import Labelled, Served, split_by
@@ -38,6 +40,7 @@ class Tally:
         self.alpha = alpha
         self.names = Names.of(definition)
         self.join = LabelJoin(definition.labels.ttl)
+        self.go_on_with(self.names)
         self.versions: dict[str, Version] = {}
         self.traffic = TrafficBank(definition)
         #: The metrics that the definition adds; None where this worker does not allow one (any more).
@@ -56,6 +59,20 @@ class Tally:
             found = self.versions[name] = Version(name, watch, self.live_segments())
         return found
 
+    def go_on_with(self, names: Names) -> None:
+        """These are the model's names; the join, which is empty, is told what it will hold."""
+        self.names = names
+        if names.ranks:
+            self.join.hold_rankings()
+
+    def infer(self, columns: Sequence[tuple[Outcome, Ints]]) -> None:
+        """As `Names.infer`; the join is told what it will hold."""
+        if not self.names.inferred:
+            before = self.names.ranks
+            self.names.infer(columns)
+            if self.names.ranks and not before:
+                self.join.hold_rankings()
+
     def live_segments(self) -> LiveSegments:
         """None yet, of a new version."""
         return LiveSegments(self.definition.segments.pairs, self.definition.segments.max)
@@ -70,7 +87,7 @@ class Tally:
     ) -> None:
         """Rows of a batch that are new, with their codes by column and the offsets they came from."""
         length, names, watch = self.definition.window, self.names, version.watch
-        predicted: Floats = values["prediction"]
+        predicted: Floats = _lengths(values["prediction"]) if names.ranks else values["prediction"]
         time, positive = batch.time_us, names.positive
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
@@ -79,7 +96,9 @@ class Tally:
         watches = [each.watch.weight for each in self.versions.values()]
         account.total_weight = self.traffic.weight + sum(watches)
         paid = account.advance_many(time)
-        cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
+        cells = None
+        if not names.ranks:
+            cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
         watch.estimates.latest_us = version.last_served_us
         bins = watch.serve(batch.features, column, values["score"], time, paid)
         if positive is not None:
@@ -109,13 +128,16 @@ class Tally:
         """Labels that start or stop counting; `span` are the offsets they came from, if they just came."""
         table, length, names = self.join.predictions, self.definition.window, self.names
         predicted = table.column("prediction")[pairs.rows]
-        answered = ~np.isnan(predicted)
+        answered = predicted != None if names.ranks else ~np.isnan(predicted)  # noqa: E711  (of each)
         if not answered.all():
             pairs, predicted = pairs.take(answered), predicted[answered]
         rows = pairs.rows
         time = table.column("time")[rows]
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
         values = self._values(predicted, pairs.label)
+        if names.ranks:  # all that is said of a ranking are its values
+            predicted = np.full(len(rows), np.nan)
+            pairs = replace(pairs, label=predicted)
         labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign, values)
         codes = self._crossed({name: table.column(name)[rows] for name in table.names if ":" in name})
         starts = time - time % length
@@ -134,19 +156,24 @@ class Tally:
                     self._groups(here),
                     names.positive,
                 )
-            self._heed(version, pairs if of_version is None else pairs.take(of_version), paid)
+            if not names.ranks:
+                self._heed(version, pairs if of_version is None else pairs.take(of_version), paid)
             fresh = pairs.fresh & (pairs.sign > 0)
             if of_version is not None:
                 fresh &= of_version
             with np.errstate(over="ignore"):  # an infinite error counts as missing
-                error = (
-                    (predicted[fresh] != pairs.label[fresh]).astype(np.float64)
-                    if names.classifies
-                    else np.abs(predicted[fresh] - pairs.label[fresh])
-                )
+                if names.ranks:
+                    error = 1.0 - values[0, fresh]
+                elif names.classifies:
+                    error = (predicted[fresh] != pairs.label[fresh]).astype(np.float64)
+                else:
+                    error = np.abs(predicted[fresh] - pairs.label[fresh])
             if len(error):
+                version.watch.errors.ranks = names.ranks
                 watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], paid)
-                version.watch.verify(predicted[fresh], labelled.score[fresh], error, time[fresh], paid, names)
+                if not names.ranks:
+                    score = labelled.score[fresh]
+                    version.watch.verify(predicted[fresh], score, error, time[fresh], paid, names)
                 for name, fired_us in fired.items():
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
@@ -175,8 +202,10 @@ class Tally:
                 some, sign = bins.take(mask), sign[mask]
             window.count_labels(bank.binner, some, sign)
 
-    def _values(self, predicted: Floats, label: Floats) -> Floats:
+    def _values(self, predicted: NDArray[Any], label: NDArray[Any]) -> Floats:
         """What is summed of each pair, shape (k, n)."""
+        if self.names.ranks:
+            return ranking_values(predicted, label, self.definition.ranking.k)
         custom = {} if self.names.classifies else self.custom
         values = np.full((len(custom), len(label)), np.nan)
         for row, metric in enumerate(custom.values()):
@@ -196,6 +225,11 @@ class Tally:
             return codes
         single = {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
         return {**codes, **{GROUP + name: crossed for name, crossed in self.names.crossed(single).items()}}
+
+
+def _lengths(ranked: NDArray[Any]) -> Floats:
+    """How many items were ranked, NaN where the request failed: that is what may drift."""
+    return np.array([np.nan if row is None else len(row) // 8 for row in ranked], np.float64)
 
 
 def _segments(version: Version, codes: Mapping[str, NDArray[Any]]) -> SegmentColumns:

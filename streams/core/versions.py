@@ -26,6 +26,8 @@ class Version:
         if found is None:
             found = self.windows[start_us] = Window(start_us, start_us + length_us, classes)
             self.gone.discard(start_us)
+        elif found.classes != classes:
+            found.learned(classes)
         found.touched = True
         return found
 

@@ -127,6 +127,12 @@ class Window:
         """A detector watched errors of this window, and fired so often."""
         self.changes[detector] = self.changes.get(detector, 0) + times
 
+    def learned(self, classes: bool) -> None:
+        """What the model predicts is known only now: so far, its requests failed."""
+        self.classes = classes
+        for bag in self.bags.values():
+            bag.classes = classes
+
     def saw(self, topic: str, first: int, last: int) -> None:
         """Widens the range of input offsets that this window rests on."""
         span = self.offsets.setdefault(topic, [first, last])

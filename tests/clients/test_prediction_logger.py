@@ -458,7 +458,7 @@ def test_a_value_that_cannot_be_hashed_does_not_leave_in_clear() -> None:
     [
         {"model": ""},
         {"version": 7},
-        {"task": "ranking"},
+        {"task": "sorting"},
         {"sample_rate": 0},
         {"sample_rate": "half"},
         {"batch_events": 0},

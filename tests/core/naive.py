@@ -24,7 +24,7 @@ from sklearn import metrics as sk
 from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.monitor import MonitorDefinition
 
-Value = str | float | None
+Value = Any  # a text, a number, a ranked list, relevance by item, or None
 Segment = tuple[tuple[str, str], ...]
 #: (model, version, segment, window start in µs, metric, feature, group)
 Key = tuple[str, str, Segment, int, str, str | None, str | None]
@@ -83,6 +83,7 @@ class Model:
     definition: MonitorDefinition
     inferred: bool = False
     classifies: bool | None = None
+    ranks: bool = False
     pos_label: str | None = None
     now_us: int = -(2**62)
     live: dict[str, set[Segment]] = field(default_factory=dict)
@@ -116,7 +117,7 @@ class Naive:
             return
         model = self._model(event["model"])
         failed = bool(event.get("error"))
-        answer = None if failed else _value(event.get("prediction"))
+        answer = None if failed else _value(event.get("ranked", event.get("prediction")))
         _infer(model, [answer])
         time_us = _time_us(event["time"])
         watermark_us, definition = model.watermark_us, model.definition
@@ -168,7 +169,7 @@ class Naive:
         model = self._model(event["model"])
         ttl_us, watermark_us = model.definition.labels.ttl, model.watermark_us
         retracted = bool(event.get("retracted"))
-        value = None if retracted else _value(event.get("label"))
+        value = None if retracted else _value(event.get("relevance", event.get("label")))
         _infer(model, [value])
         value = _typed(model, value)
         ident, time_us = _identity(event["prediction_id"]), _time_us(event["time"])
@@ -344,6 +345,8 @@ def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Nu
         scored = [(p.score, p.label == model.pos_label) for p in pairs if p.score is not None]
         if model.pos_label is not None and any(p.was_labelled and p.score is not None for p in rows):
             yield from _scores(scored)
+    elif model.ranks:
+        yield from _ranking(model, pairs)
     else:
         yield from _regression(pairs)
     for name, metric in model.definition.metrics.items():
@@ -424,6 +427,34 @@ def _regression(pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
     percentage = float(sk.mean_absolute_percentage_error(true, predicted)) if true.all() else None
     yield "mean_absolute_percentage_error", (percentage, n)
     yield "mean_error", (float((predicted - true).mean()), n)
+
+
+def _ranking(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+    n, asked = len(pairs), model.definition.ranking
+    rankings = []
+    for p in pairs:
+        grades = dict.fromkeys(p.label, 1.0) if isinstance(p.label, list) else p.label
+        rankings.append((p.answer[: asked.depth], grades))
+    for k in asked.k:
+        yield f"ndcg_at_{k}", (_mean([_ndcg(ranked, grades, k) for ranked, grades in rankings]), n)
+        hits = [any(grades.get(item, 0) > 0 for item in ranked[:k]) for ranked, grades in rankings]
+        yield f"hit_rate_at_{k}", (_mean(hits), n)
+    ranks = [
+        next((1 / rank for rank, item in enumerate(ranked, 1) if grades.get(item, 0) > 0), 0.0)
+        for ranked, grades in rankings
+    ]
+    yield "mrr", (_mean(ranks), n)
+
+
+def _ndcg(ranked: Sequence[str], grades: Mapping[str, float], k: int) -> float:
+    """scikit-learn scores all items there are: those not ranked come last, after k worthless ones."""
+    items = [*ranked, *(object() for _ in range(k + 1)), *(item for item in grades if item not in ranked)]
+    true = [grades.get(item, 0.0) for item in items]  # type: ignore[call-overload]
+    return float(sk.ndcg_score([true], [range(len(items), 0, -1)], k=k))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _fbeta(model: Model, pairs: Sequence[Prediction], params: Mapping[str, Any]) -> float | None:
@@ -546,8 +577,9 @@ def _quiet(metric: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _model(definition: MonitorDefinition) -> Model:
-    classifies = None if definition.task is None else definition.task != "regression"
-    return Model(definition, classifies=classifies, pos_label=definition.pos_label)
+    classifies = None if definition.task is None else definition.task not in ("regression", "ranking")
+    ranks = definition.task == "ranking"
+    return Model(definition, classifies=classifies, ranks=ranks, pos_label=definition.pos_label)
 
 
 def _infer(model: Model, values: Iterable[Any]) -> None:
@@ -558,11 +590,13 @@ def _infer(model: Model, values: Iterable[Any]) -> None:
     model.inferred = True
     task = model.definition.task
     if task is None:
-        if isinstance(known[0], str):
+        if isinstance(known[0], list | dict):
+            task = "ranking"
+        elif isinstance(known[0], str):
             task = "binary" if len(set(known)) <= 2 else "multiclass"
         else:
             task = "binary" if set(known) <= {0.0, 1.0} else "regression"
-        model.classifies = task != "regression"
+        model.classifies, model.ranks = task not in ("regression", "ranking"), task == "ranking"
     if task == "binary" and model.pos_label is None:
         names = ["1"] if isinstance(known[0], float) else dict.fromkeys(known)
         model.pos_label = next(filter(None, map(_positive, names)), None)
@@ -581,6 +615,8 @@ def _positive(name: str) -> str | None:
 def _typed(model: Model, value: Value) -> Value:
     if value is None or model.classifies is None:
         return value
+    if model.ranks:
+        return value if isinstance(value, list | dict) else None
     if model.classifies:
         return _class(value)
     return value if isinstance(value, float) else None

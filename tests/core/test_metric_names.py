@@ -4,13 +4,14 @@ from streamgauge.schemas.message import METRICS
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE
 from streamgauge.schemas.monitor_names import METRICS as NAMES
 from tests.core.test_partition_alerts import classifier, regressor, story
+from tests.core.test_rankings import RANKING, ranker
 
 
 def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
     published: set[str] = set()
     definition = {"features": {"age": {"min": 0, "max": 90}}, "monitors": dict.fromkeys(ERROR_DETECTORS, {})}
-    for columns in (classifier, regressor):
-        told = story(columns, **definition).tell(15, columns)
+    for columns, task in ((classifier, {}), (regressor, {}), (ranker, RANKING)):
+        told = story(columns, **definition, **task).tell(15, columns)
         published |= {record["metric"] for record in told.run.finish().records(METRICS)}
     assert published == NAMES
 

@@ -36,6 +36,7 @@ DEFINITIONS = [
         segments={"pairs": [["country", "paid"]]},
         metrics={"smape": {"metric": "river.metrics.SMAPE"}},
     ),
+    define("shop", task="ranking", ranking={"k": [2, 3], "depth": 4}),
 ]
 ANSWERS: dict[str, list[Any]] = {
     "credit": ["yes", "no"],
@@ -43,7 +44,10 @@ ANSWERS: dict[str, list[Any]] = {
     "animals": ["cat", "dog", "eel"],
     "prices": [-1.5, 0.1, 0.3, 1e9, 7.25],
     "inferred": ["true", "false"],
+    "shop": [["a", "b", "c"], ["c", "a"], [], ["b", "d", "e", "f", "a"]],
+    "feed": [["a", "b"], ["c", "a", "b"]],
 }
+RELEVANCE: list[Any] = [{"a": 2.0, "z": 0.5}, ["c", "a"], {"b": 1.0, "c": 3.5, "f": 0.0}, []]
 SCORES = [None, 0.0, 0.1, 0.5, 0.9, 1.0]
 
 #: Enough for what goes wrong, few enough to be quick: scikit-learn is what takes the time.
@@ -80,6 +84,9 @@ def events(draw: st.DrawFn) -> list[Sent]:
                 "revision": bits // 8 % 4,
                 "retracted": retracted,
             }
+            if isinstance(answer, list):
+                event["relevance"] = None if retracted else RELEVANCE[bits // 64 % 4]
+                del event["label"]
             sent.append((GROUND_TRUTH, event))
         else:
             failed = bits % 11 == 0
@@ -89,6 +96,8 @@ def events(draw: st.DrawFn) -> list[Sent]:
                 "error": "timeout" if failed else None,
                 "latency_ms": [None, 0.0, 3.0, 250.5][bits // 32 % 4],
             }
+            if isinstance(answer, list):
+                event["ranked"] = event.pop("prediction")
             if isinstance(answer, str):
                 event |= {
                     "score": SCORES[bits // 64 % 6],
@@ -141,10 +150,10 @@ def test_every_final_metric_is_what_the_raw_events_say(
     sent: list[Sent], encoding: str, cuts: list[int]
 ) -> None:
     run = Run()
-    for part in cut(messages(sent, encoding, [*DEFINITIONS, define("inferred")]), cuts):
+    for part in cut(messages(sent, encoding, [*DEFINITIONS, define("inferred"), define("feed")]), cuts):
         run.apply(part).commit()
     run.finish()
-    naive = oracle(sent, [*DEFINITIONS, define("inferred")])
+    naive = oracle(sent, [*DEFINITIONS, define("inferred"), define("feed")])
     assert differences(run.records(METRICS), naive.metrics()) == []
     counts = run.partition.counts()
     assert {name: counts.get(name, 0) for name in naive.counts} == naive.counts

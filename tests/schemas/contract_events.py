@@ -10,6 +10,7 @@ from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, Pred
 from streamgauge.schemas.decode import DecodeResult, decode_messages
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.ids import identities
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
 
 TIME_US = 1_795_255_200_123_456
@@ -20,6 +21,7 @@ PREDICTION: dict[str, Any] = {
     "time": "2026-11-21T10:00:00.123456Z",
     "latency_ms": 12.5,
     "prediction": "approved",
+    "ranked": None,
     "score": 0.83,
     "scores": {"approved": 0.83, "rejected": 0.17},
     "features": {"age": 41, "income": 52000.0, "job": "clerk", "member": True, "balance": None},
@@ -33,6 +35,7 @@ LABEL: dict[str, Any] = {
     "model": "credit",
     "time": "2026-11-21T10:00:00.123456Z",
     "label": "rejected",
+    "relevance": None,
     "revision": 2,
     "retracted": False,
 }
@@ -115,7 +118,7 @@ def as_lists(batch: PredictionBatch | GroundTruthBatch) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(column) for name, column in value.items()}
-    if isinstance(value, Categories):
+    if isinstance(value, Categories | ItemLists):
         return value.to_list()
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "S":

@@ -140,6 +140,8 @@ def test_fingerprints_are_those_of_the_avro_specification() -> None:
         '{"name":"io.streamgauge.GroundTruth","type":"record","fields":['
         '{"name":"prediction_id","type":"string"},{"name":"model","type":"string"},'
         '{"name":"time","type":"long"},{"name":"label","type":["null","boolean","long","double","string"]},'
+        '{"name":"relevance","type":["null",{"type":"map","values":"double"},'
+        '{"type":"array","items":["string","long"]}]},'
         '{"name":"revision","type":"int"},{"name":"retracted","type":"boolean"}]}'
     )
     assert schema("ground_truth").fingerprint == crc_64_avro(canonical.encode())
@@ -161,7 +163,7 @@ def test_a_single_object_is_laid_out_as_the_avro_specification_says() -> None:
         return long(len(text.encode())) + text.encode()
 
     fields = [string(LABEL["prediction_id"]), string("credit"), long(TIME_US)]
-    fields += [long(4), string("rejected"), long(2), b"\x00"]
+    fields += [long(4), string("rejected"), long(0), long(2), b"\x00"]
     assert golden("ground_truth.avro") == b"\xc3\x01" + schema("ground_truth").fingerprint + b"".join(fields)
 
 
