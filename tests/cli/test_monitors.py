@@ -23,7 +23,7 @@ task: regression
 """
 
 MISTAKES = {
-    "a value outside its list": ("model: a\ntask: binery\n", 2, "task", "'binary', 'multiclass' or 'regression'"),
+    "a value outside its list": ("model: a\ntask: binery\n", 2, "task", "'binary', 'multiclass', 'regression' or 'ranking'"),
     "a misspelt field": ("model: a\nwindw: 5m\n", 2, "windw", "did you mean 'window'?"),
     "a field that resembles none": ("model: a\nlabels:\n  xyz: 1\n", 3, "labels.xyz", "it can be min_coverage, ttl"),
     "a misspelt field of a rule": ("model: a\nmonitors:\n  drift: {sevrity: info}\n", 3, "monitors.drift.sevrity", "'severity'"),
