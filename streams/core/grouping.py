@@ -18,11 +18,13 @@ _METRIC = {
     "unseen": "unseen_category_rate",
     "missing": "missing_rate",
     "out_of_range": "out_of_range_rate",
+    "wrong_type": "wrong_type_rate",
+    "appeared": "presence_rate",
     "gap": "demographic_parity_difference",
 }
 #: What two alarms have in common if the second goes on with the first.
 _SAME = ("aspect", "direction", "category", "groups")
-_WIDER, _NARROWER = "wider", "narrower"
+_WIDER, _NARROWER, _VANISHED = "wider", "narrower", "vanished"
 _THRESHOLD = 1.0
 
 
@@ -118,6 +120,8 @@ def _value(alarm: Alarm) -> Estimate:
 
 
 def _direction(alarm: Alarm) -> str:
+    if alarm.aspect == "missing" and alarm.value == 1.0:
+        return _VANISHED
     if alarm.aspect == "spread":
         return _WIDER if alarm.direction == "up" else _NARROWER
     if alarm.aspect == "category" and alarm.category is not None:
@@ -125,4 +129,4 @@ def _direction(alarm: Alarm) -> str:
     return f"{alarm.aspect.replace('_', ' ')}" if alarm.aspect in _RATES else alarm.direction
 
 
-_RATES = ("unseen", "missing", "out_of_range")
+_RATES = ("unseen", "missing", "out_of_range", "wrong_type", "appeared")

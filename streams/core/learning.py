@@ -48,6 +48,25 @@ class Learning:
         prediction = _joined([chunk["prediction"] for chunk in self._chunks], lengths)
         return features, prediction, np.concatenate([chunk["score"] for chunk in self._chunks])
 
+    def mixed(self, features: Mapping[str, Column]) -> dict[str, Floats]:
+        """Which rows have a value of another type than in `columns`, 0 or 1 (n,), of features with some."""
+        found = {}
+        for name, kind in features.items():
+            rows = np.zeros(self.rows)
+            at = 0
+            for chunk in self._chunks:
+                column, n = chunk["features"].get(name), len(chunk["score"])
+                if column is not None and isinstance(column, Categories) != isinstance(kind, Categories):
+                    rows[at : at + n] = present(column)
+                at += n
+            if rows.any():
+                found[name] = rows
+        return found
+
+    def holds_all(self, features: Mapping[str, Column]) -> bool:
+        """Whether `columns` left no feature out."""
+        return {name for chunk in self._chunks for name in chunk["features"]} <= features.keys()
+
     def changes(self) -> list[tuple[int, dict[str, Any] | None]]:
         """(number, state) of chunks since the last call, (number, None) of those that were dropped."""
         live = range(self._first, self._first + len(self._chunks))

@@ -20,6 +20,7 @@ from streamgauge.streams.core.group_bank import GroupBank
 from streamgauge.streams.core.label_bank import LABEL, LabelBank
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
+from streamgauge.streams.core.quality_bank import QualityBank
 from streamgauge.streams.core.recent import Recent
 
 
@@ -41,6 +42,7 @@ class Watch:
         self.errors = ErrorBank(definition, self._first, streams, alpha)
         self.labels = LabelBank(definition, self._first, streams, alpha)
         self.estimates = EstimateBank(definition, self._first, streams, alpha)
+        self.quality = QualityBank(definition, streams, alpha)
         self.groups = GroupBank(definition)
         self.recent = Recent()
         self._profile_changed = False
@@ -57,7 +59,7 @@ class Watch:
     @property
     def weight(self) -> float:
         """Streams that share the model's budget."""
-        banks = (self.errors, self.estimates, self.labels, self.groups)
+        banks = (self.errors, self.estimates, self.labels, self.quality, self.groups)
         return (self.bank.weight if self.bank else 0.0) + sum(bank.weight for bank in banks)
 
     def serve(
@@ -75,10 +77,14 @@ class Watch:
             if self.lacking == 0:
                 self._learn(float(paid[-1]))
             return None
+        if self.profile is not None:
+            for name, alarm in self.quality.update(features, self.profile, time_us, paid):
+                self.recent.alarm("data_quality", name, alarm)
         bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, n)
         self.bank.update(bins, time_us, paid)
         for monitor, name, alarm in self.bank.take_alarms():
-            self.recent.alarm(monitor, name, alarm)
+            if not self.quality.explains(name, alarm):
+                self.recent.alarm(monitor, name, alarm)
         return bins
 
     def compare(
@@ -145,6 +151,7 @@ class Watch:
             self.estimates.adopt(None if profile is None else profile.estimator, paid)
         self.learning.drop()
         self.profile = self.baseline_id = self.bank = None
+        self.quality.start({}, complete=True)
         if profile is not None:
             self._adopt(profile, paid)
         self._profile_changed = True
@@ -169,6 +176,7 @@ class Watch:
         before, self.definition = self.definition, definition
         self.errors.redefine(definition, paid)
         self.labels.redefine(definition, paid)
+        self.quality.definition = definition
         self.estimates.redefine(definition, paid)
         self.groups.redefine(definition)
         if any(before.rule(name).enabled != definition.rule(name).enabled for name in FEATURE_MONITORS):
@@ -181,6 +189,7 @@ class Watch:
         ranges = {name: (f.min, f.max) for name, f in self.definition.features.items()}
         scored = score if np.isfinite(score).any() else None
         self._adopt(build_profile(features, prediction, scored, ranges=ranges), paid)
+        self.quality.start(self.learning.mixed(features), self.learning.holds_all(features))
         self.learning.drop()
         self._profile_changed = True
 
@@ -196,6 +205,7 @@ class Watch:
             "bank": None if self.bank is None else self.bank.to_state(),
             "errors": self.errors.to_state(),
             "labels": self.labels.to_state(),
+            "quality": self.quality.to_state(),
             "estimates": self.estimates.to_state(),
             "groups": self.groups.to_state(),
             "recent": self.recent.to_state(),
@@ -216,6 +226,7 @@ class Watch:
                 watch.bank.restore(state["bank"])
         watch.errors.restore(state["errors"])
         watch.labels.restore(state["labels"])
+        watch.quality.restore(state["quality"], watch.profile)
         watch.estimates.restore(state["estimates"])
         watch.groups.restore(state["groups"])
         watch.recent = Recent.from_state(state["recent"])

@@ -22,6 +22,7 @@ from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.looks import Looks
 from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.detectors.evidence.traffic import TrafficEvidence
@@ -224,6 +225,15 @@ def minutes(seed, n):
     return (np.where(rng.random(n) < 0.01, 400, rng.poisson(8, n)),)
 
 
+def hits(seed, n):
+    rng = np.random.default_rng(seed)
+    return (rng.random(n) < np.where(np.arange(n) > n // 2, 0.3, 0.002)).astype(np.int64), np.arange(n)
+
+
+def rare():
+    return RareEvidence(RateProfile(0, 2_000), 1, 0.05, "wrong_type")
+
+
 def feed_paid(one, *batch):
     one.update_many(*batch, 1e-6)
 
@@ -296,6 +306,10 @@ CASES = [
 CASES.append(
     Case("TrafficEvidence", lambda: TrafficEvidence(59), TrafficEvidence.from_state, minutes, feed_paid, None,
          False, [(np.zeros(3_000, np.int64),), (np.full(3_000, 10**9),)], lambda one: one.evidence)
+)  # fmt: skip
+CASES.append(
+    Case("RareEvidence", rare, restored(rare), hits, feed_paid, None, False,
+         [(np.ones(300, np.int64), np.arange(300)), (np.zeros(3_000, np.int64), np.arange(3_000))])
 )  # fmt: skip
 IDS = [case.name for case in CASES]
 

@@ -1,0 +1,101 @@
+"""`QualityBank`: values of another type than the baseline's, and features that the baseline does not know."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+
+from streamgauge.detectors.baseline import rate_profile
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.rare import RareEvidence
+from streamgauge.schemas.batch import Categories, Column, Floats, Ints
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.profile import BaselineProfile, NumericProfile, RateProfile
+from streamgauge.streams.core.names import present
+
+MONITOR = "data_quality"
+#: Unknown features that are watched at a time.
+_MOST_NEW = 32
+_Aspect = Literal["wrong_type", "appeared"]
+
+
+class QualityBank:
+    """Streams of evidence that open when something is wrong, so that the hot path pays for none of them.
+
+    `mixed` is how often a feature's value had another type than the rest of the baseline; without
+    `complete` the baseline had more features than are watched, and new ones are not told.
+    """
+
+    def __init__(self, definition: MonitorDefinition, streams: int, alpha: float) -> None:
+        self.definition = definition
+        self._fleet = streams, alpha
+        self.mixed: dict[str, RateProfile] = {}
+        self.complete = True
+        self._open: dict[tuple[_Aspect, str], RareEvidence] = {}
+
+    @property
+    def weight(self) -> float:
+        return sum(evidence.weight for evidence in self._open.values())
+
+    def explains(self, name: str, alarm: Alarm) -> bool:
+        """Whether an alarm about missing values says no more than that they have another type."""
+        return alarm.aspect == "missing" and ("wrong_type", name) in self._open
+
+    def start(self, mixed: Mapping[str, Floats], complete: bool) -> None:
+        """There is another baseline."""
+        self.mixed = {name: rate_profile(rows) for name, rows in mixed.items()}
+        self.complete, self._open = complete, {}
+
+    def update(
+        self, features: Mapping[str, Column], profile: BaselineProfile, time_us: Ints, paid: Floats
+    ) -> Iterator[tuple[str, Alarm]]:
+        """A batch in order: features that alarm."""
+        if not self.definition.rule(MONITOR).enabled:
+            self._open = {}
+            return
+        wrong: dict[tuple[_Aspect, str], Column] = {}
+        for name, column in features.items():
+            known = profile.features.get(name)
+            if known is None:
+                if self.complete and (("appeared", name) in self._open or len(self._open) < _MOST_NEW):
+                    wrong["appeared", name] = column
+            elif isinstance(column, Categories) == isinstance(known, NumericProfile):
+                wrong["wrong_type", name] = column
+        for key in [*self._open, *(key for key in wrong if key not in self._open)]:
+            outcomes = np.zeros(len(time_us), np.int64)
+            if key in wrong:
+                outcomes += present(wrong[key])
+            if key not in self._open and not outcomes.any():
+                continue
+            evidence = self._open.get(key) or self._evidence(key, profile)
+            evidence.update_many(outcomes, time_us, paid)
+            for alarm in evidence.take_alarms():
+                yield key[1], alarm
+            if evidence.is_open:
+                self._open[key] = evidence
+            else:
+                self._open.pop(key, None)
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain structures, for the snapshot."""
+        return {
+            "mixed": {name: asdict(rate) for name, rate in self.mixed.items()},
+            "complete": self.complete,
+            "open": [[*key, evidence.to_state()] for key, evidence in self._open.items()],
+        }
+
+    def restore(self, state: dict[str, Any], profile: BaselineProfile | None) -> None:
+        """Continue from what `to_state` gave."""
+        self.mixed = {name: RateProfile(**rate) for name, rate in state["mixed"].items()}
+        self.complete = state["complete"]
+        for aspect, name, part in state["open"]:
+            if profile is not None:
+                evidence = self._open[aspect, name] = self._evidence((aspect, name), profile)
+                evidence.restore(part)
+
+    def _evidence(self, key: tuple[_Aspect, str], profile: BaselineProfile) -> RareEvidence:
+        aspect, name = key
+        never = RateProfile(0, profile.rows)
+        rate = self.mixed.get(name, never) if aspect == "wrong_type" else never
+        return RareEvidence(rate, *self._fleet, aspect)
