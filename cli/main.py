@@ -29,7 +29,7 @@ class Command:
 COMMANDS = (
     Command("demo", "watch live models and their faults, on an embedded broker", "demo", "demo"),
     Command("worker", "run a worker: events in; metrics, alerts, retrain requests out", "worker", "worker"),
-    Command("replay", "run files of events through the worker's core", "replay", "worker"),
+    Command("replay", "run a history, from files or Kafka, through the worker's core", "replay", "worker"),
     Command("send", "send predictions or ground truth from JSONL files", "send"),
     Command("topics", "create the topics, show what is there", "topics", "worker"),
     Command("monitors", "check and send monitor definitions, show where models stand", "monitors", "worker"),

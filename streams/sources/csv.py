@@ -48,13 +48,17 @@ class CsvRows:
 
     def blocks(self) -> Iterator[Block]:
         with self._file:
-            for rows in csv_rows(numbered_lines(self._file, first=2), len(self._names)):
-                self.read = self._file.tell()
+            for rows in csv_rows(self._counted(), len(self._names)):
                 if rows:
                     yield self._block(rows)
 
     def close(self) -> None:
         self._file.close()
+
+    def _counted(self) -> Iterator[tuple[int, list[bytes]]]:
+        for first, lines in numbered_lines(self._file, first=2):
+            self.read += sum(map(len, lines))
+            yield first, lines
 
     def _header(self) -> list[str]:
         header = cells_of([self._file.readline(LONGEST).removeprefix(_BYTE_ORDER_MARK)])

@@ -11,8 +11,7 @@ from streamgauge.streams.sources.jsonl import JsonLines
 def open_file(topic: str, path: Path) -> FileSource:
     """JSONL, CSV (by its name), Parquet or Avro. Raises `ConfigurationError` for what cannot be read."""
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
+        magic = _first_bytes(path)
         if magic == b"PAR1":
             return _parquet(topic, path)
         if magic == b"Obj\x01":
@@ -22,6 +21,14 @@ def open_file(topic: str, path: Path) -> FileSource:
         return CsvRows(topic, path) if path.suffix.lower() == ".csv" else JsonLines(topic, path)
     except OSError as error:
         raise ConfigurationError(f"cannot replay {path}: {error.strerror}") from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    """None of a pipe: what is read of it is gone."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _parquet(topic: str, path: Path) -> FileSource:

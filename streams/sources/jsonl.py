@@ -34,7 +34,7 @@ class JsonLines:
                     for number, line in enumerate(lines)
                     if (text := line.rstrip(b"\r\n"))
                 ]
-                self.read = self._file.tell()
+                self.read += sum(map(len, lines))
                 if messages:
                     yield self._block(messages)
 

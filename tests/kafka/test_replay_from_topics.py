@@ -76,15 +76,22 @@ class Sender:
         )
         self._producer.init_transactions(30)
 
-    def send(self, topic: str, values: Sequence[tuple[str, bytes]], commit: bool = True) -> None:
+    def begin(self, topic: str, values: Sequence[tuple[str, bytes]]) -> None:
+        """A transaction that goes on."""
         self._producer.begin_transaction()
         for key, value in values:
             self._producer.produce(self._prefix + topic, value, key)
+        self._producer.flush(30)
+
+    def abort(self) -> None:
+        self._producer.abort_transaction(30)
+
+    def send(self, topic: str, values: Sequence[tuple[str, bytes]], commit: bool = True) -> None:
+        self.begin(topic, values)
         if commit:
             self._producer.commit_transaction(30)
         else:
-            self._producer.flush(30)
-            self._producer.abort_transaction(30)
+            self.abort()
 
 
 def replay(broker: str, prefix: str, *arguments: str) -> int:
@@ -205,6 +212,18 @@ def test_times_from_the_future_are_taken_back_to_the_record_s(
     assert replay(broker, prefix, f"--out={tmp_path / 'out'}", "--json") == 0
     counts = json.loads(capsys.readouterr().out)
     assert (counts["applied"], counts["capped"], counts["late"]) == (20, 1, 0)
+
+
+def test_a_transaction_that_goes_on_is_not_waited_for(
+    broker: str, prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_topics(broker, prefix, partitions=1)
+    sender = Sender(broker, prefix)
+    sender.send(PREDICTIONS, singles([prediction(n) for n in range(10)]))
+    sender.begin(PREDICTIONS, singles([prediction(n) for n in range(10, 20)]))
+    assert replay(broker, prefix, f"--out={tmp_path / 'out'}", "--json") == 0
+    sender.abort()
+    assert json.loads(capsys.readouterr().out)["applied"] == 10
 
 
 def test_a_dead_letter_names_the_offset(broker: str, prefix: str, tmp_path: Path) -> None:

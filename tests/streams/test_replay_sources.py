@@ -3,7 +3,9 @@
 import base64
 import builtins
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -178,6 +180,19 @@ def test_an_endless_line_is_refused_and_the_next_one_read(tmp_path: Path) -> Non
     rows = f"{'x' * 3_000_000}\na,m,{TIME},yes,1,f\n"
     [letter] = letters_of(tmp_path / "csv", csv_file(tmp_path, HEADER + rows))
     assert (letter["offset"], letter["reason"]) == (2, "oversized")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_pipe_is_read_from_its_first_byte(suffix: str, tmp_path: Path) -> None:
+    row = f"a,m,{TIME},yes,1.5,f\n"
+    event = json.dumps({"prediction_id": "a", "model": "m", "time": TIME, "prediction": 1}) + "\n"
+    path = tmp_path / f"p.{suffix}"
+    os.mkfifo(path)
+    text = event if suffix == "jsonl" else HEADER + row
+    writer = threading.Thread(target=path.write_text, args=(text,))
+    writer.start()
+    assert [len(batch) for batch, _ in one_block(path).decoded.batches] == [1]
+    writer.join()
 
 
 @pytest.mark.parametrize(
