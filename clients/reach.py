@@ -98,11 +98,13 @@ class Reach:
             self._cause = error
         elif self._reached and time.monotonic() - self._told_s > _QUIET_S:
             self._told_s = time.monotonic()
-            LOG.warning("streamgauge: %s; trying again", self._unreachable())
+            LOG.warning("streamgauge: Kafka at %s went away (%s); trying again", self._servers, self._said())
+
+    def _said(self) -> str:
+        return plain(self._line if self._cause is None else self._cause.str())
 
     def _unreachable(self) -> UnreachableError:
-        said = self._line if self._cause is None else self._cause.str()
-        cause = plain(said) or f"no answer within {REACH_S:.0f} s"
+        cause = self._said() or f"no answer within {REACH_S:.0f} s"
         advice = _SILENT if self._cause is None else _ADVICE.get(self._cause.code(), _SILENT)
         if "Connection refused" in cause:
             advice = _REFUSED
@@ -116,8 +118,10 @@ def plain(text: str) -> str:
 
     >>> plain("b:1/bootstrap: Connect to ipv4#1.2.3.4:1 failed: Timed out (after 9ms in state CONNECT)")
     'Connect to 1.2.3.4:1 failed: Timed out'
+    >>> plain("GroupCoordinator: b:1: Disconnected: connection closed by peer")
+    'Disconnected: connection closed by peer'
     """
-    text = re.sub(r"^(?:\[thrd:\S+\]: )?(?:\S+/(?:bootstrap|\d+): )?", "", text)
+    text = re.sub(r"^(?:\[thrd:\S+\]: )?(?:GroupCoordinator: )?(?:\S+:\d+(?:/\S+)?: )?", "", text)
     text = re.sub(r" \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)", "", text)
     return re.sub(r"ipv[46]#", "", text)
 
