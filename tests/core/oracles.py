@@ -158,37 +158,60 @@ def share(mask: Array) -> Value:
     return float(mask.mean()) if len(mask) else None
 
 
+#: Those of River's detectors that take errors of 0 and 1; the mean that those go by which look both ways.
+BINARY = (drift.binary.HDDMW, drift.binary.HDDMA, drift.binary.DDM, drift.binary.EDDM, drift.binary.FHDDM)
+LEVELS: dict[type, Callable[[Any], float]] = {
+    drift.ADWIN: lambda detector: detector.estimation,
+    drift.KSWIN: lambda detector: np.mean(detector.window) if detector.window else 0.0,
+}
+
+
 def changes(detector: Callable[[], Any]) -> Oracle:
     """How often River's detector found more errors in this window; it watches from the reference's end on."""
+    told: dict[int, tuple[Any, float]] = {}
 
     def value(rows: Rows) -> Value:
         watching, found = detector(), 0.0
         for window in (*rows.before, rows):
+            if id(window) in told:  # River keeps what it has seen, so each window is told once
+                watching, found = told[id(window)]
+                continue
             found = 0.0
-            true, said = window.pairs
-            errors = true != said if said.dtype == object else np.abs(said - true.astype(float))
-            for error in errors.tolist():
-                mean_before = watching.estimation if isinstance(watching, drift.ADWIN) else 0.0
-                watching.update(error)
-                grew = not isinstance(watching, drift.ADWIN) or watching.estimation > mean_before
-                found += watching.drift_detected and grew
+            level = LEVELS.get(type(watching))
+            for error in errors_of(window, isinstance(watching, BINARY)).tolist():
+                before = level(watching) if level else 0.0
+                watching.update(1 - error if isinstance(watching, drift.binary.FHDDM) else error)
+                found += watching.drift_detected and (level is None or level(watching) > before)
+            told[id(window)] = watching, found
         return found
 
     return whole(value)
+
+
+def errors_of(rows: Rows, binary: bool) -> Array:
+    """1 where a class was wrong; how far off a number was or, if `binary`, whether by more than usual."""
+    true, said = rows.pairs
+    if said.dtype == object:
+        return (true != said).astype(float)
+    off = np.abs(said - true.astype(float))
+    if not binary or rows.reference is None:
+        return off
+    usual = np.quantile(errors_of(rows.reference, False), 0.5, method="inverted_cdf")
+    return (off > usual).astype(float)
 
 
 # Features against their reference: bins are cut anew from the reference rows.
 
 
 def values_of(rows: Rows, feature: str) -> Array:
-    """Those that are given; float64 if they are numbers, else strings."""
+    """Those that are given; float64 if they are numbers, else strings. Of a ranking it is how long it is."""
     answers = {
         "prediction": rows.said[~rows.failed],
         "score": rows.score[~rows.failed],
         "label": rows.pairs[0],
     }
     column = answers[feature] if feature in answers else rows.features[feature]
-    given = [value for value in column.tolist() if value is not None and value == value]
+    given = [len(v) if isinstance(v, list) else v for v in column.tolist() if v is not None and v == v]
     return np.array(given, object if any(isinstance(value, str) for value in given) else float)
 
 
@@ -352,6 +375,40 @@ def selection_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
     return share(chosen)
 
 
+# Rankings: `said` are lists of items, `true` their grades.
+
+
+def of_rankings(compute: Callable[[list[str], dict[str, float]], float]) -> Oracle:
+    """The mean over the labelled ones."""
+
+    def value(rows: Rows) -> Value:
+        found = [quiet(compute, said, true) for true, said in zip(*rows.pairs, strict=True)]
+        return float(np.mean(found)) if found else None
+
+    return whole(value)
+
+
+def ndcg_at_10(said: list[str], true: dict[str, float]) -> float:
+    """What was not ranked stands behind the first ten places, on which nothing is, if need be."""
+    behind = [*[""] * 10, *(item for item in true if item not in said)]
+    gains = [true.get(item, 0.0) for item in [*said, *behind]]
+    return float(sk.ndcg_score([gains], [range(len(gains), 0, -1)], k=10))
+
+
+def hit_at_10(said: list[str], true: dict[str, float]) -> float:
+    relevant = [true.get(item, 0.0) > 0 for item in said]
+    return float(any(relevant[:10]))
+
+
+def reciprocal_rank(said: list[str], true: dict[str, float]) -> float:
+    """Of one relevant item, the first, it is the average precision (Voorhees 1999)."""
+    relevant = np.array([true.get(item, 0.0) > 0 for item in said], bool)
+    if not relevant.any():
+        return 0.0
+    first = np.arange(len(said)) == relevant.argmax()
+    return float(sk.average_precision_score(first, -np.arange(len(said))))
+
+
 # What predictions will turn out to be worth, from the reference's labels.
 
 
@@ -426,12 +483,21 @@ ORACLES: dict[str, Oracle] = {
     ),
     "mean_error": of_numbers(lambda true, said: -np.mean(true - said)),
     "r2": of_numbers(sk.r2_score, unless=lambda true, said: len(set(true)) < 2),
+    "ndcg_at_10": of_rankings(ndcg_at_10),
+    "hit_rate_at_10": of_rankings(hit_at_10),
+    "mrr": of_rankings(reciprocal_rank),
     "estimated_accuracy": expected(lambda said, p, cell: float(np.where(said, p, 1 - p).mean())),
     "estimated_f1": expected(lambda said, p, cell: float(2 * p[said].sum() / (said.sum() + p.sum()))),
     "estimated_roc_auc": expected(expected_auc),
     "estimated_mean_absolute_error": whole(expected_error),
     "adwin_changes": changes(drift.ADWIN),
     "hddm_w_changes": changes(drift.binary.HDDMW),
+    "hddm_a_changes": changes(drift.binary.HDDMA),
+    "ddm_changes": changes(drift.binary.DDM),
+    "eddm_changes": changes(drift.binary.EDDM),
+    "fhddm_changes": changes(drift.binary.FHDDM),
+    "page_hinkley_changes": changes(lambda: drift.PageHinkley(mode="up")),
+    "kswin_changes": changes(lambda: drift.KSWIN(seed=1)),
     "psi": distance(psi, tenths=True),
     "psi_noise_level": distance(psi_noise, tenths=True),
     "js_distance": distance(lambda p, q: float(spatial.distance.jensenshannon(p, q, base=2))),

@@ -13,8 +13,10 @@ import pytest
 
 from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
+from streamgauge.schemas.monitor_names import ERROR_DETECTORS
 from streamgauge.schemas.monitor_names import METRICS as NAMES
 from streamgauge.schemas.times import parse_time
 from tests.core.oracles import ORACLES, Rows
@@ -87,6 +89,32 @@ def multiclass(rng: Rng, n: int, **change: Any) -> Rows:
     return rows
 
 
+def ranking(rng: Rng, n: int, **change: Any) -> Rows:
+    """Lists of 0 to 15 items out of 30, of which up to 5 are relevant, ranked or not."""
+    given = {"failing": 0.05, "labelled": 0.8, "relevant": 6} | change
+    items = [f"item-{number}" for number in range(30)]
+    said, true = np.empty(n, object), np.full(n, None, object)
+    for row in range(n):
+        said[row] = rng.choice(items, rng.integers(1, 16), replace=False).tolist()
+        if rng.random() < given["labelled"]:
+            graded = rng.choice(items, rng.integers(0, given["relevant"]), replace=False).tolist()
+            true[row] = {item: float(rng.integers(1, 4)) for item in graded}
+    return Rows(
+        said=said,
+        true=true,
+        failed=rng.random(n) < given["failing"],
+        latency_ms=rng.lognormal(3, 1, n),
+        lag_s=rng.integers(1, 50, n).astype(float),
+        score=np.full(n, np.nan),
+    )
+
+
+def watched(rows: Rows) -> Rows:
+    """Without what the definition says nothing of."""
+    rows.groups, rows.segments, rows.ranges = {}, {}, {}
+    return rows
+
+
 def but(rows: Rows, **columns: Any) -> Rows:
     """The same with columns of one value each."""
     for name, value in columns.items():
@@ -133,6 +161,23 @@ TASKS: dict[str, tuple[dict[str, Any], Callable[..., Rows], dict[str, Make]]] = 
             "mostly wrong": lambda rng: binary(rng, 1_500, wrong=0.7),
         },
     ),
+    "a classifier that all of River's detectors watch": (
+        {"task": "binary", "pos_label": "yes", "monitors": {name: {} for name in ERROR_DETECTORS}},
+        binary,
+        {
+            "as before": lambda rng: watched(binary(rng, 500)),
+            "mostly wrong": lambda rng: watched(binary(rng, 500, wrong=0.9)),
+            "right again": lambda rng: watched(binary(rng, 500)),
+        },
+    ),
+    "a regression that all of River's detectors watch": (
+        {"task": "regression", "monitors": {name: {} for name in ERROR_DETECTORS}},
+        regression,
+        {
+            "as before": lambda rng: regression(rng, 500),
+            "far off": lambda rng: regression(rng, 500, spread=20.0),
+        },
+    ),
     "regression": (
         {"task": "regression"},
         regression,
@@ -146,6 +191,17 @@ TASKS: dict[str, tuple[dict[str, Any], Callable[..., Rows], dict[str, Make]]] = 
             "one event without a label": lambda rng: regression(rng, 1, failing=0, labelled=0),
             "nothing answered": lambda rng: regression(rng, 200, failing=1.1),
             "far off": lambda rng: regression(rng, 1_500, spread=20.0),
+        },
+    ),
+    "ranking": (
+        {"task": "ranking"},
+        ranking,
+        {
+            "random": lambda rng: ranking(rng, 500),
+            "nothing relevant": lambda rng: ranking(rng, 200, relevant=1),
+            "one event": lambda rng: ranking(rng, 1, failing=0, labelled=1.1),
+            "one event without a label": lambda rng: ranking(rng, 1, failing=0, labelled=0),
+            "nothing answered": lambda rng: ranking(rng, 200, failing=1.1),
         },
     ),
     "multiclass": (
@@ -177,7 +233,7 @@ def tell(task: str) -> Iterator[tuple[tuple[str, str], tuple[Rows, list[Mapping[
     before: list[Rows] = []
     for number, name in enumerate([""] * (REFERENCE_WINDOWS + 1) + [*windows, ""]):
         rows = windows[name](rng) if name else make(rng, A_WINDOW, failing=0, labelled=1, unscored=0)
-        rows.reference = joined(before[:REFERENCE_WINDOWS]) if before[REFERENCE_WINDOWS:] else None
+        rows.reference = joined(before[:REFERENCE_WINDOWS]) if len(before) >= REFERENCE_WINDOWS else None
         rows.before = tuple(before[REFERENCE_WINDOWS:])
         if rows.n:
             send(run, feed, rng, rows, START_US + number * WINDOW_US)
@@ -210,14 +266,21 @@ def send(run: Run, feed: Feed, rng: Rng, rows: Rows, start_us: int) -> None:
     if labels.any():
         none, no = np.zeros(labels.sum(), np.int32), np.zeros(labels.sum(), np.bool_)
         due_us = time_us + np.rint(rows.lag_s * SECOND_US).astype(np.int64)
-        true = rows.true[labels] if rows.said.dtype == object else rows.true[labels].astype(float)
+        true = rows.true[labels].astype(rows.said.dtype)
         batch = GroundTruthBatch("m", ids[labels], due_us[labels], column(true), none, no)
         run.apply([feed.message(GROUND_TRUTH, encode_ground_truth_batch(batch))])
     run.commit()
 
 
-def column(values: np.ndarray[Any, Any]) -> Column:
-    return Categories.of(values.tolist()) if values.dtype == object else values.astype(np.float64)
+def column(values: np.ndarray[Any, Any]) -> Column | ItemLists:
+    if values.dtype != object:
+        return values.astype(np.float64)
+    kinds = {type(value) for value in values.tolist() if value is not None}
+    if kinds == {list}:
+        return ItemLists.of(values.tolist())
+    if kinds == {dict}:
+        return ItemLists.graded(values.tolist())
+    return Categories.of(values.tolist())
 
 
 def joined(parts: list[Rows]) -> Rows:
