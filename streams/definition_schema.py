@@ -16,6 +16,9 @@ from streamgauge.schemas.monitor_names import (
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NAMES = sorted({*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE, *METRICS})
 
+#: Metrics of rankings, at any cut.
+_AT_K = "^(ndcg|hit_rate)_at_[1-9][0-9]{0,3}$"
+
 
 def definition_schema() -> dict[str, Any]:
     """For one document of the stream: a model's definition if it has `model`, else the fleet document.
@@ -54,7 +57,8 @@ def _name_monitors(definition: dict[str, Any], retrain: dict[str, Any]) -> None:
     monitors = definition["properties"]["monitors"]
     monitors["properties"] = dict.fromkeys(_NAMES, monitors["additionalProperties"])
     definition["if"] = {"not": {"required": ["metrics"]}}
-    definition["then"] = {"properties": {"monitors": {"propertyNames": {"enum": _NAMES}}}}
+    names = {"anyOf": [{"enum": _NAMES}, {"pattern": _AT_K}]}
+    definition["then"] = {"properties": {"monitors": {"propertyNames": names}}}
     retrain["properties"]["on"]["items"] = {"anyOf": [{"enum": _NAMES}, {"type": "string"}]}
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from streamgauge.cli.main import main
+from streamgauge.schemas import monitor_names
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.definition_schema import definition_schema
 from streamgauge.streams.definitions import check, documents
@@ -33,6 +34,14 @@ def test_it_is_a_schema() -> None:
 def test_every_documented_definition_is_valid(text: str) -> None:
     for document in documents(text):
         VALIDATOR.validate(document)
+
+
+def test_every_name_of_a_monitor_is_completed_and_no_other() -> None:
+    names = definition_schema()["$defs"]["MonitorDefinition"]["properties"]["monitors"]["properties"]
+    assert set(names) == {*monitor_names._BUILT_IN, *monitor_names.METRICS}
+    rankings = {"model": "a", "task": "ranking", "monitors": {"ndcg_at_5": {"min": 0.3}}}
+    assert VALIDATOR.is_valid(rankings)
+    assert not VALIDATOR.is_valid(rankings | {"monitors": {"ndcg_at_0": {"min": 0.3}}})
 
 
 def test_there_are_documented_definitions() -> None:
