@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def _encode(value: Any) -> State:
         return value
     if isinstance(value, float):
         return float(value)  # SciPy's p-values are numpy's floats
-    if isinstance(value, Random):
+    if hasattr(value, "getstate"):  # a generator of random numbers, from a seed
         _, words, _ = value.getstate()
         return list(words)
     if isinstance(value, deque):
@@ -123,8 +122,8 @@ def _decode(fresh: Any, state: State) -> Any:
     """`fresh` is the same part of a new detector: it alone says which classes there are, never the state."""
     if isinstance(fresh, deque):
         return deque(state, fresh.maxlen)
-    if isinstance(fresh, Random):
-        fresh.setstate((Random.VERSION, tuple(state), None))
+    if hasattr(fresh, "getstate"):
+        fresh.setstate((fresh.VERSION, tuple(state), None))
         return fresh
     if hasattr(fresh, "__getnewargs__") and isinstance(state, bytes):
         part = type(fresh)(*fresh.__getnewargs__())

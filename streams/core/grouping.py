@@ -20,6 +20,7 @@ _METRIC = {
     "out_of_range": "out_of_range_rate",
     "wrong_type": "wrong_type_rate",
     "appeared": "presence_rate",
+    "duplicate": "duplicate_rate",
     "gap": "demographic_parity_difference",
 }
 #: What two alarms have in common if the second goes on with the first.
@@ -129,4 +130,4 @@ def _direction(alarm: Alarm) -> str:
     return f"{alarm.aspect.replace('_', ' ')}" if alarm.aspect in _RATES else alarm.direction
 
 
-_RATES = ("unseen", "missing", "out_of_range", "wrong_type", "appeared")
+_RATES = ("unseen", "missing", "out_of_range", "wrong_type", "appeared", "duplicate")

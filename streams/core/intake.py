@@ -114,12 +114,13 @@ class Intake(Tally):
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
         self.traffic.count(batch.time_us[new], watermark[new])
+        version = self.version(self.names.versions.values[code])
+        version.watch.repeat(~new, batch.time_us, account.paid)
         if len(rows) == 0:
             return
         if not new.all():
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
-        version = self.version(self.names.versions.values[code])
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():
             name = SEGMENT + "\0".join(keys)
             self.join.predictions.declare(name, "<i2", NONE)

@@ -1,4 +1,4 @@
-"""`QualityBank`: values of another type than the baseline's, and features that the baseline does not know."""
+"""`QualityBank`: values of another type than the baseline's, unknown features, identities that come again."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -9,7 +9,7 @@ import numpy as np
 from streamgauge.detectors.baseline import rate_profile
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.rare import RareEvidence
-from streamgauge.schemas.batch import Categories, Column, Floats, Ints
+from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile, NumericProfile, RateProfile
 from streamgauge.streams.core.names import present
@@ -17,6 +17,8 @@ from streamgauge.streams.core.names import present
 MONITOR = "data_quality"
 #: Unknown features that are watched at a time.
 _MOST_NEW = 32
+#: What an alarm about events that come again names.
+IDENTITY = "prediction_id"
 _Aspect = Literal["wrong_type", "appeared"]
 
 
@@ -33,10 +35,14 @@ class QualityBank:
         self.mixed: dict[str, RateProfile] = {}
         self.complete = True
         self._open: dict[tuple[_Aspect, str], RareEvidence] = {}
+        #: Of the first events, as many as a baseline has: how many they were, how many of them came again.
+        self._seen = self._again = 0
+        self._repeats: RareEvidence | None = None
 
     @property
     def weight(self) -> float:
-        return sum(evidence.weight for evidence in self._open.values())
+        repeats = 0.0 if self._repeats is None else self._repeats.weight
+        return repeats + sum(evidence.weight for evidence in self._open.values())
 
     def explains(self, name: str, alarm: Alarm) -> bool:
         """Whether an alarm about missing values says no more than that they have another type."""
@@ -77,11 +83,28 @@ class QualityBank:
             else:
                 self._open.pop(key, None)
 
+    def repeat(self, again: Bools, time_us: Ints, paid: float) -> list[Alarm]:
+        """Whether each of these events had come before, bool (n,), in order."""
+        head = again[: max(self.definition.baseline.rows - self._seen, 0)]
+        self._seen += len(head)
+        self._again += int(head.sum())
+        outcomes = again[len(head) :].astype(np.int64)
+        if not self.definition.rule(MONITOR).enabled:
+            self._repeats = None
+            return []
+        if self._repeats is None and not outcomes.any():
+            return []
+        evidence = self._repeats or self._repeated()
+        evidence.update_many(outcomes, time_us[len(head) :], paid)
+        self._repeats = evidence if evidence.is_open else None
+        return evidence.take_alarms()
+
     def to_state(self) -> dict[str, Any]:
         """Plain structures, for the snapshot."""
         return {
             "mixed": {name: asdict(rate) for name, rate in self.mixed.items()},
             "complete": self.complete,
+            "repeats": [self._seen, self._again, self._repeats and self._repeats.to_state()],
             "open": [[*key, evidence.to_state()] for key, evidence in self._open.items()],
         }
 
@@ -89,10 +112,17 @@ class QualityBank:
         """Continue from what `to_state` gave."""
         self.mixed = {name: RateProfile(**rate) for name, rate in state["mixed"].items()}
         self.complete = state["complete"]
+        self._seen, self._again, repeats = state["repeats"]
+        if repeats is not None:
+            self._repeats = self._repeated()
+            self._repeats.restore(repeats)
         for aspect, name, part in state["open"]:
             if profile is not None:
                 evidence = self._open[aspect, name] = self._evidence((aspect, name), profile)
                 evidence.restore(part)
+
+    def _repeated(self) -> RareEvidence:
+        return RareEvidence(RateProfile(self._again, self._seen), *self._fleet, "duplicate")
 
     def _evidence(self, key: tuple[_Aspect, str], profile: BaselineProfile) -> RareEvidence:
         aspect, name = key

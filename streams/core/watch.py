@@ -20,7 +20,7 @@ from streamgauge.streams.core.group_bank import GroupBank
 from streamgauge.streams.core.label_bank import LABEL, LabelBank
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
-from streamgauge.streams.core.quality_bank import QualityBank
+from streamgauge.streams.core.quality_bank import IDENTITY, QualityBank
 from streamgauge.streams.core.recent import Recent
 
 
@@ -86,6 +86,11 @@ class Watch:
             if not self.quality.explains(name, alarm):
                 self.recent.alarm(monitor, name, alarm)
         return bins
+
+    def repeat(self, again: Bools, time_us: Ints, paid: float) -> None:
+        """Whether each of these events had come before, in order."""
+        for alarm in self.quality.repeat(again, time_us, paid):
+            self.recent.alarm("data_quality", IDENTITY, alarm)
 
     def compare(
         self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Floats

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.message import ALERTS
 from streamgauge.schemas.times import parse_time
 from tests.core.scenario import START_US, Feed, Run
 from tests.core.test_feature_exactness import DEFINITION, cut_by, events
@@ -79,3 +80,36 @@ def test_restarts_do_not_show() -> None:
         runs.append(cut_by(encoded, [25], restarts))
     assert runs[0].outputs == runs[1].outputs
     assert runs[0].state == runs[1].state
+
+
+def resent(messages: Any, share: float, rng: Rng) -> list[Any]:
+    """Some predictions, and some of them again, each in a message of its own."""
+    sent = []
+    for message in messages:
+        sent.append(message)
+        if rng.random() < share:
+            sent.append(message)
+    return sent
+
+
+@pytest.mark.parametrize(("before", "after", "alarms"), [(0.0, 0.3, 1), (0.2, 0.2, 0), (0.0, 0.0, 0)])
+def test_predictions_that_come_again_are_told_unless_they_always_did(
+    before: float, after: float, alarms: int
+) -> None:
+    rng, sent = np.random.default_rng(4), events(6, 900)
+    states = []
+    for sizes in ([1], [50]):
+        feed, rng = Feed(), np.random.default_rng(4)
+        again = resent(sent[:600], before, rng) + resent(sent[600:], after, rng)
+        run = cut_by(feed.definitions([DEFINITION]) + feed.singles(again), sizes, restarts=sizes == [50])
+        told = [
+            c
+            for record in run.records(ALERTS)
+            if record["monitor"] == "data_quality" and record["state"] == "opened"
+            for c in record["contributors"]
+            if c["feature"] == "prediction_id"
+        ]
+        assert len({c["direction"] for c in told}) == alarms
+        watches = run.partition.models["m"].intake.versions.values()
+        states.append([version.watch.quality.to_state()["repeats"][:2] for version in watches])
+    assert states[0] == states[1]
