@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 _Numbers = tuple[float, ...]
+#: Counts beyond this are not exact as float64.
+_MOST = 1 << 53
 
 
 def _require(holds: bool, what: str) -> None:
@@ -32,9 +34,10 @@ class ResidualProfile:
     stationary: bool = True
 
     def __post_init__(self) -> None:
-        _require(type(self.n) is int and self.n > 0, "residuals are of at least one event")
+        _require(type(self.n) is int and 0 < self.n <= _MOST, "residuals are of at least one event")
         _require(_within((self.sd,), 0, 1), "a deviation of residuals is from 0 to 1")
-        _require(_within((self.design_effect,), 1), "a design effect is at least 1")
+        _require(_within((self.design_effect,), 1, _MOST), "a design effect is at least 1")
+        _require(type(self.stationary) is bool, "stationary is true or false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class ErrorModelProfile:
         bins = len(self.edges) + 1
         columns = (self.counts, self.means, self.sds, self.usual, self.shares)
         _require(all(len(column) == bins for column in columns), "B bins have B − 1 edges")
-        _require(all(type(n) is int and n >= 0 for n in self.counts), "counts are at least 0")
+        _require(all(type(n) is int and 0 <= n <= _MOST for n in self.counts), "counts are at least 0")
         _require(_within(self.edges) and all(a < b for a, b in pairwise(self.edges)), "edges rise")
         _require(_within((*self.means, *self.sds, *self.usual), 0), "absolute errors are at least 0")
         _require(_within(self.shares, 0, 1), "shares are from 0 to 1")

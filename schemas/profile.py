@@ -36,6 +36,10 @@ def _finite(values: tuple[Any, ...], at_least: float = -math.inf) -> bool:
     return all(type(v) is float and math.isfinite(v) and v >= at_least for v in values)
 
 
+def _effects(values: tuple[Any, ...]) -> bool:
+    return _finite(values, at_least=1) and all(value <= MAX_COUNT for value in values)
+
+
 @dataclass(frozen=True, slots=True)
 class RateProfile:
     """`k` of `n` reference events were so (failed, missing, unseen, …).
@@ -51,7 +55,7 @@ class RateProfile:
 
     def __post_init__(self) -> None:
         _require(_whole((self.k, self.n)) and 0 <= self.k <= self.n, "a rate has 0 ≤ k ≤ n")
-        _require(_finite((self.design_effect,), at_least=1), "a design effect is at least 1")
+        _require(_effects((self.design_effect,)), "a design effect is at least 1")
         _require(type(self.stationary) is bool, "stationary is true or false")
 
 
@@ -90,7 +94,7 @@ class NumericProfile:
         _require(_finite((*self.edges, *self.centres, self.mean, self.low, self.high)), "numbers are finite")
         _require(_finite((self.sd,), at_least=0), "a standard deviation is at least 0")
         _require(all(a < b for a, b in pairwise(self.edges)), "the edges of a profile rise")
-        effects = len(self.design_effects) == 2 and _finite(self.design_effects, at_least=1)
+        effects = len(self.design_effects) == 2 and _effects(self.design_effects)
         _require(effects, "a number has two design effects, at least 1")
         _require(type(self.stationary) is bool, "stationary is true or false")
 
@@ -121,7 +125,7 @@ class CategoricalProfile:
         _require(0 < sum(self.counts) <= self.n, "the counts add up to n at most")
         effects = len(self.design_effects) <= min(len(self.counts), MAX_COMMON)
         _require(effects, f"at most {MAX_COMMON} categories have design effects")
-        _require(_finite(self.design_effects, at_least=1), "design effects of categories are at least 1")
+        _require(_effects(self.design_effects), "design effects of categories are at least 1")
         _require(len(self.novelty) <= MAX_COMMON, "novelty is of a few splits")
         _require(type(self.stationary) is type(self.complete) is bool, "flags are true or false")
 

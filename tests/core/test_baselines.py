@@ -1,6 +1,8 @@
 """Baselines that are given: adopted by an operator's order, or named by a definition."""
 
+import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBinner
+from streamgauge.detectors.calibration import learn_calibration
 from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.control import AdoptBaseline, Define
@@ -424,3 +427,32 @@ def test_a_limit_on_the_fit_of_baselines_is_an_alert() -> None:
         sent
     )
     assert {alert["segment"]["feature"] for alert in story.finish().alerts("baseline_fit")} == {"trend"}
+
+
+WRONG: list[Any] = [0, -1, 2**63, 10**400, 1e308, "x", None, True, [], [1.0, 2.0], {}, "categorical"]
+
+
+def damaged(document: Any, chance: random.Random) -> None:
+    """Replaces one value, somewhere."""
+    while True:
+        keys = list(document) if isinstance(document, dict) else range(len(document))
+        key = chance.choice(list(keys))
+        if not isinstance(document[key], dict | list) or not document[key] or chance.random() < 0.2:
+            document[key] = chance.choice(WRONG)
+            return
+        document = document[key]
+
+
+def test_no_damaged_profile_stops_the_partition() -> None:
+    rng, chance = np.random.default_rng(1), random.Random(1)
+    cells, outcomes = rng.integers(0, 100, 500), rng.random((2, 500)) < 0.5
+    learned = learn_calibration(cells, *outcomes)
+    whole = replace(profile_of(events(0, 300), errors=True), estimator=learned).to_json()
+    sent = events(0, 200)
+    for number in range(20):
+        document = json.loads(json.dumps(whole))
+        damaged(document, chance)
+        order = AdoptBaseline(actor="a", time_us=START_US, model="m", document=document)
+        story = Story(baseline={"profile": "m.json"}).sent(sent[:20])
+        story.tell(story.feed.control(order)).sent(sent[20:]).restart()
+        assert story.watch().definition.model == "m", number
