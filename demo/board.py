@@ -31,6 +31,7 @@ class ModelRow:
     """What is known of one model: the newest window of each metric, and its open alerts by id."""
 
     service: Service
+    window_us: int | None = None
     events: dict[int, int] = field(default_factory=dict)
     metrics: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     open: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -119,6 +120,10 @@ class Board:
         if record["segment"] or record["group"] or record["feature"]:
             return
         metric, start = record["metric"], record["window"]["start"]
+        length_us = parse_time(record["window"]["end"]) - parse_time(start)
+        row.window_us = row.window_us or length_us  # windows come before the hour and the day they belong to
+        if length_us > row.window_us:
+            return
         if metric == "throughput_per_s":
             row.events[parse_time(start)] = record["n"]
         known = row.metrics.get(metric)

@@ -32,6 +32,9 @@ class ExactSums:
         self._totals = [0] * k
         self._nonfinite = [0] * k
 
+    def __len__(self) -> int:
+        return len(self._totals)
+
     def update_many(self, values: Floats) -> None:
         """Add a matrix, float64 (k, n), row by row."""
         self._add(values, 1)

@@ -130,6 +130,29 @@ class Bag:
             rows = np.concatenate([values, values * values])
         (self.values.update_many if counts else self.values.subtract_many)(rows)
 
+    def merge(self, other: "Bag") -> None:
+        """As if what `other` counted had been counted here too."""
+        for count in ("n", "failed", "slow", "labelled"):
+            setattr(self, count, getattr(self, count) + getattr(other, count))
+        self.latency.merge(other.latency)
+        if other.cells is not None:
+            self.cells = self.cells or CellCounts()
+            self.cells.merge(other.cells)
+        if other.was_labelled:
+            self.was_labelled = True
+            self.lag.merge(other.lag)
+            if self.classes:
+                self.confusion.merge(other.confusion)
+            else:
+                self.errors.merge(other.errors)
+        if other.was_scored:
+            self.was_scored = True
+            self.scores.merge(other.scores)
+        if other.values is not None:
+            if self.values is None:
+                self.values = ExactSums(len(other.values))
+            self.values.merge(other.values)
+
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {"n": self.n, "failed": self.failed, "slow": self.slow}
         state |= {"labelled": self.labelled, "latency": self.latency.to_state()}

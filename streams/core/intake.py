@@ -203,10 +203,7 @@ class Intake(Tally):
         counts["superseded"] += counts["waiting"]
         counts["pending"] = counts["waiting"] = 0
         for version in before.versions.values():
-            successor = self.version(version.name)
-            successor.gone = version.gone | set(version.windows)
-            successor.last_served_us = version.last_served_us
-            successor.watch.replaces(version.watch)
+            self.version(version.name).replaces(version)
         self.join.predictions.replaces(before.join.predictions)
         self.join.waiting.replaces(before.join.waiting)
 

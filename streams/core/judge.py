@@ -6,24 +6,19 @@ from typing import Any
 
 from streamgauge.schemas.message import Output
 from streamgauge.streams.core.alerts import AlertBook, AlertContext
-from streamgauge.streams.core.expected import measure_expected
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.intake import Intake
-from streamgauge.streams.core.reports import (
-    Measured,
-    Naming,
-    coverage,
-    measure_labelled,
-    measure_served,
-    record,
-)
+from streamgauge.streams.core.reports import Measured, Naming
+from streamgauge.streams.core.rollups import FOLD_AFTER_US
 from streamgauge.streams.core.rules import BurnRate, Threshold
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.since import explain
+from streamgauge.streams.core.telling import tell_labelled, tell_rollups, tell_served
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
 
 _STEPS = 5
+_FOREVER = 2**62
 
 
 class Judge:
@@ -55,18 +50,35 @@ class Judge:
                     outputs += self._observe(intake, book, version, finding.monitor, ALL, finding)
         return outputs
 
-    def advance(self, intake: Intake, book: AlertBook, *, drop: bool = True) -> list[Output]:
-        """Publishes what the watermark has passed; with `drop`, forgets what nothing can change any more."""
-        watermark = self.judged_us = intake.watermark_us
+    def advance(
+        self, intake: Intake, book: AlertBook, *, ends: bool = False, drop: bool = True
+    ) -> list[Output]:
+        """Publishes what the watermark has passed; with `drop`, forgets what nothing can change any more.
+
+        `ends`: no more input will come, so every hour and day that has begun is over.
+        """
+        definition, before, watermark = intake.definition, self.judged_us, intake.watermark_us
+        self.judged_us = watermark
+        # in whole steps, so that it does not show at which event of a step this was called
+        looked_us = watermark - watermark % (definition.window // _STEPS)
+        keeps = max(definition.lateness, FOLD_AFTER_US)
         outputs: list[Output] = []
         for version in intake.versions.values():
             naming = self._naming(intake, version)
+            if definition.labels.ttl > keeps:
+                version.rollups.fold_before(looked_us - keeps)
             for window in list(version.in_order()):
                 if window.end_us > watermark:
                     break
                 outputs += self._judge(intake, book, version, window, naming, watermark)
-                if drop and window.sealed and window.end_us + intake.definition.lateness <= watermark:
-                    version.drop(window.start_us)
+                over = window.sealed and window.end_us + definition.lateness <= watermark
+                if drop and (over or window.end_us < version.rollups.folded_us):
+                    version.fold(window)
+            span = (before, watermark) if not ends else (-_FOREVER, _FOREVER)
+            for rollup, told, late_labels in tell_rollups(version, naming, definition, span, drop):
+                outputs += told.records
+                if late_labels:
+                    outputs += self._limits(intake, book, version, rollup, told.measured)
         outputs += self._supersede(intake, book)
         return outputs
 
@@ -81,31 +93,18 @@ class Judge:
     ) -> Iterator[Output]:
         definition = intake.definition
         closes = window.served_revision < 0
-        estimates = version.watch.estimates
-        covered_now = window.bags[ALL].cells is not None and estimates.covers(window.start_us, window.classes)
-        if window.served_dirty or (covered_now and not window.estimated):
-            measured = list(measure_served(window, naming)) if window.served_dirty else []
-            measured += measure_expected(window, naming, estimates)
-            window.served_dirty, window.estimated = False, covered_now
-            window.served_revision += 1
-            window.touched = True
-            for number in measured:
-                yield record(window, naming, number, "final", window.served_revision)
-            yield from self._limits(intake, book, version, window, measured)
+        served = tell_served(window, naming, version.watch.estimates)
+        if served is not None:
+            yield from served.records
+            yield from self._limits(intake, book, version, window, served.measured)
             yield from self._objectives(intake, book, version, window)
-        labels_final = window.end_us + definition.labels.ttl <= watermark
-        covered = coverage(window.bags[ALL])
-        enough = covered is not None and covered >= definition.labels.min_coverage
-        if not window.sealed and (labels_final or (window.labels_dirty and enough)):
-            window.labels_dirty, window.sealed = False, labels_final
-            window.labels_revision += 1
-            window.touched = True
-            measured = list(measure_labelled(window, naming))
-            status = "final" if labels_final else "provisional"
-            for number in measured:
-                yield record(window, naming, number, status, window.labels_revision)
-            if enough:
-                yield from self._limits(intake, book, version, window, measured)
+        folds = window.end_us < version.rollups.folded_us
+        final = folds or window.end_us + definition.labels.ttl <= watermark
+        labelled = tell_labelled(window, naming, definition.labels.min_coverage, final=final)
+        if labelled is not None:
+            yield from labelled.records
+            if labelled.enough:
+                yield from self._limits(intake, book, version, window, labelled.measured)
         if closes:
             for monitor in version.watch.quiet_monitors():
                 yield from self._observe(intake, book, version, monitor, ALL, None)
@@ -196,7 +195,7 @@ class Judge:
         for version in list(intake.versions.values()):
             if intake.superseded(version):
                 outputs += book.superseded(version.name, intake.now_us)
-                if not version.windows:
+                if not version.windows and not version.rollups.held:
                     self._forget(version.name)
                     intake.forget(version)
         return outputs

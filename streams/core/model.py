@@ -31,7 +31,6 @@ from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
 from streamgauge.streams.core.retrain import UNANSWERED, RetrainPolicy, TrainingData
 from streamgauge.streams.core.traffic_bank import TrafficBank
-from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL
 
@@ -85,9 +84,9 @@ class ModelState:
         outputs: list[Output] = []
         if intake.now_us > LONG_AGO:
             intake.now_us += patience_us
-            outputs = self.judge.advance(intake, self.book, drop=False)
+            outputs = self.judge.advance(intake, self.book, ends=True, drop=False)
             outputs += self._consider(outputs)  # the windows are what there is to train on
-            outputs += self.judge.advance(intake, self.book)
+            outputs += self.judge.advance(intake, self.book, ends=True)
         waiting = intake.join.waiting
         for label_us in waiting.column("time")[waiting.column("live")].tolist():
             intake.now_us = max(intake.now_us, label_us + patience_us)
@@ -237,10 +236,10 @@ class ModelState:
         intake.join.counts = dict(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
-        for version_name, last_served_us, segments, watch in state["versions"]:
+        for version_name, last_served_us, folded_us, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
-            version = intake.versions[version_name] = Version(version_name, restored, intake.live_segments())
-            version.last_served_us = last_served_us
+            version = intake.versions[version_name] = intake.new_version(version_name, restored)
+            version.last_served_us, version.rollups.folded_us = last_served_us, folded_us
             version.segments.load(segments)
         model.account = Account.from_state(state["account"], model.account.alpha, model.account.horizon_us)
         model.judge.load(state["judge"])

@@ -2,18 +2,21 @@
 
 Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
 ["reference", name], ["profile", name, version], ["learning", name, version, chunk],
-["window", name, version, start], ["predictions", name, block], ["waiting", name, block], ["retired", name].
+["window", name, version, start], ["rollup", name, version, length, start], ["predictions", name, block],
+["waiting", name, block], ["retired", name].
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from streamgauge.detectors.binning import FeatureBinner
 from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.context import Context
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.snapshot import decode_state, encode_state
+from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import Window
 
 Change = tuple[bytes, bytes | None]
@@ -95,6 +98,8 @@ def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]
     for version in (*gone, *model.intake.versions.values()):
         for start, state in version.changed_windows():
             yield ("window", name, version.name, start), state
+        for (length, start), state in version.rollups.changes():
+            yield ("rollup", name, version.name, length, start), state
         for chunk, state in version.watch.learning.changes():
             yield ("learning", name, version.name, chunk), state
         changed, profile = version.watch.changed_profile()
@@ -113,16 +118,22 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
         table.load({block: part for (block,), part in kinds.get(kind, {}).items()})
     for (version, start), window in sorted(kinds.get("window", {}).items()):
         found = model.intake.version(version)
-        bank = found.watch.bank
-        found.windows[start] = Window.from_state(
-            start, window, None if bank is None else bank.binner, found.watch.labels.binner
-        )
+        found.windows[start] = Window.from_state(start, window, *_binners(found))
+    for (version, length, start), rollup in sorted(kinds.get("rollup", {}).items()):
+        found = model.intake.version(version)
+        found.rollups.held[length, start] = Window.from_state(start, rollup, *_binners(found))
     chunks: dict[str, dict[int, Any]] = {}
     for (version, number), chunk in kinds.get("learning", {}).items():
         chunks.setdefault(version, {})[number] = chunk
     for version, parts in chunks.items():
         model.intake.version(version).watch.learning.load(parts)
     return model
+
+
+def _binners(version: Version) -> tuple[FeatureBinner | None, FeatureBinner | None]:
+    """Of its features and of its labels."""
+    bank = version.watch.bank
+    return None if bank is None else bank.binner, version.watch.labels.binner
 
 
 def _key(*parts: object) -> bytes:

@@ -84,6 +84,6 @@ def _windows(finding: Finding, version: Version) -> list[Window]:
     """Those that lie after the onset; if there is none yet, the one that it lies in."""
     onset_us = finding.onset_us
     if onset_us is None:
-        return list(version.in_order())
-    after = [window for window in version.in_order() if window.start_us >= onset_us]
-    return after or [window for window in version.in_order() if window.end_us > onset_us]
+        return list(version.labels_may_reach())
+    after = [window for window in version.labels_may_reach() if window.start_us >= onset_us]
+    return after or [window for window in version.labels_may_reach() if window.end_us > onset_us]

@@ -56,7 +56,7 @@ class Tally:
         found = self.versions.get(name)
         if found is None:
             watch = Watch(self.definition, self.streams, self.alpha)
-            found = self.versions[name] = Version(name, watch, self.live_segments())
+            found = self.versions[name] = self.new_version(name, watch)
         return found
 
     def go_on_with(self, names: Names) -> None:
@@ -72,6 +72,9 @@ class Tally:
             self.names.infer(columns)
             if self.names.ranks and not before:
                 self.join.hold_rankings()
+
+    def new_version(self, name: str, watch: Watch) -> Version:
+        return Version(name, watch, self.live_segments(), self.definition.window)
 
     def live_segments(self) -> LiveSegments:
         """None yet, of a new version."""
@@ -107,8 +110,7 @@ class Tally:
             watch.compare(groups, predicted == positive, time, paid)
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for start, mask in split_by(time - time % length):
-            window = version.window(start, length, names.classifies)
-            window.served_dirty = True
+            window = version.served(start, names.classifies)
             here = offsets if mask is None else offsets[mask]
             window.saw(PREDICTIONS, int(here[0]), int(here[-1]))
             codes = values if mask is None else {name: column[mask] for name, column in values.items()}
@@ -145,8 +147,7 @@ class Tally:
             version = self.version(names.versions.values[code])
             for start, of_window in split_by(starts if of_version is None else starts[of_version]):
                 mask = nested_mask(of_version, of_window)
-                window = version.window(start, length, names.classifies)
-                window.labels_dirty = True
+                window = version.labelled(start, names.classifies)
                 if span is not None:
                     window.saw(GROUND_TRUTH, *span)
                 here = codes if mask is None else {name: column[mask] for name, column in codes.items()}
@@ -177,7 +178,7 @@ class Tally:
                 for name, fired_us in fired.items():
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
-                        version.window(start, length, names.classifies).changed(name, int(inside.sum()))
+                        version.window(start, names.classifies).changed(name, int(inside.sum()))
 
     def _heed(self, version: Version, pairs: Pairs, paid: float) -> None:
         """Labels against the first ones of the version: evidence, and counts in their windows."""
@@ -196,7 +197,7 @@ class Tally:
         bins = bank.binner.bins({LABEL: take_column(label, counted)}, int(counted.sum()))
         starts = (time - time % length)[counted]
         for start, mask in split_by(starts):
-            window = version.window(start, length, self.names.classifies)
+            window = version.window(start, self.names.classifies)
             some, sign = bins, pairs.sign[counted]
             if mask is not None:
                 some, sign = bins.take(mask), sign[mask]

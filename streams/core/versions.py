@@ -4,63 +4,102 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.rollups import Rollups
 from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL, Window
 
 
 class Version:
-    """Open windows by their start, and the detectors of one version."""
+    """Open windows by their start, what they roll up to, and the detectors of one version."""
 
-    def __init__(self, name: str, watch: Watch, segments: LiveSegments) -> None:
+    def __init__(self, name: str, watch: Watch, segments: LiveSegments, window_us: int) -> None:
         self.name = name
         self.watch = watch
         self.segments = segments
+        self.window_us = window_us
+        self.rollups = Rollups(window_us)
         self.windows: dict[int, Window] = {}
         self.gone: set[int] = set()
         self.last_served_us = 0
 
-    def window(self, start_us: int, length_us: int, classes: bool) -> Window:
-        """The window that starts at `start_us`, made when first needed."""
+    def window(self, start_us: int, classes: bool) -> Window:
+        """The window that starts at `start_us`, made when first needed, or what it was folded into."""
         found = self.windows.get(start_us)
         if found is None:
-            found = self.windows[start_us] = Window(start_us, start_us + length_us, classes)
-            self.gone.discard(start_us)
+            end_us = start_us + self.window_us
+            if end_us < self.rollups.folded_us:
+                found = next(self.rollups.of(start_us, classes))
+            else:
+                found = self.windows[start_us] = Window(start_us, end_us, classes)
+                self.gone.discard(start_us)
         elif found.classes != classes:
             found.learned(classes)
         found.touched = True
         return found
 
-    def drop(self, start_us: int) -> None:
-        del self.windows[start_us]
-        self.gone.add(start_us)
+    def served(self, start_us: int, classes: bool) -> Window:
+        """As `window`, for predictions: it and its roll-ups are to be told anew."""
+        return self._to_tell("served_dirty", start_us, classes)
+
+    def labelled(self, start_us: int, classes: bool) -> Window:
+        """As `served`, for labels."""
+        return self._to_tell("labels_dirty", start_us, classes)
+
+    def _to_tell(self, what: str, start_us: int, classes: bool) -> Window:
+        window = self.window(start_us, classes)
+        setattr(window, what, True)
+        for rollup in self.rollups.of(start_us, classes):
+            if not getattr(rollup, what):  # one that waits to be told need not be stored again
+                setattr(rollup, what, True)
+                rollup.touched = True
+        return window
+
+    def fold(self, window: Window) -> None:
+        """It is held no more but in its roll-ups."""
+        self.rollups.fold(window)
+        del self.windows[window.start_us]
+        self.gone.add(window.start_us)
 
     def rebase(self, profile: BaselineProfile | None, paid: float) -> tuple[str, ...]:
         """Another baseline from now on, or none, to learn one; gives the monitors that start over.
 
         `paid` is the account's balance. Features of open windows are counted anew.
         """
-        for window in self.windows.values():
+        for window in (*self.windows.values(), *self.rollups.held.values()):
             window.rebase()
             if profile is None:
                 window.labels = None
         return self.watch.rebase(profile, paid)
 
+    def replaces(self, other: "Version") -> None:
+        """This empty one takes another's place: what is stored of that is to be deleted."""
+        self.gone = other.gone | set(other.windows)
+        self.rollups.gone = other.rollups.gone | set(other.rollups.held)
+        self.last_served_us = other.last_served_us
+        self.watch.replaces(other.watch)
+
     def in_order(self) -> Iterator[Window]:
         for start in sorted(self.windows):
             yield self.windows[start]
 
+    def labels_may_reach(self) -> Iterator[Window]:
+        """Where what was predicted is counted as long as labels may come: in windows, or in their hours."""
+        yield from self.rollups.standing_in()
+        yield from self.in_order()
+
     def since(self, onset_us: int | None) -> "Range":
         """What the windows from `onset_us` on hold: for alerts and retrain requests to point at."""
         found = Range()
-        for window in self.in_order():
+        for window in self.labels_may_reach():
             if onset_us is None or window.end_us > onset_us:
                 found.add(window)
         return found
 
     def to_state(self) -> list[Any]:
         """All but the windows, which are records of their own."""
-        return [self.name, self.last_served_us, self.segments.to_state(), self.watch.to_state()]
+        parts = self.segments.to_state(), self.watch.to_state()
+        return [self.name, self.last_served_us, self.rollups.folded_us, *parts]
 
     def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """(start, state or None if it is gone) of what changed since the last call."""

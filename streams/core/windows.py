@@ -138,6 +138,26 @@ class Window:
         span = self.offsets.setdefault(topic, [first, last])
         span[0], span[1] = min(span[0], first), max(span[1], last)
 
+    def merge(self, other: "Window") -> None:
+        """As if what `other` counted had been counted here too; what was told of it is left out."""
+        for segment, bag in other.bags.items():
+            self.bag(segment).merge(bag)
+        for attribute, counts in other.groups.items():
+            self.group(attribute).merge(counts)
+        if other.features is not None and not self.features_over:
+            if self.features is None:
+                self.features = FeatureCounts(other.features.binner)
+            self.features.merge(other.features)
+        if other.labels is not None:
+            if self.labels is None:
+                self.labels = FeatureCounts(other.labels.binner)
+            self.labels.merge(other.labels)
+        for detector, times in other.changes.items():
+            self.changed(detector, times)
+        for topic, (first, last) in other.offsets.items():
+            self.saw(topic, first, last)
+        self.beyond += other.beyond
+
     def to_state(self) -> dict[str, Any]:
         return {
             "end": self.end_us,

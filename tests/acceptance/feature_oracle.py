@@ -45,18 +45,21 @@ def feature_metrics(events: Iterable[Row], first: int, window_us: int) -> dict[K
                 )
                 numbers["baseline_fit"] = _fit(watched(profile)[feature])
                 for metric, number in numbers.items():
-                    found[model, version, (), start_us, metric, feature, None] = number
+                    found[model, version, (), (start_us, start_us + window_us), metric, feature, None] = (
+                        number
+                    )
     return found
 
 
 def feature_differences(records: Iterable[Mapping[str, Any]], expected: Mapping[Key, Number]) -> list[str]:
     """How the final records of features differ from `expected`; of each key the last revision counts."""
     latest: dict[Key, Mapping[str, Any]] = {}
+    lengths = {end_us - start_us for _, _, _, (start_us, end_us), *_ in expected}
     for record in records:
-        if record["feature"] is not None:
-            key = key_of(record)
-            if key not in latest or latest[key]["revision"] < record["revision"]:
-                latest[key] = record
+        key = key_of(record)
+        newer = key not in latest or latest[key]["revision"] < record["revision"]
+        if newer and record["feature"] is not None and key[3][1] - key[3][0] in lengths:
+            latest[key] = record
     wrong = [f"{key}: {latest.get(key)}" for key in expected.keys() ^ latest.keys()]
     for key in expected.keys() & latest.keys():
         value, n = expected[key]

@@ -62,7 +62,8 @@ class EstimateOracle:
                         windows.setdefault((segment, start_us), []).append(p)
             for (segment, start_us), some in windows.items():
                 for metric, number_ in measure(some):
-                    found[name, version, segment, start_us, metric, None, None] = number_
+                    span = (start_us, start_us + self.definition.window)
+                    found[name, version, segment, span, metric, None, None] = number_
         return found
 
     def _reference(self, usable: Any) -> tuple[list[tuple[Prediction, Any]], int] | None:

@@ -26,14 +26,17 @@ from streamgauge.schemas.monitor import MonitorDefinition
 
 Value = Any  # a text, a number, a ranked list, relevance by item, or None
 Segment = tuple[tuple[str, str], ...]
-#: (model, version, segment, window start in µs, metric, feature, group)
-Key = tuple[str, str, Segment, int, str, str | None, str | None]
+#: Start and end of a window, an hour or a day, in µs.
+Span = tuple[int, int]
+#: (model, version, segment, span, metric, feature, group)
+Key = tuple[str, str, Segment, Span, str, str | None, str | None]
 #: The value, None where it is undefined, and the count that it rests on.
 Number = tuple[float | None, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTERPARTS = {"yes": "no", "true": "false", "1": "0", "positive": "negative", "pos": "neg"}
 _MANY = 1_000
+_HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
 _SCORED = ("roc_auc", "average_precision", "brier_score", "log_loss", "expected_calibration_error")
 _AGREED = ("accuracy", "zero_one_loss", "balanced_accuracy", "matthews_corrcoef", "cohen_kappa",
            "precision", "recall", "f1")  # fmt: skip
@@ -88,6 +91,9 @@ class Model:
     now_us: int = -(2**62)
     live: dict[str, set[Segment]] = field(default_factory=dict)
     served_us: dict[str, int] = field(default_factory=dict)
+    folded_us: int = -(2**62)
+    #: What the windows said that were folded before their labels were complete.
+    folded: dict[Key, Number] = field(default_factory=dict)
     predictions: dict[bytes, list[Prediction]] = field(default_factory=dict)
     waiting: dict[bytes, list[Label]] = field(default_factory=dict)
 
@@ -167,6 +173,7 @@ class Naive:
                 self.label(row)
             return
         model = self._model(event["model"])
+        _fold(event["model"], model)
         ttl_us, watermark_us = model.definition.labels.ttl, model.watermark_us
         retracted = bool(event.get("retracted"))
         value = None if retracted else _value(event.get("relevance", event.get("label")))
@@ -202,24 +209,18 @@ class Naive:
             if model.predictions or model.waiting:  # labels alone have a clock too
                 model.now_us = max(model.now_us, now_us)
 
-    def metrics(self) -> dict[Key, Number]:
-        """Every metric of every window, version and segment as of now, as if no more events came."""
+    def metrics(self, *, rollups: bool = True) -> dict[Key, Number]:
+        """Every metric of every window, hour, day, version and segment, as if no more events came.
+
+        Without `rollups` windows only: for runs that end before their hours and days are over.
+        """
         found: dict[Key, Number] = {}
         for name, model in self.models.items():
-            windows: dict[tuple[str, int, Segment], list[Prediction]] = {}
-            for p in (p for rows in model.predictions.values() for p in rows):
-                start_us = p.time_us - p.time_us % model.definition.window
-                for segment in ((), *p.segments):
-                    windows.setdefault((p.version, start_us, segment), []).append(p)
-            for (version, start_us, segment), rows in windows.items():
-                for metric, number in _measure(model, rows):
-                    found[name, version, segment, start_us, metric, None, None] = number
-                if not segment:
-                    if any(p.segments for p in rows):
-                        number = _share(sum(p.beyond for p in rows), len(rows))
-                        found[name, version, segment, start_us, "segment_overflow_rate", None, None] = number
-                    for attribute, metric, number in _fairness(model, rows):
-                        found[name, version, segment, start_us, metric, None, attribute] = number
+            found |= _metrics(name, model, lambda span, model=model: not _is_folded(model, span))  # type: ignore[misc]
+            found |= model.folded
+            if not rollups:
+                window_us = model.definition.window
+                found = {key: n for key, n in found.items() if key[0] != name or _length(key) == window_us}
         return found
 
     def _model(self, name: str) -> Model:
@@ -253,7 +254,10 @@ def differences(
     """
     found: list[str] = []
     latest: dict[Key, Mapping[str, Any]] = {}
+    lengths = {_length(key) for key in expected}
     for record in records:
+        if lengths and _length(key_of(record)) not in lengths:  # hours and days, where none are expected
+            continue
         if record["feature"] is not None:  # against their baseline: that has tests of its own
             continue
         if record["metric"].endswith("_changes"):  # River's, on the errors in the order in which labels came
@@ -282,13 +286,17 @@ def differences(
     return found
 
 
+def _length(key: Key) -> int:
+    return key[3][1] - key[3][0]
+
+
 def key_of(record: Mapping[str, Any]) -> Key:
     """The oracle's key of a metric record in its JSON form."""
     return (
         record["model"],
         record["version"],
         tuple(sorted(record["segment"].items())),
-        _time_us(record["window"]["start"]),
+        (_time_us(record["window"]["start"]), _time_us(record["window"]["end"])),
         record["metric"],
         record["feature"],
         record["group"],
@@ -327,9 +335,52 @@ def _segments(model: Model, version: str, values: Mapping[str, str]) -> Iterator
         yield tuple((key, "other") for key in keys) if beyond else segment, beyond
 
 
-def _measure(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
+def _metrics(name: str, model: Model, wanted: Callable[[Span], bool]) -> dict[Key, Number]:
+    found: dict[Key, Number] = {}
+    spans: dict[tuple[str, Span, Segment], list[Prediction]] = {}
+    for p in (p for rows in model.predictions.values() for p in rows):
+        for span in filter(wanted, _spans(model.definition.window, p.time_us)):
+            for segment in ((), *p.segments):
+                spans.setdefault((p.version, span, segment), []).append(p)
+    for (version, span, segment), rows in spans.items():
+        for metric, number in _measure(model, rows, (span[1] - span[0]) / 1e6):
+            found[name, version, segment, span, metric, None, None] = number
+        if not segment:
+            if any(p.segments for p in rows):
+                number = _share(sum(p.beyond for p in rows), len(rows))
+                found[name, version, segment, span, "segment_overflow_rate", None, None] = number
+            for attribute, metric, number in _fairness(model, rows):
+                found[name, version, segment, span, metric, None, attribute] = number
+    return found
+
+
+def _spans(window_us: int, time_us: int) -> Iterator[Span]:
+    """The window, and the hour and the day that are made of whole windows."""
+    for length in (window_us, _HOUR_US, _DAY_US):
+        if length == window_us or (length > window_us and length % window_us == 0):
+            start_us = time_us - time_us % length
+            yield start_us, start_us + length
+
+
+def _is_folded(model: Model, span: Span) -> bool:
+    return span[1] - span[0] == model.definition.window and span[1] < model.folded_us
+
+
+def _fold(name: str, model: Model) -> None:
+    """Windows older than a day, in fifths of a window: labels that come from now on restate the hour only."""
+    definition, watermark_us = model.definition, model.watermark_us
+    keeps_us = max(definition.lateness, _DAY_US)
+    if definition.labels.ttl <= keeps_us or len(list(_spans(definition.window, 0))) == 1:
+        return
+    before_us = model.folded_us
+    model.folded_us = max(before_us, watermark_us - watermark_us % (definition.window // 5) - keeps_us)
+    if model.folded_us > before_us:
+        model.folded |= _metrics(name, model, lambda span: _is_folded(model, span) and span[1] >= before_us)
+
+
+def _measure(model: Model, rows: Sequence[Prediction], seconds: float) -> Iterator[tuple[str, Number]]:
     n, failed = len(rows), sum(p.failed for p in rows)
-    yield "throughput_per_s", (n / (model.definition.window / 1e6), n)
+    yield "throughput_per_s", (n / seconds, n)
     yield "failure_rate", _share(failed, n)
     latencies = [p.latency_ms for p in rows if p.latency_ms is not None]
     for name, q in _QUANTILES.items():

@@ -24,6 +24,7 @@ from streamgauge.schemas.message import (
     Output,
 )
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.schemas.times import parse_time
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.custom_metrics import allowed_metrics
 
@@ -120,8 +121,16 @@ class Run:
         self.commit()
         return self
 
-    def records(self, topic: str) -> list[Mapping[str, Any]]:
-        return [output.record for output in self.outputs if output.topic == topic]
+    def records(self, topic: str, *, rollups: bool = False) -> list[Mapping[str, Any]]:
+        """What was put out; metrics of windows only, or with `rollups` of their hours and days too."""
+        found = [output.record for output in self.outputs if output.topic == topic]
+        if topic != METRICS or rollups:
+            return found
+        shortest: dict[str, int] = {}
+        for record in found:
+            model = record["model"]
+            shortest[model] = min(shortest.get(model, length_us(record)), length_us(record))
+        return [record for record in found if length_us(record) == shortest[record["model"]]]
 
     def final(self) -> dict[str, Mapping[str, Any]]:
         """The record of the highest revision of each metric, by all that names it.
@@ -129,12 +138,17 @@ class Run:
         Left out is what depends on when it was published: the revision, and how many labels there were then.
         """
         latest: dict[str, Mapping[str, Any]] = {}
-        for record in self.records(METRICS):
+        for record in self.records(METRICS, rollups=True):
             names = ("model", "version", "segment", "window", "metric", "feature", "group")
             key = json.dumps([record[name] for name in names], sort_keys=True)
             if key not in latest or latest[key]["revision"] < record["revision"]:
                 latest[key] = record
         return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
+
+
+def length_us(record: Mapping[str, Any]) -> int:
+    """Of the window, hour or day of a metric record."""
+    return parse_time(record["window"]["end"]) - parse_time(record["window"]["start"])
 
 
 def assert_ledgers_balance(run: Run, sent: int) -> None:

@@ -166,7 +166,7 @@ def leaves(state: Any) -> list[Any]:
 
 def feature_values(run: Run) -> dict[tuple[Any, ...], Any]:
     found = {}
-    for record in run.final().values():
+    for record in run.records(METRICS):
         if record["feature"] not in (None, "label") and record["version"] == "7":
             key = (record["window"]["start"], record["feature"], record["metric"])
             found[key] = (record["value"], record["n"])

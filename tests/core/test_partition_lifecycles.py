@@ -72,14 +72,16 @@ def test_another_fleet_document_changes_no_baseline_that_is_in_use_restarted_or_
 
 
 def test_a_version_forgotten_just_before_a_fresh_start_leaves_no_record() -> None:
+    before_midnight = (13 * 60 + 58) * 60  # with its day, all is over that a version holds
+
     def run_until(minutes: int) -> Told:
-        run = Told().define(labels={"ttl": "1m", "min_coverage": 0.3}, lateness="1m").window(0, version="6")
-        return run.window(60 * minutes, version="7")
+        run = Told().define(labels={"ttl": "1m", "min_coverage": 0.3}, lateness="1m")
+        return run.window(before_midnight, version="6").window(before_midnight + 60 * minutes, version="7")
 
     forgetting = next(m for m in range(10, 30) if "6" not in run_until(m).model.intake.versions)
     run = run_until(10)
     assert [key for key in run.state if b'"6"' in key]
-    late = prediction(1, 60 * forgetting + 60)
+    late = prediction(1, before_midnight + 60 * forgetting + 60)
     run.apply(run.feed.singles([(PREDICTIONS, late)]))
     assert "6" not in run.model.intake.versions
     run.apply(run.feed.definitions([define("m", window="2m")])).commit()
