@@ -108,8 +108,8 @@ def events(draw: st.DrawFn, second_us: int = SECOND_US, together: int = 20) -> l
                 }
             if bits // 256 % 2:
                 event["segments"] = {
-                    "country": ["NO", "SE"][bits // 512 % 2],
-                    "paid": ["true", "false"][bits // 1024 % 2],
+                    "country": ["NO", "SE", "other", None][bits // 512 % 4],
+                    "paid": ["true", "false"][bits // 2048 % 2],
                 }
             sent.append((PREDICTIONS, event))
     return sent
