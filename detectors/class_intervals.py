@@ -41,10 +41,24 @@ def macro_f1_interval(matrix: Ints, value: float) -> Interval:
     sizes = rows + columns
     ratio = 2 * np.diag(p) / sizes**2
     gradient = (np.diag(2 / sizes) - ratio[:, None] - ratio[None, :]) / k
-    inside = float((2 * np.diag(p) / sizes).mean())
-    se = math.sqrt(_variance(gradient, p) / n) / (inside * (1 - inside))
-    low, high = logit_interval(inside, se)
-    return min(low, value), max(high, value)
+    return _on_logit(value, float((2 * np.diag(p) / sizes).mean()), gradient, p, n)
+
+
+def weighted_precision_interval(matrix: Ints, value: float) -> Interval:
+    """Of the mean of the classes' precisions by how often each is true, int64 (K, K)."""
+    p, rows, columns = _shares(matrix + np.float64(0.5 / len(matrix)))
+    precision = np.diag(p) / columns
+    gradient = precision[:, None] + np.diag(rows / columns) - (rows * precision / columns)[None, :]
+    return _on_logit(value, float(rows @ precision), gradient, p, int(matrix.sum()))
+
+
+def weighted_f1_interval(matrix: Ints, value: float) -> Interval:
+    """Of the mean of the classes' F1 by how often each is true, int64 (K, K)."""
+    p, rows, columns = _shares(matrix + np.float64(0.5 / len(matrix)))
+    f1 = 2 * np.diag(p) / (rows + columns)
+    lost = rows * f1 / (rows + columns)
+    gradient = f1[:, None] + np.diag(2 * rows / (rows + columns)) - lost[:, None] - lost[None, :]
+    return _on_logit(value, float(rows @ f1), gradient, p, int(matrix.sum()))
 
 
 def kappa_interval(matrix: Ints, kappa: float) -> Interval:
@@ -75,6 +89,12 @@ def _variance(gradient: Floats, p: Floats) -> float:
 def _shares(matrix: Ints | Floats) -> tuple[Floats, Floats, Floats]:
     p = matrix / matrix.sum()
     return p, p.sum(axis=1), p.sum(axis=0)
+
+
+def _on_logit(value: float, inside: float, gradient: Floats, p: Floats, n: int) -> Interval:
+    """±1.96 se of logit(inside), brought back; `inside` is the value of smoothed counts, in (0, 1)."""
+    low, high = logit_interval(inside, math.sqrt(_variance(gradient, p) / n) / (inside * (1 - inside)))
+    return min(low, value), max(high, value)
 
 
 def _on_fisher_z(value: float, gradient: Floats, p: Floats, n: int) -> Interval:

@@ -10,10 +10,16 @@ from streamgauge.detectors.class_intervals import (
     macro_f1_interval,
     matthews_interval,
     mean_interval,
+    weighted_f1_interval,
+    weighted_precision_interval,
 )
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.intervals import f1_interval, proportion
 from streamgauge.schemas.batch import Codes, Ints
+
+#: Classes of which single metrics are given.
+MOST_CLASSES = 20
+_AVERAGED = ("precision", "recall", "f1")
 
 
 class ConfusionCounts:
@@ -93,7 +99,8 @@ def classification_metrics(
     """The accuracy family of a confusion matrix, int64 (K, K); `classes` names the codes, at least K of them.
 
     With `pos_label`, precision, recall and f1 are those of that class against the rest (scikit-learn's
-    `average="binary"`); without, they are means over the classes that occur (`average="macro"`). What is
+    `average="binary"`); without, they are means over the classes that occur (`average="macro"`), and means by
+    how often each class is true come with them (`average="weighted"`). What is
     undefined is None: precision when the class was never predicted, recall when it never occurred, Matthews'
     coefficient and Cohen's kappa when only one class was predicted or true. The order of the classes doesn't
     matter to the bit.
@@ -156,7 +163,9 @@ def _binary(matrix: Ints, confusion: metrics.ConfusionMatrix, positive: int | No
 def _macro(matrix: Ints, confusion: metrics.ConfusionMatrix) -> dict[str, Estimate]:
     n = int(matrix.sum())
     true, predicted, hits = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
-    estimates = dict.fromkeys(("precision", "recall", "f1"), Estimate.undefined(n))
+    estimates = dict.fromkeys(
+        (*_AVERAGED, *(f"{name}_weighted" for name in _AVERAGED)), Estimate.undefined(n)
+    )
     if n == 0:
         return estimates
     for name, metric, totals in (
@@ -167,7 +176,48 @@ def _macro(matrix: Ints, confusion: metrics.ConfusionMatrix) -> dict[str, Estima
             estimates[name] = Estimate(float(metric(cm=confusion).get()), *mean_interval(hits, totals), n)
     value = float(metrics.MacroF1(cm=confusion).get())
     estimates["f1"] = Estimate(value, *macro_f1_interval(matrix, value), n)
+    return estimates | _weighted(matrix, confusion)
+
+
+def _weighted(matrix: Ints, confusion: metrics.ConfusionMatrix) -> dict[str, Estimate]:
+    """Means over the classes by how often each is true; of recall that is accuracy."""
+    n, hits = int(matrix.sum()), int(np.trace(matrix))
+    estimates = {"precision_weighted": Estimate.undefined(n), "recall_weighted": proportion(hits, n)}
+    true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    if len(matrix) == 1:
+        sure = Estimate(1.0, *f1_interval(n, 0, 0), n)
+        return estimates | {"precision_weighted": proportion(n, n), "f1_weighted": sure}
+    if predicted[true > 0].all():
+        value = float(metrics.WeightedPrecision(cm=confusion).get())
+        interval = weighted_precision_interval(matrix, value)
+        estimates["precision_weighted"] = Estimate(value, *interval, n)
+    value = float(metrics.WeightedF1(cm=confusion).get())
+    estimates["f1_weighted"] = Estimate(value, *weighted_f1_interval(matrix, value), n)
     return estimates
+
+
+def class_metrics(matrix: Ints, classes: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """Class → metric → estimate: each class against the rest, of the 20 that are most often true.
+
+    `matrix` int64 (K, K), [true, predicted]; `classes` names the codes.
+
+    >>> of = class_metrics(np.array([[8, 2], [1, 9]]), ["no", "yes"])
+    >>> of["yes"]["class_recall"].value, of["no"]["class_recall"].n
+    (0.9, 10)
+    """
+    true, predicted, hits = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
+    used = [code for code in range(len(matrix)) if true[code] or predicted[code]]
+    found = {}
+    for code in sorted(used, key=lambda code: (-int(true[code]), classes[code]))[:MOST_CLASSES]:
+        tp, said, was = int(hits[code]), int(predicted[code]), int(true[code])
+        fp, fn = said - tp, was - tp
+        f1 = 2 * tp / (2 * tp + fp + fn)
+        found[classes[code]] = {
+            "class_precision": proportion(tp, said),
+            "class_recall": proportion(tp, was),
+            "class_f1": Estimate(f1, *f1_interval(tp, fp, fn), tp + fp + fn),
+        }
+    return found
 
 
 def _matthews(matrix: Ints) -> float:

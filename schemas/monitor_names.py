@@ -36,6 +36,7 @@ METRICS = frozenset(
         "throughput_per_s failure_rate latency_p50_ms latency_p90_ms latency_p99_ms "
         "label_coverage label_lag_p50_s segment_overflow_rate "
         "accuracy zero_one_loss balanced_accuracy precision recall f1 matthews_corrcoef cohen_kappa "
+        "precision_weighted recall_weighted f1_weighted class_precision class_recall class_f1 "
         "roc_auc average_precision brier_score log_loss expected_calibration_error "
         "mean_absolute_error root_mean_squared_error mean_absolute_percentage_error mean_error r2 "
         "estimated_accuracy estimated_f1 estimated_roc_auc estimated_mean_absolute_error "

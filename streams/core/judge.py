@@ -124,11 +124,12 @@ class Judge:
                 continue
             if number.estimate.value is None:
                 continue
+            about = (("feature", number.feature), ("group", number.group), ("class", number.of_class))
             segment = tuple(
                 sorted(
                     [
                         *number.segment,
-                        *((k, v) for k, v in (("feature", number.feature), ("group", number.group)) if v),
+                        *((key, value) for key, value in about if value),
                     ]
                 )
             )

@@ -85,8 +85,8 @@ class PredictionTable(IdTable):
         if held > len(self._labels.label):
             more = np.zeros(max(held, self._held * 5 // 4) - self._held, np.int64)
             old = self._labels.take(slice(self._held))
-            grown = zip(old, self._labels.take(more), strict=True)
-            self._labels = Labels(*[np.concatenate(pair) for pair in grown])
+            grown: list[Any] = [np.append(*pair) for pair in zip(old, self._labels.take(more), strict=True)]
+            self._labels = Labels(*grown)
         place[new] = np.arange(self._held, held)
         self._held = held
         at = place[rows]

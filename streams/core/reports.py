@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from streamgauge.detectors.classification import classification_metrics
+from streamgauge.detectors.classification import class_metrics, classification_metrics
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
@@ -44,13 +44,14 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One number of one window; `feature` or `group` where the metric has one."""
+    """One number of one window; `feature`, `group` or `of_class` where the metric has one."""
 
     metric: str
     estimate: Estimate
     segment: Segment = ALL
     feature: str | None = None
     group: str | None = None
+    of_class: str | None = None
 
 
 def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
@@ -97,6 +98,7 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
         for metric, estimate in label_metrics(window.labels).items():
             yield Measured(metric, estimate, feature=LABEL)
     if window.bags[ALL].was_labelled:
+        yield from _classes(window, naming)
         yield from _fairness(window, naming, label_free=False)
         for detector, times in window.changes.items():
             yield Measured(
@@ -124,6 +126,7 @@ def record(window: Window, naming: Naming, measured: Measured, status: str, revi
             "metric": measured.metric,
             "feature": measured.feature,
             "group": measured.group,
+            "class": measured.of_class,
             "value": estimate.value,
             "low": estimate.low,
             "high": estimate.high,
@@ -159,6 +162,15 @@ def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:
                     else metric.of_sums(total, square, bag.labelled)
                 ),
             )
+
+
+def _classes(window: Window, naming: Naming) -> Iterator[Measured]:
+    """Each class against the rest, where there are more than two sides."""
+    if window.classes and naming.pos_label is None:
+        matrix = window.bags[ALL].confusion.matrix
+        for name, metrics in class_metrics(matrix, naming.classes).items():
+            for metric, estimate in metrics.items():
+                yield Measured(metric, estimate, of_class=name)
 
 
 def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[Measured]:

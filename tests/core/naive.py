@@ -299,7 +299,7 @@ def key_of(record: Mapping[str, Any]) -> Key:
         (_time_us(record["window"]["start"]), _time_us(record["window"]["end"])),
         record["metric"],
         record["feature"],
-        record["group"],
+        record["group"] or record["class"],
     )
 
 
@@ -345,6 +345,9 @@ def _metrics(name: str, model: Model, wanted: Callable[[Span], bool]) -> dict[Ke
     for (version, span, segment), rows in spans.items():
         for metric, number in _measure(model, rows, (span[1] - span[0]) / 1e6):
             found[name, version, segment, span, metric, None, None] = number
+        if segment == () and model.classifies and model.pos_label is None:
+            for of_class, metric, number in _of_classes(rows):
+                found[name, version, segment, span, metric, None, of_class] = number
         if not segment:
             if any(p.segments for p in rows):
                 number = _share(sum(p.beyond for p in rows), len(rows))
@@ -408,7 +411,8 @@ def _measure(model: Model, rows: Sequence[Prediction], seconds: float) -> Iterat
 def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple[str, Number]]:
     n = len(pairs)
     if n == 0:
-        yield from ((metric, (None, 0)) for metric in _AGREED)
+        averages = () if model.pos_label is not None else ("precision", "recall", "f1")
+        yield from ((metric, (None, 0)) for metric in (*_AGREED, *(f"{name}_weighted" for name in averages)))
         return
     true, predicted = [p.label for p in pairs], [p.answer for p in pairs]
     yield "accuracy", (_quiet(sk.accuracy_score, true, predicted), n)
@@ -426,6 +430,12 @@ def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple
         yield "precision", (precision if classes == set(predicted) else None, n)
         yield "recall", (recall if classes == set(true) else None, n)
         yield "f1", (f1, n)
+        precision, recall, f1, _ = _quiet(
+            sk.precision_recall_fscore_support, true, predicted, average="weighted", zero_division=0.0
+        )
+        yield "precision_weighted", (precision if set(true) <= set(predicted) else None, n)
+        yield "recall_weighted", (recall, n)
+        yield "f1_weighted", (f1, n)
         return
     precision, recall, f1, _ = (
         column[0]
@@ -438,6 +448,24 @@ def _classification(model: Model, pairs: Sequence[Prediction]) -> Iterator[tuple
     yield "precision", (precision if chosen else None, chosen)
     yield "recall", (recall if actual else None, actual)
     yield "f1", (f1 if either else None, either)
+
+
+def _of_classes(rows: Sequence[Prediction]) -> Iterator[tuple[str, str, Number]]:
+    """(class, metric, number): each class against the rest."""
+    pairs = [p for p in rows if p.labelled]
+    true, predicted = [p.label for p in pairs], [p.answer for p in pairs]
+    for name in sorted(set(true) | set(predicted), key=lambda name: (-true.count(name), name))[:20]:
+        chosen, actual = predicted.count(name), true.count(name)
+        either = sum(name in pair for pair in zip(true, predicted, strict=True))
+        precision, recall, f1, _ = (
+            column[0]
+            for column in _quiet(
+                sk.precision_recall_fscore_support, true, predicted, labels=[name], zero_division=0.0
+            )
+        )
+        yield name, "class_precision", (precision if chosen else None, chosen)
+        yield name, "class_recall", (recall if actual else None, actual)
+        yield name, "class_f1", (f1, either)
 
 
 def _scores(scored: Sequence[tuple[float, bool]]) -> Iterator[tuple[str, Number]]:

@@ -139,6 +139,28 @@ def family(compute: Callable[..., float], side: str) -> Oracle:
     return whole(value)
 
 
+def weighted(compute: Callable[..., float]) -> Oracle:
+    """The mean over classes by how often each is true."""
+
+    def value(rows: Rows) -> Value:
+        true, said = rows.pairs
+        unsaid = compute is sk.precision_score and set(true) - set(said)
+        return None if len(true) == 0 or unsaid else quiet(compute, true, said, average="weighted")
+
+    return whole(value)
+
+
+def of_class(compute: Callable[..., float]) -> Oracle:
+    """One class against the rest."""
+
+    def value(rows: Rows, feature: str | None, group: str | None) -> Value:
+        true, said = (column == group for column in rows.pairs)
+        base = {sk.precision_score: said, sk.recall_score: true}.get(compute, said | true)
+        return quiet(compute, true.astype(bool), said.astype(bool)) if base.any() else None
+
+    return value
+
+
 def calibration_gap(positive: Array, score: Array) -> float:
     """Ten bins of equal width, as most papers have it (Naeini et al. 2015)."""
     found = stats.binned_statistic(score, positive - score, "sum", bins=10, range=(0, 1))
@@ -467,6 +489,12 @@ ORACLES: dict[str, Oracle] = {
     "matthews_corrcoef": of_pairs(sk.matthews_corrcoef, unless=one_valued),
     "cohen_kappa": of_pairs(sk.cohen_kappa_score, unless=one_valued),
     "precision": family(sk.precision_score, "precision"),
+    "precision_weighted": weighted(sk.precision_score),
+    "recall_weighted": weighted(sk.recall_score),
+    "f1_weighted": weighted(sk.f1_score),
+    "class_precision": of_class(sk.precision_score),
+    "class_recall": of_class(sk.recall_score),
+    "class_f1": of_class(sk.f1_score),
     "recall": family(sk.recall_score, "recall"),
     "f1": family(sk.f1_score, "f1"),
     "roc_auc": of_ranks(sk.roc_auc_score),

@@ -11,7 +11,13 @@ def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
     published: set[str] = set()
     every: dict[str, dict[str, object]] = {name: {} for name in ERROR_DETECTORS}
     definition = {"features": {"age": {"min": 0, "max": 90}}, "monitors": every}
-    for columns, task in ((classifier, {}), (regressor, {}), (ranker, RANKING)):
+    kinds = (
+        (classifier, {}),
+        (classifier, {"task": "multiclass", "pos_label": None}),
+        (regressor, {}),
+        (ranker, RANKING),
+    )
+    for columns, task in kinds:
         told = story(columns, **definition, **task).tell(15, columns)
         published |= {record["metric"] for record in told.run.finish().records(METRICS)}
     assert published == NAMES

@@ -25,6 +25,7 @@ METRIC = {
     "metric": "accuracy",
     "feature": None,
     "group": None,
+    "class": None,
     "value": 0.91,
     "low": 0.88,
     "high": 0.93,
