@@ -139,7 +139,7 @@ class Run:
         """
         latest: dict[str, Mapping[str, Any]] = {}
         for record in self.records(METRICS, rollups=True):
-            names = ("model", "version", "segment", "window", "metric", "feature", "group")
+            names = ("model", "version", "segment", "window", "metric", "feature", "group", "class")
             key = json.dumps([record[name] for name in names], sort_keys=True)
             if key not in latest or latest[key]["revision"] < record["revision"]:
                 latest[key] = record

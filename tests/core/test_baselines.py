@@ -327,9 +327,9 @@ def test_who_comes_before_the_named_version_has_a_baseline_learns_its_own() -> N
 def test_the_named_version_may_be_forgotten_and_its_baseline_is_not() -> None:
     story = Story(baseline={"first": FIRST, "version": "7"}).sent(events(0, 250))
     own = story.watch().baseline_id
-    story.sent(events(250, 1_500, version="8"))
+    story.sent(events(250, 1_500, version="8")).sent(events(90_000, 300, version="8"))
     assert "7" not in story.partition.models["m"].intake.versions
-    story.restart().sent(events(1_750, 10, version="9"))
+    story.restart().sent(events(90_300, 10, version="9"))
     assert story.watch("9").baseline_id == own
 
 

@@ -10,7 +10,7 @@ from streamgauge.detectors.distances import js_distance, psi
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.times import parse_time
-from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define
+from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define, length_us
 from tests.core.test_feature_exactness import cut_by
 from tests.core.test_partition_alerts import Columns, Rng, classifier, regressor, story
 
@@ -78,7 +78,7 @@ def test_distances_are_those_of_the_labels_that_count_in_the_end(task: str) -> N
     found = {
         r["window"]["start"]: r
         for r in told(task, events, [40]).final().values()
-        if r["feature"] == "label" and r["metric"] == "js_distance"
+        if r["feature"] == "label" and r["metric"] == "js_distance" and length_us(r) == 60 * SECOND_US
     }
     assert found
     windows: dict[int, list[Any]] = {}
