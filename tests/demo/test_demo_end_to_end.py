@@ -16,12 +16,18 @@ pytestmark = pytest.mark.slow
 PATIENCE_S = 120.0
 
 
+def _with_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _demo(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "streamgauge", "demo", "--seconds=30", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs ignore Ctrl+C, and whoever they start: these tests may be run by one.
+        preexec_fn=_with_interrupts,
     )
 
 
