@@ -14,6 +14,7 @@ from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import CONTROL, DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS, Message
+from streamgauge.schemas.times import parse_time
 from tests.harness import create_topics, read_topic
 
 pytestmark = pytest.mark.kafka
@@ -153,8 +154,8 @@ def test_what_operators_sent_is_part_of_the_history(
     sender.send(PREDICTIONS, singles([{**prediction(0), "time": time.time_ns() // 1_000}]))
     for out, given in (("history", []), ("file", [f"--monitors={monitors}"])):
         assert replay(broker, prefix, *given, f"--out={tmp_path / out}") == 0
-    assert {length_s(record) for record in records(tmp_path / "history", METRICS)} == {120}
-    assert {length_s(record) for record in records(tmp_path / "file", METRICS)} == {60}
+    assert window_s(records(tmp_path / "history", METRICS)) == 120
+    assert window_s(records(tmp_path / "file", METRICS)) == 60
 
 
 def test_what_was_is_compared_with_another_file(
@@ -167,13 +168,14 @@ def test_what_was_is_compared_with_another_file(
     sender.send(CONTROL, [("credit", encode_control(order)[0])])
     sender.send(PREDICTIONS, singles([{**prediction(0), "time": time.time_ns() // 1_000}]))
     assert replay(broker, prefix, f"--what-if={monitors}", f"--out={tmp_path / 'out'}") == 0
-    assert {length_s(record) for record in records(tmp_path / "out", METRICS)} == {120}
-    assert {length_s(record) for record in records(tmp_path / "out" / "what-if", METRICS)} == {60}
+    assert window_s(records(tmp_path / "out", METRICS)) == 120
+    assert window_s(records(tmp_path / "out" / "what-if", METRICS)) == 60
 
 
-def length_s(record: dict[str, Any]) -> int:
-    start, end = (record["window"][name] for name in ("start", "end"))
-    return (int(end[14:16]) - int(start[14:16])) % 60 * 60
+def window_s(metrics: list[dict[str, Any]]) -> int:
+    """How long windows are: the shortest of the spans, of which the others are hours and days."""
+    spans = ([parse_time(record["window"][name]) for name in ("start", "end")] for record in metrics)
+    return min(end - start for start, end in spans) // 1_000_000
 
 
 def test_since_and_until_bound_when_the_broker_stored_a_record(
