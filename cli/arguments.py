@@ -1,8 +1,21 @@
-"""Numbers on the command line: read, held to their range, and refused in words."""
+"""What arguments of all commands have in common: how verbs read, and numbers that are held to their range."""
 
 import argparse
 import math
 from collections.abc import Callable
+from typing import Any
+
+
+def new_verb(verbs: Any, name: str, help: str, epilog: str) -> argparse.ArgumentParser:
+    """A verb of a command, among its `verbs`; `epilog` has its examples and exit codes, line by line."""
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return verb
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:

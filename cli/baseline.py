@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streamgauge.cli import baseline_tables as tables
-from streamgauge.cli.arguments import whole_number
+from streamgauge.cli.arguments import new_verb, whole_number
 from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.clients.control import Control
 from streamgauge.detectors.profile_comparison import compare_features
@@ -117,13 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _verb(
     verbs: Any, name: str, help: str, epilog: str, run_verb: Callable[[argparse.Namespace], None]
 ) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    verb = new_verb(verbs, name, help, epilog)
     verb.add_argument("--json", action="store_true", help="for programs: one JSON object")
     verb.set_defaults(run_verb=run_verb)
     return verb

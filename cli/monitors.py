@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from streamgauge.cli.arguments import new_verb
 from streamgauge.cli.definition_files import contents, read_text
 from streamgauge.cli.watching import add_connection
 from streamgauge.streams.definition_schema import definition_schema
@@ -62,13 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     def add(
         name: str, help: str, epilog: str, run: Callable[[argparse.Namespace], int]
     ) -> argparse.ArgumentParser:
-        verb: argparse.ArgumentParser = verbs.add_parser(
-            name,
-            help=help,
-            description=help[0].upper() + help[1:] + ".",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        verb = new_verb(verbs, name, help, epilog)
         verb.set_defaults(run_verb=run)
         return verb
 

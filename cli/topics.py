@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from streamgauge.cli.arguments import whole_number
+from streamgauge.cli.arguments import new_verb, whole_number
 from streamgauge.cli.watching import add_connection
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.streams.settings import load_settings
@@ -48,13 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verb(verbs: Any, name: str, help: str, epilog: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    verb = new_verb(verbs, name, help, epilog)
     add_connection(verb)
     return verb
 

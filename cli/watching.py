@@ -26,13 +26,8 @@ def add_verb(
     verbs: Any, name: str, help: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
     """A verb with the arguments that all of them have."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=f"example:\n  {example}\n\nExit codes: 0 done, 1 failed, 2 wrong use.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    epilog = f"example:\n  {example}\n\nExit codes: 0 done, 1 failed, 2 wrong use."
+    parser = arguments.new_verb(verbs, name, help, epilog)
     add_connection(parser)
     parser.add_argument("--model", help="only this model")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, as in the topic")
