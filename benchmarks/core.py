@@ -17,6 +17,7 @@ from streamgauge.schemas.encode import encode_ground_truth_batch, encode_predict
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.core.predictions import Labels
 
 _START_US = 1_795_255_200_000_000
 _STEP_US = 2_000
@@ -135,9 +136,8 @@ def _join(pending: int) -> list[Figure]:
     def join_some() -> None:
         some = ids[rng.integers(0, pending, n)]
         zeros = np.zeros(n)
-        join.add_labels(
-            some, zeros.astype(np.int64), zeros, zeros.astype(np.int32), zeros > 0, np.arange(n), 0
-        )
+        labels = Labels(zeros, zeros.astype(np.int32), zeros > 0, zeros.astype(np.int64))
+        join.add_labels(some, labels, np.arange(n), 0)
 
     return [
         Figure(f"{pending:,} predictions of one model wait for labels", held / 1e6, "MB", "≤ 60"),

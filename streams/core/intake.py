@@ -13,6 +13,7 @@ from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.pairs import Orphans
+from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.reference import Reference
 from streamgauge.streams.core.rows import latest_before
 from streamgauge.streams.core.segments import NONE
@@ -155,15 +156,8 @@ class Intake(Tally):
             batch, offsets = take_rows(batch, fits), offsets[fits]
         if len(batch) == 0:
             return unfit
-        pairs, stale = self.join.add_labels(
-            batch.ids,
-            batch.time_us,
-            self.names.labels(batch),
-            batch.revision,
-            batch.retracted,
-            offsets,
-            self.watermark_us,
-        )
+        labels = Labels(self.names.labels(batch), batch.revision, batch.retracted, batch.time_us)
+        pairs, stale = self.join.add_labels(batch.ids, labels, offsets, self.watermark_us)
         self.counts.stale_revision += stale
         self.counts.applied += len(batch) - stale
         if len(pairs.rows):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
+from streamgauge.schemas.batch import Bools, Ids, Ints
 from streamgauge.streams.core.pairs import Orphans, Pairs
 from streamgauge.streams.core.predictions import UNLABELLED, Labels, PredictionTable
 from streamgauge.streams.core.rows import in_rounds
@@ -104,36 +104,18 @@ class LabelJoin:
                 self._move("waiting", "retracted", retracted)
         return Pairs.concatenate(parts)
 
-    def add_labels(
-        self,
-        ids: Ids,
-        time_us: Ints,
-        label: Floats,
-        revision: NDArray[np.int32],
-        retracted: Bools,
-        offset: Ints,
-        watermark_us: int,
-    ) -> tuple[Pairs, int]:
+    def add_labels(self, ids: Ids, labels: Labels, offset: Ints, watermark_us: int) -> tuple[Pairs, int]:
         """Labels in order: what joined or was restated, and how many were stale (same or lower revision)."""
         parts: list[Pairs] = []
         stale = 0
         for now in in_rounds(ids):
-            pairs, n = self._add_distinct(
-                ids[now], time_us[now], label[now], revision[now], retracted[now], offset[now], watermark_us
-            )
+            pairs, n = self._add_distinct(ids[now], labels.take(now), offset[now], watermark_us)
             parts += pairs
             stale += n
         return Pairs.concatenate(parts), stale
 
     def _add_distinct(
-        self,
-        ids: Ids,
-        time_us: Ints,
-        label: Floats,
-        revision: NDArray[np.int32],
-        retracted: Bools,
-        offset: Ints,
-        watermark_us: int,
+        self, ids: Ids, labels: Labels, offset: Ints, watermark_us: int
     ) -> tuple[list[Pairs], int]:
         table = self.predictions
         chains: list[tuple[NDArray[np.intp], Ints]] = []
@@ -145,7 +127,7 @@ class LabelJoin:
             at = np.flatnonzero(found >= 0)
             rows = found[at]
             times = table.column("time")[rows]
-            near = (times + self.ttl_us >= watermark_us) & (np.abs(time_us[at] - times) <= self.ttl_us)
+            near = (times + self.ttl_us >= watermark_us) & (np.abs(labels.time_us[at] - times) <= self.ttl_us)
             at, rows = at[near], rows[near]
             matched[at] = True
             old = table.labels(rows)
@@ -154,7 +136,7 @@ class LabelJoin:
             was_retracted[at[higher]] = old.retracted[higher]
             chains.append((at, rows))
             found = table.older(found)
-        fresh_label = revision > known
+        fresh_label = labels.revision > known
         stale = int((matched & ~fresh_label).sum())
         accept = matched & fresh_label
         parts = []
@@ -164,18 +146,17 @@ class LabelJoin:
             if len(chains) > 1:  # in the order of the labels, whichever version predicted last
                 use = use[np.argsort(at[use], kind="stable")]
             at, rows = at[use], rows[use]
-            parts.append(self._assign(rows, Labels(label[at], revision[at], retracted[at], time_us[at])))
+            parts.append(self._assign(rows, labels.take(at)))
         had = accept & (known > UNLABELLED)
         self.counts["labels"] += int(accept.sum())
-        self.counts["retracted"] += int((accept & retracted).sum()) - int((had & was_retracted).sum())
-        self.counts["joined"] += int((accept & ~retracted).sum()) - int((had & ~was_retracted).sum())
+        self.counts["retracted"] += int((accept & labels.retracted).sum()) - int((had & was_retracted).sum())
+        self.counts["joined"] += int((accept & ~labels.retracted).sum()) - int((had & ~was_retracted).sum())
         self.counts["superseded"] += int(had.sum())
         if not matched.all():
             early = ~matched
             waiting, replaced = self.waiting.add(
-                ids[early], time_us[early], label[early], revision[early], retracted[early], offset[early],
-                watermark_us - self.ttl_us,
-            )  # fmt: skip
+                ids[early], labels.take(early), offset[early], watermark_us - self.ttl_us
+            )
             self.counts["labels"] += waiting
             self.counts["waiting"] += waiting
             self._move("waiting", "superseded", replaced)

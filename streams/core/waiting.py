@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamgauge.schemas.batch import Bools, Floats, Ids, Ints
+from streamgauge.schemas.batch import Ids, Ints
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.table import IdTable
@@ -18,6 +17,8 @@ _COLUMNS: dict[str, tuple[str, Any]] = {
     "offset": ("<i8", 0),
     "live": ("|b1", True),
 }
+#: The columns that make `Labels`, in its order.
+_LABEL = ("label", "revision", "retracted", "time")
 
 
 class WaitingLabels(IdTable):
@@ -37,31 +38,19 @@ class WaitingLabels(IdTable):
 
     def labels(self, rows: Ints) -> Labels:
         """What waits in these rows."""
-        return Labels(*(self.column(name)[rows] for name in ("label", "revision", "retracted", "time")))
+        return Labels(*(self.column(name)[rows] for name in _LABEL))
 
-    def add(
-        self,
-        ids: Ids,
-        time_us: Ints,
-        label: Floats,
-        revision: NDArray[np.int32],
-        retracted: Bools,
-        offset: Ints,
-        oldest_us: int,
-    ) -> tuple[int, int]:
+    def add(self, ids: Ids, labels: Labels, offset: Ints, oldest_us: int) -> tuple[int, int]:
         """Distinct identities: how many wait now, and how many they replace; the others are stale."""
         found = self.find_live(ids, oldest_us)
         known = found >= 0
         stale = known.copy()
-        stale[known] = revision[known] <= self.column("revision")[found[known]]
+        stale[known] = labels.revision[known] <= self.column("revision")[found[known]]
         replaced = found[known & ~stale]
         self.end(replaced)
         keep = ~stale
-        self.append(
-            ids[keep],
-            {"time": time_us[keep], "label": label[keep], "revision": revision[keep],
-             "retracted": retracted[keep], "offset": offset[keep]},
-        )  # fmt: skip
+        columns = zip(_LABEL, labels.take(keep), strict=True)
+        self.append(ids[keep], {**dict(columns), "offset": offset[keep]})
         return int(keep.sum()), len(replaced)
 
     def end(self, rows: Ints) -> None:

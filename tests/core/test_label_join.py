@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from streamgauge.streams.core.hash_index import _hashed
 from streamgauge.streams.core.join import LabelJoin
+from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.snapshot import decode_state, encode_state
 from streamgauge.streams.core.table import BLOCK, IdTable
 
@@ -27,10 +28,13 @@ def label(join, *labels, time=0, watermark=-(2**62)):
     """Each label is (identity, value, revision) or (identity, value, revision, retracted)."""
     filled = [(*entry, False)[:4] for entry in labels]
     numbers, values, revisions, retracted = zip(*filled, strict=True)
-    return join.add_labels(
-        ids(*numbers), np.full(len(numbers), time), np.array(values, float), np.array(revisions, np.int32),
-        np.array(retracted, bool), np.zeros(len(numbers), np.int64), watermark,
-    )  # fmt: skip
+    given = Labels(
+        np.array(values, float),
+        np.array(revisions, np.int32),
+        np.array(retracted, bool),
+        np.full(len(numbers), time),
+    )
+    return join.add_labels(ids(*numbers), given, np.zeros(len(numbers), np.int64), watermark)
 
 
 def balance(join):
