@@ -2,11 +2,12 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
-from tests.kafka_broker import Broker, JarBroker, NoBrokerError, open_broker, open_jar_broker
+from tests.kafka_broker import Broker, JarBroker, NoBrokerError, OwnBroker, open_broker, open_jar_broker
 
 _unavailable: list[str] = []
 
@@ -30,18 +31,30 @@ def broker(kafka: Broker) -> str:
     return kafka.bootstrap_servers
 
 
+@pytest.fixture(scope="session")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> OwnBroker:
+    """Opens a broker for whoever asks. Without one the test is skipped, as without `kafka`."""
+
+    @contextmanager
+    def open_own(extra: Mapping[str, object] | None = None) -> Iterator[JarBroker]:
+        try:
+            with open_jar_broker(tmp_path_factory.mktemp("kafka"), extra) as running:
+                yield running
+        except NoBrokerError as why:
+            _unavailable.append(str(why))
+            _no_broker()
+
+    return open_own
+
+
 @pytest.fixture
-def restartable_broker(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JarBroker]:
+def restartable_broker(kafka: Broker, own_broker: OwnBroker) -> Iterator[JarBroker]:
     """A broker that the test may kill and start again."""
     if isinstance(kafka, JarBroker):
         yield kafka
         return
-    try:
-        with open_jar_broker(tmp_path_factory.mktemp("kafka")) as running:
-            yield running
-    except NoBrokerError as why:
-        _unavailable.append(str(why))
-        _no_broker()
+    with own_broker() as running:
+        yield running
 
 
 @pytest.fixture

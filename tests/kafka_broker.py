@@ -8,8 +8,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -132,6 +132,10 @@ class JarBroker(Broker):
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+#: Opens a broker that no other test uses, with `extra` properties; the fixture `own_broker` is one.
+OwnBroker = Callable[..., AbstractContextManager[JarBroker]]
 
 
 @contextmanager

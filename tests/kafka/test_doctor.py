@@ -22,7 +22,7 @@ from streamgauge.cli.main import main
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, STATE
 from streamgauge.streams.core.snapshot import encode_state
 from tests.harness import WorkerProcess, create_topics, wait_until
-from tests.kafka_broker import SASL_PASSWORD, SASL_USER, JarBroker, NoBrokerError, open_jar_broker
+from tests.kafka_broker import SASL_PASSWORD, SASL_USER, JarBroker, OwnBroker
 
 pytestmark = pytest.mark.kafka
 Found = dict[str, list[dict[str, str]]]
@@ -129,17 +129,14 @@ def test_state_of_another_program_and_recreated_topics_are_named(
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, kafka: object) -> Iterator[JarBroker]:
+def guarded(own_broker: OwnBroker) -> Iterator[JarBroker]:
     """A broker that lets only the anonymous do everything."""
     extra = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    try:
-        with open_jar_broker(tmp_path_factory.mktemp("guarded"), extra) as running:
-            yield running
-    except NoBrokerError as why:
-        pytest.skip(f"no real Kafka broker: {why}")
+    with own_broker(extra) as running:
+        yield running
 
 
 def test_what_credentials_may_not_do_is_named_with_the_command_that_allows_it(
