@@ -3,7 +3,7 @@ FROM python:3.12-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/streamgauge
 COPY requirements/worker.txt requirements/worker.txt
-RUN /opt/streamgauge/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements/worker.txt
+RUN /opt/streamgauge/bin/pip install --no-cache-dir --only-binary :all: --no-deps --require-hashes -r requirements/worker.txt
 COPY . .
 RUN /opt/streamgauge/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

@@ -16,17 +16,25 @@ from streamgauge.schemas.batch import Floats, Ints
 class Evidence(ABC):
     """What is bet on streams of one kind, and how their crossings read. `paid` is the account's balance."""
 
-    __slots__ = ("_detector", "bets", "weight")
+    __slots__ = ("_alone", "_paid", "bets", "weight")
 
     def __init__(self, bets: Bets, paid: float) -> None:
         self.bets = bets
         #: How many streams are watched: their weight in the budget.
         self.weight = float(np.count_nonzero(bets.weights.any(axis=1)))
-        self._detector = EDetector([bets], paid)
+        self._paid = paid
+        self._alone: EDetector | None = None
 
     @abstractmethod
     def alarm(self, crossing: Crossing) -> Alarm:
         """A crossing in words and numbers."""
+
+    @property
+    def _detector(self) -> EDetector:
+        """That of this kind alone, made when first asked for: a kind of a `JointEvidence` needs none."""
+        if self._alone is None:
+            self._alone = EDetector([self.bets], self._paid)
+        return self._alone
 
     @property
     def evidence(self) -> Floats:

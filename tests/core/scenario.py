@@ -133,17 +133,21 @@ class Run:
         return [record for record in found if length_us(record) == shortest[record["model"]]]
 
     def final(self) -> dict[str, Mapping[str, Any]]:
-        """The record of the highest revision of each metric, by all that names it.
+        return final(self.records(METRICS, rollups=True))
 
-        Left out is what depends on when it was published: the revision, and how many labels there were then.
-        """
-        latest: dict[str, Mapping[str, Any]] = {}
-        for record in self.records(METRICS, rollups=True):
-            names = ("model", "version", "segment", "window", "metric", "feature", "group", "class")
-            key = json.dumps([record[name] for name in names], sort_keys=True)
-            if key not in latest or latest[key]["revision"] < record["revision"]:
-                latest[key] = record
-        return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
+
+def final(metrics: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The record of the highest revision of each metric, by all that names it.
+
+    Left out is what depends on when it was published: the revision, and how many labels there were then.
+    """
+    latest: dict[str, Mapping[str, Any]] = {}
+    for record in metrics:
+        names = ("model", "version", "segment", "window", "metric", "feature", "group", "class")
+        key = json.dumps([record[name] for name in names], sort_keys=True)
+        if key not in latest or latest[key]["revision"] < record["revision"]:
+            latest[key] = record
+    return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
 
 
 def length_us(record: Mapping[str, Any]) -> int:

@@ -14,8 +14,8 @@ from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import CONTROL, DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS, Message
-from streamgauge.schemas.times import parse_time
-from tests.harness import create_topics, read_topic
+from tests.core.scenario import SECOND_US, final, length_us
+from tests.harness import create_topics, read_topic, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -129,44 +129,39 @@ def test_topics_give_the_metrics_that_files_of_their_events_give(
     assert main(["replay", *files, f"--monitors={monitors}", f"--out={tmp_path / 'files'}"]) == 0
     for out in ("topics", "again"):
         assert replay(broker, prefix, f"--monitors={monitors}", f"--out={tmp_path / out}") == 0
-    assert final(tmp_path / "topics") == final(tmp_path / "files")
+    topics, files = (records(tmp_path / out, METRICS) for out in ("topics", "files"))
+    assert final(topics) == final(files)
     assert records(tmp_path / "topics", DEAD_LETTERS) == []
     for topic in (METRICS, DEAD_LETTERS):
         first, second = ((tmp_path / out / f"{topic}.jsonl").read_bytes() for out in ("topics", "again"))
         assert first == second
 
 
-def final(out: Path) -> dict[str, dict[str, Any]]:
-    """The last record of each metric; when it was published before depends on how columns were sent."""
-    names = ("model", "version", "segment", "window", "metric", "feature", "group")
-    latest = {json.dumps([record[name] for name in names]): record for record in records(out, METRICS)}
-    return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
-
-
-def test_what_operators_sent_is_part_of_the_history(
-    broker: str, prefix: str, monitors: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def ordered(broker: str, prefix: str) -> None:
+    """A history of a prediction, before which an operator ordered windows of two minutes."""
     create_topics(broker, prefix)
     sender = Sender(broker, prefix)
     now_us = time.time_ns() // 1_000
     order = Define(actor="ann", time_us=now_us, model="credit", document={"model": "credit", "window": "2m"})
     sender.send(CONTROL, [("credit", encode_control(order)[0])])
     sender.send(PREDICTIONS, singles([{**prediction(0), "time": time.time_ns() // 1_000}]))
+
+
+@pytest.mark.usefixtures("ordered")
+def test_what_operators_sent_is_part_of_the_history(
+    broker: str, prefix: str, monitors: Path, tmp_path: Path
+) -> None:
     for out, given in (("history", []), ("file", [f"--monitors={monitors}"])):
         assert replay(broker, prefix, *given, f"--out={tmp_path / out}") == 0
     assert window_s(records(tmp_path / "history", METRICS)) == 120
     assert window_s(records(tmp_path / "file", METRICS)) == 60
 
 
+@pytest.mark.usefixtures("ordered")
 def test_what_was_is_compared_with_another_file(
     broker: str, prefix: str, monitors: Path, tmp_path: Path
 ) -> None:
-    create_topics(broker, prefix)
-    sender = Sender(broker, prefix)
-    now_us = time.time_ns() // 1_000
-    order = Define(actor="ann", time_us=now_us, model="credit", document={"model": "credit", "window": "2m"})
-    sender.send(CONTROL, [("credit", encode_control(order)[0])])
-    sender.send(PREDICTIONS, singles([{**prediction(0), "time": time.time_ns() // 1_000}]))
     assert replay(broker, prefix, f"--what-if={monitors}", f"--out={tmp_path / 'out'}") == 0
     assert window_s(records(tmp_path / "out", METRICS)) == 120
     assert window_s(records(tmp_path / "out" / "what-if", METRICS)) == 60
@@ -174,8 +169,7 @@ def test_what_was_is_compared_with_another_file(
 
 def window_s(metrics: list[dict[str, Any]]) -> int:
     """How long windows are: the shortest of the spans, of which the others are hours and days."""
-    spans = ([parse_time(record["window"][name]) for name in ("start", "end")] for record in metrics)
-    return min(end - start for start, end in spans) // 1_000_000
+    return min(map(length_us, metrics)) // SECOND_US
 
 
 def test_since_and_until_bound_when_the_broker_stored_a_record(
@@ -185,9 +179,8 @@ def test_since_and_until_bound_when_the_broker_stored_a_record(
     sender = Sender(broker, prefix)
     sender.send(PREDICTIONS, singles([prediction(n) for n in range(30)]))
     stored_ms = newest_ms(broker, prefix + PREDICTIONS)
-    deadline = time.monotonic() + 10
-    while time.time_ns() // 1_000_000 <= stored_ms + 1 and time.monotonic() < deadline:
-        time.sleep(0.001)  # the next ones get a later stamp
+    later = "the next ones get a later stamp"
+    wait_until(lambda: time.time_ns() // 1_000_000 > stored_ms + 1, 10, every=0.001, saying=later)
     sender.send(PREDICTIONS, singles([prediction(n) for n in range(30, 40)]))
     between = str(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((stored_ms + 1) // 1_000)))
     between += f".{(stored_ms + 1) % 1_000:03d}Z"
