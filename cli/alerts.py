@@ -1,7 +1,8 @@
-"""`streamgauge alerts`: follow alerts, list those that are open."""
+"""`streamgauge alerts`: follow alerts, list those that are open, and say what is to become of them."""
 
 import argparse
 
+from streamgauge.cli import alert_orders
 from streamgauge.cli.watching import (
     add_following,
     add_verb,
@@ -11,7 +12,7 @@ from streamgauge.cli.watching import (
     show,
     start_of,
 )
-from streamgauge.clients.alerts import AlertSubscription
+from streamgauge.clients.alerts import AlertSubscription, latest_alerts
 from streamgauge.clients.events import Alert
 
 
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         verbs, "list", "list the alerts that are open", "streamgauge alerts list --all --json", list_open
     )
     listing.add_argument("--all", action="store_true", help="also those that are over")
+    alert_orders.configure(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,15 +46,8 @@ def watch(args: argparse.Namespace) -> int:
 
 def list_open(args: argparse.Namespace) -> int:
     """The last step of every episode, the most severe first."""
-    last: dict[str, Alert] = {}
-    with AlertSubscription(
-        connection_of(args), start="earliest", stop_at_end=True, model=args.model
-    ) as alerts:
-        for alert in alerts:
-            if alert.alert_id not in last or alert.sequence >= last[alert.alert_id].sequence:
-                last[alert.alert_id] = alert
     order = {"critical": 0, "warning": 1}
-    found = [alert for alert in last.values() if args.all or alert.is_open]
+    found = [alert for alert in latest_alerts(connection_of(args), args.model) if args.all or alert.is_open]
     found.sort(key=lambda alert: (order.get(alert.severity, 2), alert.opened_at))
     show(found, args.json, line)
     if not found and not args.json:

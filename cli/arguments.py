@@ -5,6 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from streamgauge.schemas.durations import parse_duration
+from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.times import parse_time
+
 
 def new_verb(verbs: Any, name: str, help: str, epilog: str) -> argparse.ArgumentParser:
     """A verb of a command, among its `verbs`; `epilog` has its examples and exit codes, line by line."""
@@ -58,6 +62,30 @@ def number(low: float, high: float | None = None) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def moment(text: str) -> int:
+    """A time in RFC 3339, as microseconds since the epoch.
+
+    >>> moment("2026-11-21T10:00:00Z")
+    1795255200000000
+    """
+    try:
+        return parse_time(text)
+    except BadEvent as error:
+        raise argparse.ArgumentTypeError(f"{error.detail}; for example 2026-11-21T10:00:00Z") from error
+
+
+def duration(text: str) -> int:
+    """A length of time, in microseconds.
+
+    >>> duration("1h30m")
+    5400000000
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _refusal(kind: str, low: float, high: float | None, text: str) -> argparse.ArgumentTypeError:

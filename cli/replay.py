@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from streamgauge.cli import differences
+from streamgauge.cli import arguments, differences
 from streamgauge.cli.progress import ProgressBar
 from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.schemas.control import AdoptBaseline, ControlEvent, Define, encode_control
-from streamgauge.schemas.errors import BadEvent, ConfigurationError
+from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
-from streamgauge.schemas.times import EARLIEST_US, parse_time
+from streamgauge.schemas.times import EARLIEST_US
 from streamgauge.streams.core.partition import CoreSettings
 from streamgauge.streams.custom_metrics import allowed_metrics
 from streamgauge.streams.definitions import check
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, meaning in (("since", "from"), ("until", "before")):
         parser.add_argument(
             f"--{name}",
-            type=_time,
+            type=arguments.moment,
             metavar="TIME",
             help=f"with --from-topics: what the broker stored {meaning} TIME, RFC 3339",
         )
@@ -173,13 +173,6 @@ _ODD = {
     "late": "late",
     "capped": "with a time from the future",
 }
-
-
-def _time(text: str) -> int:
-    try:
-        return parse_time(text)
-    except BadEvent as error:
-        raise argparse.ArgumentTypeError(f"{error.detail}; for example 2026-11-21T10:00:00Z") from error
 
 
 def _wrong_use(message: str) -> int:

@@ -1,5 +1,6 @@
 """`AlertSubscription`: alerts as they come."""
 
+from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Alert
 from streamgauge.clients.subscription import Subscription
 from streamgauge.schemas.message import ALERTS
@@ -18,3 +19,13 @@ class AlertSubscription(Subscription[Alert]):
 
     topic = ALERTS
     event = Alert
+
+
+def latest_alerts(connection: Connection, model: str | None = None) -> list[Alert]:
+    """The last step of every episode that Kafka still has, in the order in which they opened."""
+    last: dict[str, Alert] = {}
+    with AlertSubscription(connection, start="earliest", stop_at_end=True, model=model) as alerts:
+        for alert in alerts:
+            if alert.alert_id not in last or alert.sequence >= last[alert.alert_id].sequence:
+                last[alert.alert_id] = alert
+    return sorted(last.values(), key=lambda alert: alert.opened_at)

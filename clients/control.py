@@ -76,15 +76,20 @@ class Control:
         matcher: Mapping[str, str] | None = None,
         model: str | None = None,
         note: str | None = None,
+        start: datetime | None = None,
     ) -> None:
-        """Keep alerts whose fields equal all of `matcher` quiet, in one model or in all."""
-        if until.tzinfo is None:
-            raise ConfigurationError("the end of a silence needs a time zone")
+        """Keep alerts whose fields equal all of `matcher` quiet, in one model or in all; from now or `start`.
+
+        It replaces silences of the same matcher with which it shares a moment: one until now ends them.
+        """
+        if until.tzinfo is None or (start is not None and start.tzinfo is None):
+            raise ConfigurationError("the start and the end of a silence need a time zone")
         self._send(
             Silence(
                 actor=self._actor,
                 time_us=_now_us(),
                 until_us=round(until.timestamp() * 1_000_000),
+                start_us=None if start is None else round(start.timestamp() * 1_000_000),
                 model=model,
                 matcher=dict(matcher or {}),
                 note=note,

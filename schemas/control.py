@@ -63,9 +63,14 @@ class Resolve(_Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(_Said):
-    """Until `until_us`, alerts whose fields equal all of `matcher` stay quiet; without a model, in all."""
+    """Until `until_us`, alerts whose fields equal all of `matcher` stay quiet; without a model, in all.
+
+    It begins at `start_us`, at once where that is None. It takes the place of those of the same matcher with
+    which it shares a moment, so one that ends now ends them.
+    """
 
     until_us: int
+    start_us: int | None = None
     model: str | None = None
     matcher: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None

@@ -5,7 +5,7 @@ The core, which takes a second to import, is not: operators' commands need it on
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,10 +13,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_answers import explain, partitions_of
 from streamgauge.clients.reach import Reach
+from streamgauge.schemas.control import Silence
 from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.message import INPUTS, STATE
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.silences import Silences
 from streamgauge.streams.core.snapshot import decode_state
 from streamgauge.streams.records import StateRecords, owner_of
 
@@ -39,7 +41,17 @@ class StoredPartition:
     def fleet(self) -> Fleet | None:
         """The fleet document in force; None if no worker has ever committed here."""
         stored = self.records.get(b'["fleet"]')
-        return None if stored is None else Fleet.model_validate_json(decode_state(stored))
+        return None if stored is None else Fleet.model_validate_json(decode_state(stored)[0])
+
+    def silences(self) -> Iterator[tuple[str | None, Silence]]:
+        """(model, or None if of the whole fleet; silence) of all that are held. Raises `StateError`."""
+        for key, value in self.records.items():
+            kind, *names = json.loads(key)
+            if kind == "fleet":
+                yield from ((None, silence) for silence in Silences.from_state(decode_state(value)[1]))
+            elif kind == "model":
+                found = Silences.from_state(decode_state(value)["alerts"]["silences"])
+                yield from ((names[0], silence) for silence in found if silence.model is not None)
 
     def definitions(self) -> dict[str, MonitorDefinition]:
         """The definition in force of each model. Raises `StateError`."""

@@ -11,7 +11,7 @@ from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
 from streamgauge.streams.core.episode import Episode, fingerprint
 from streamgauge.streams.core.findings import Finding, Segment
-from streamgauge.streams.core.silences import Silences, alert_fields, matcher_of
+from streamgauge.streams.core.silences import Silences, alert_fields
 from streamgauge.streams.core.summary import duration_in_words
 
 #: Fingerprints whose last episode number is remembered; beyond it the one closed longest ago goes.
@@ -122,7 +122,7 @@ class AlertBook:
         """
         if isinstance(event, Silence):
             self._silences.drop_ended(now_us)
-            self._silences.add(matcher_of(event.matcher), event.until_us)
+            self._silences.add(event)
             return []
         key = next((k for k, e in self._open.items() if e.fingerprint == event.fingerprint), None)
         if key is None:
@@ -131,6 +131,11 @@ class AlertBook:
             )
         step = Event.ACKNOWLEDGE if isinstance(event, Acknowledge) else Event.RESOLVE
         return self._step(key, step, now_us, event.actor, event.note)
+
+    def silence(self, silences: Iterable[Silence]) -> None:
+        """What was said of the whole fleet before this model came."""
+        for each in silences:
+            self._silences.add(each)
 
     def rebased(
         self, version: str, monitors: Collection[str], now_us: int, actor: str, note: str | None = None

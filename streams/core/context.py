@@ -66,6 +66,14 @@ def definition_of(model: str, document: Mapping[str, Any], metrics: Allowed) -> 
     return definition
 
 
+def fleet_of(document: Mapping[str, Any]) -> Fleet:
+    """The fleet document from a control event. Raises `BadEvent` that says what is wrong with it."""
+    try:
+        return Fleet.model_validate(document)
+    except ValueError as error:
+        raise BadEvent(Reason.REFUSED, f"not a fleet document: {error}") from error
+
+
 def starts_anew(old: MonitorDefinition, new: MonitorDefinition) -> bool:
     """Whether what is held under one definition is of no use under the other.
 

@@ -29,12 +29,12 @@ from streamgauge.schemas.message import (
     Message,
     Output,
 )
-from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
-from streamgauge.streams.core.context import Context, CoreSettings, definition_of
+from streamgauge.streams.core.context import Context, CoreSettings, definition_of, fleet_of
 from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.retired import Retired
+from streamgauge.streams.core.silences import Silences
 
 __all__ = ["CoreSettings", "Partition"]
 
@@ -60,6 +60,8 @@ class Partition:
         self._keys: set[bytes] = set()
         self._gone: set[bytes] = set()
         self._retired = Retired()
+        #: Those of the whole fleet, for models to come: each model that is there has been told.
+        self._silences = Silences()
         self._touched: set[str] = set()
         self._outputs: list[Output] = []
         self._moved = False
@@ -73,7 +75,7 @@ class Partition:
         partition = cls(number, settings)
         stored = dict(records)
         partition._keys = set(stored)
-        partition._applied, fleet = persistence.restore_common(stored)
+        partition._applied, fleet, partition._silences = persistence.restore_common(stored)
         partition.fleet = fleet or settings.fleet
         partition.models = persistence.restore_models(stored, partition._context())
         partition._retired = Retired(persistence.restore_retired(stored))
@@ -155,8 +157,9 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint:
         """What changed since the last one. Snapshot bytes are taken here; outputs are handed over once."""
-        touched = {name: self.models[name] for name in sorted(self._touched) if name in self.models}
-        changes = persistence.changes(self._applied, self.fleet, touched, self._retired.changes())
+        live = {name: self.models[name] for name in sorted(self._touched) if name in self.models}
+        ended = self._retired.changes()
+        changes = persistence.changes(self._applied, self.fleet, self._silences, live, ended)
         for key, value in changes:
             (self._keys.discard if value is None else self._keys.add)(key)
         changes = [(key, None) for key in sorted(self._gone - self._keys)] + changes
@@ -207,19 +210,16 @@ class Partition:
 
     def _fleet_order(self, order: ControlEvent) -> None:
         if isinstance(order, Define):
-            try:
-                self.fleet = Fleet.model_validate(order.document)
-            except ValueError as error:
-                raise BadEvent(Reason.REFUSED, f"not a fleet document: {error}") from error
+            self.fleet = fleet_of(order.document)
             for model in self.models.values():
                 model.rebudget(self._context())
-            self._touched |= self.models.keys()
         elif isinstance(order, Silence):
-            for name, model in sorted(self.models.items()):
+            self._silences.add(order)
+            for _, model in sorted(self.models.items()):
                 self._outputs += model.control(order)
-                self._touched.add(name)
         else:
             raise BadEvent(Reason.MISSING_FIELD, f"{type(order).__name__} needs a model")
+        self._touched |= self.models.keys()
 
     def _retrain_status(self, status: RetrainStatus) -> None:
         model = self.models.get(status.model)
@@ -233,12 +233,12 @@ class Partition:
 
     def _watch(self, name: str, document: Mapping[str, Any]) -> ModelState:
         definition = definition_of(name, document, self.settings.metrics)
-        if len(self.models) >= self.fleet.max_models:
-            raise BadEvent(
-                Reason.UNKNOWN_MODEL,
-                f"{self.fleet.max_models} models are watched already: the fleet's max_models",
-            )
-        return self.models.setdefault(name, self._retired.revive(ModelState(definition, self._context())))
+        most = self.fleet.max_models
+        if len(self.models) >= most:
+            raise BadEvent(Reason.UNKNOWN_MODEL, f"{most} models are watched already: the fleet's max_models")
+        model = self._retired.revive(ModelState(definition, self._context()))
+        model.book.silence(self._silences)
+        return self.models.setdefault(name, model)
 
     def _refuse(self, message: Message, error: BadEvent) -> None:
         settings = self.settings

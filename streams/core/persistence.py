@@ -15,6 +15,7 @@ from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.context import Context
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.silences import Silences
 from streamgauge.streams.core.snapshot import decode_state, encode_state
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import Window
@@ -27,14 +28,15 @@ FLEET = b'["fleet"]'
 def changes(
     applied: Mapping[str, int],
     fleet: Fleet,
+    silences: Silences,
     models: Mapping[str, ModelState],
     retired: Iterable[tuple[str, tuple[int, int] | None]] = (),
 ) -> list[Change]:
-    """Snapshots of what changed in `models`, the offsets, the fleet document, and what is kept of models that
-    were retired (or, where that is None, came back)."""
+    """Snapshots of what changed in `models`, the offsets, the fleet document with the silences of the whole
+    fleet, and what is kept of models that were retired (or, where that is None, came back)."""
     found: list[Change] = [
         (APPLIED, encode_state(dict(applied))),
-        (FLEET, encode_state(fleet.model_dump_json())),
+        (FLEET, encode_state([fleet.model_dump_json(), silences.to_state()])),
     ]
     for name, model in models.items():
         found += (
@@ -51,11 +53,13 @@ def keys_of(name: str, stored: Iterable[bytes]) -> set[bytes]:
     return {key for key in stored if json.loads(key)[1:2] == [name]}
 
 
-def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet | None]:
-    """The offsets and the fleet document. Raises `StateError`."""
+def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet | None, Silences]:
+    """The offsets, the fleet document, and the silences of the whole fleet. Raises `StateError`."""
     applied: dict[str, int] = decode_state(stored[APPLIED]) if APPLIED in stored else {}
-    fleet = Fleet.model_validate_json(decode_state(stored[FLEET])) if FLEET in stored else None
-    return applied, fleet
+    if FLEET not in stored:
+        return applied, None, Silences()
+    document, silences = decode_state(stored[FLEET])
+    return applied, Fleet.model_validate_json(document), Silences.from_state(silences)
 
 
 def restore_retired(stored: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:

@@ -1,29 +1,25 @@
-"""Which alerts an operator means, and which of them are to keep quiet until when."""
+"""Which alerts an operator means, and which of them are to keep quiet from when until when."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from streamgauge.schemas.control import Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.streams.core.findings import Segment
 
 #: What a matcher may ask for, and ``segment.<key>``.
 FIELDS = ("fingerprint", "model", "version", "monitor", "metric", "severity")
 
-#: Field and value pairs, sorted; all must hold, so that the empty one means every alert.
-Matcher = tuple[tuple[str, str], ...]
 
+def check_matcher(wanted: Iterable[str]) -> None:
+    """Raises `BadEvent` for a field that no alert has.
 
-def matcher_of(wanted: Mapping[str, str]) -> Matcher:
-    """A matcher from a control event. Raises `BadEvent` for a field that no alert has.
-
-    >>> matcher_of({"segment.country": "NO", "monitor": "drift"})
-    (('monitor', 'drift'), ('segment.country', 'NO'))
+    >>> check_matcher({"segment.country": "NO", "monitor": "drift"})
     """
     for field in wanted:
         if field not in FIELDS and not field.startswith("segment."):
             known = ", ".join((*FIELDS, "segment.<key>"))
             raise BadEvent(Reason.REFUSED, f"alerts have no field {field!r} to match; they have {known}")
-    return tuple(sorted(wanted.items()))
 
 
 def alert_fields(
@@ -35,58 +31,72 @@ def alert_fields(
     return fields | {f"segment.{key}": value for key, value in segment}
 
 
-def matches(matcher: Matcher, fields: Mapping[str, str]) -> bool:
-    """Whether the alert with these fields is meant.
-
-    >>> matches((("monitor", "drift"),), {"monitor": "drift", "version": "7"})
-    True
-    """
-    return all(fields.get(field) == value for field, value in matcher)
-
-
 class Silences:
-    """Matchers with the time until which they hold (exclusive), at most `limit` of them.
+    """Silences in the order in which they were said, at most `limit` of them.
 
     >>> silences = Silences()
-    >>> silences.add((("monitor", "drift"),), until_us=100)
-    >>> [silences.cover({"monitor": "drift"}, now_us) for now_us in (99, 100)]
-    [True, False]
+    >>> silences.add(Silence(actor="ann", time_us=10, until_us=100, matcher={"monitor": "drift"}))
+    >>> [silences.cover({"monitor": "drift"}, now_us) for now_us in (9, 10, 99, 100)]
+    [True, True, True, False]
     """
 
     def __init__(self, limit: int = 1_000) -> None:
         self._limit = limit
-        self._until_us: dict[Matcher, int] = {}
+        self._held: list[Silence] = []
 
-    def add(self, matcher: Matcher, until_us: int) -> None:
-        """A later silence of the same matcher replaces the earlier one, so a past time ends it.
+    def add(self, silence: Silence) -> None:
+        """It takes the place of those of its matcher that it meets. Raises `BadEvent`, as `check_matcher`.
 
         Beyond the limit the one that would have ended first goes.
         """
-        self._until_us[matcher] = until_us
-        if len(self._until_us) > self._limit:
-            del self._until_us[min(self._until_us, key=self._until_us.__getitem__)]
+        check_matcher(silence.matcher)
+        self._held = [held for held in self._held if not _replaces(silence, held)]
+        self._held.append(silence)
+        if len(self._held) > self._limit:
+            self._held.remove(min(self._held, key=lambda held: held.until_us))
 
     def cover(self, fields: Mapping[str, str], now_us: int) -> bool:
         """Whether the alert with these fields is silenced now."""
         return any(
-            now_us < until_us and matches(matcher, fields) for matcher, until_us in self._until_us.items()
+            _start_us(held) <= now_us < held.until_us
+            and all(fields.get(field) == value for field, value in held.matcher.items())
+            for held in self._held
         )
 
     def drop_ended(self, now_us: int) -> None:
         """Forget what no longer holds."""
-        self._until_us = {m: until_us for m, until_us in self._until_us.items() if now_us < until_us}
+        self._held = [held for held in self._held if now_us < held.until_us]
+
+    def __iter__(self) -> Iterator[Silence]:
+        return iter(self._held)
 
     def __len__(self) -> int:
-        return len(self._until_us)
+        return len(self._held)
 
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
-        return [[[list(pair) for pair in matcher], until_us] for matcher, until_us in self._until_us.items()]
+        return [
+            {name: value for name in _FIELDS if (value := getattr(held, name)) is not None}
+            for held in self._held
+        ]
 
     @classmethod
     def from_state(cls, state: Iterable[Any], limit: int = 1_000) -> "Silences":
         """The silences that `to_state` was called on."""
         silences = cls(limit)
-        for pairs, until_us in state:
-            silences._until_us[tuple((field, value) for field, value in pairs)] = until_us
+        silences._held = [Silence(**held) for held in state]
         return silences
+
+
+_FIELDS = Silence.__dataclass_fields__
+_LONG_AGO = -(2**62)
+
+
+def _start_us(silence: Silence) -> int:
+    """One that begins at once holds for what came before it too, where a backlog is still being read."""
+    return _LONG_AGO if silence.start_us is None else silence.start_us
+
+
+def _replaces(new: Silence, old: Silence) -> bool:
+    """Whether both have one matcher, and a moment in common."""
+    return new.matcher == old.matcher and _start_us(old) < new.until_us and _start_us(new) < old.until_us

@@ -304,6 +304,20 @@ def test_a_silence_of_the_fleet_holds_for_every_model() -> None:
     assert run.states() == []
 
 
+def test_a_silence_of_the_fleet_holds_for_models_that_come_later_too() -> None:
+    run = Told().order(Silence(**WHO, until_us=START_US + 3_600 * SECOND_US))
+    run.restart()
+    run.define().burn()
+    assert run.states() == []
+
+
+def test_a_maintenance_to_come_is_silent_from_its_start() -> None:
+    start_us, until_us = START_US + 600 * SECOND_US, START_US + 3_600 * SECOND_US
+    run = Told().define().predict(prediction())
+    run.order(Silence(**WHO, model="m", start_us=start_us, until_us=until_us)).burn()
+    assert run.states() == ["opened"]
+
+
 def test_an_order_that_needs_a_model_is_refused_without_one() -> None:
     run = Told()
     run.apply(

@@ -43,13 +43,13 @@ def worker(broker: str, prefix: str, tmp_path: Path) -> Iterator[WorkerProcess]:
         yield running
 
 
-def predict(broker: str, prefix: str, count: int) -> None:
+def predict(broker: str, prefix: str, count: int, **more: Any) -> None:
     producer = Producer({"bootstrap.servers": broker, "linger.ms": 100, "partitioner": "murmur2_random"})
     for n in range(count):
         event = {
             "prediction_id": f"p{n}-{time.time_ns()}", "model": "credit", "version": "7",
             "time": time.time_ns() // 1_000, "prediction": "yes" if n % 3 else "no",
-            "features": {"age": n % 40},
+            "features": {"age": n % 40}, **more,
         }  # fmt: skip
         producer.produce(prefix + PREDICTIONS, json.dumps(event), b"credit")
     assert producer.flush(20) == 0
@@ -178,3 +178,60 @@ def test_a_baseline_is_built_named_by_a_definition_and_replaced_by_an_operator(
     command("baseline", "adopt", "--model", "credit", "--version", "99", "--current")
     letters = wait_until(lambda: read_topic(broker, prefix + DEAD_LETTERS), 60, every=0.5)
     assert "credit has no version '99'" in json.loads(letters[0].value() or b"")["detail"]
+
+
+def test_an_alert_is_acknowledged_ended_and_kept_quiet(
+    broker: str, prefix: str, worker: WorkerProcess, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "monitors.yaml"
+    limit = "monitors: {latency_p50_ms: {max: 10, windows: 1, raw: true}}\n"
+    patience = "grace: 100ms\ncooldown: 100ms\nresolve_after: 1000\n"
+    file.write_text(DEFINITION.format(window="1s") + patience + limit)
+    assert command("monitors", "apply", str(file), "--yes")[0] == 0
+
+    def listed(*words: str) -> list[Any]:
+        predict(broker, prefix, 30, latency_ms=100.0)
+        return [json.loads(line) for line in command("alerts", "list", "--json", *words)[1].splitlines()]
+
+    (alert,) = wait_until(listed, 60, every=0.5, saying="the slow model alerts")
+    code, out, err = command("alerts", "ack", alert["alert_id"][:9], "--note", "on it", "--actor", "anna")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"sent: ack {alert['alert_id']}, credit 7: median latency")
+    acknowledged = lambda: [a for a in listed() if a["state"] == "acknowledged"]  # noqa: E731
+    (seen,) = wait_until(acknowledged, 60, every=0.5, saying="somebody looks after it")
+    assert (seen["actor"], seen["note"]) == ("anna", "on it")
+
+    silence = ["alerts", "silence", "--match", "monitor=latency_p50_ms", "--for", "1h", "--note", "deploy"]
+    code, out, _ = command(*silence, "--actor", "bo")
+    assert code == 0
+    assert "every model: silenced from now until" in out
+
+    def silences() -> list[Any]:
+        return [json.loads(line) for line in command("alerts", "silences", "--json")[1].splitlines()]
+
+    (said,) = wait_until(silences, 60, every=0.5, saying="the workers hold the silence")
+    assert (said["model"], said["actor"], said["note"]) == (None, "bo", "deploy")
+    assert said["matcher"] == {"monitor": "latency_p50_ms"}
+    assert "every model; monitor=latency_p50_ms  (bo: deploy)" in command("alerts", "silences")[1]
+
+    assert command("alerts", "resolve", alert["alert_id"], "--model", "credit")[0] == 0
+    ended = lambda: [a for a in listed("--all") if a["state"] == "resolved"]  # noqa: E731
+    wait_until(ended, 60, every=0.5, saying="it is over")
+    assert command("alerts", "list")[1] == "no open alerts\n"
+
+    assert command("alerts", "unsilence", "--match", "monitor=latency_p50_ms")[0] == 0
+    (again,) = wait_until(listed, 60, every=0.5, saying="it is told anew after the silence")
+    assert again["episode"] == 2
+    assert command("alerts", "silences")[1] == "no silences\n"
+
+
+def test_an_order_about_no_alert_says_what_there_is(broker: str, prefix: str, command: Command) -> None:
+    create_topics(broker, prefix, partitions=1)
+    code, _, err = command("alerts", "ack", "9f2c")
+    assert code == 1
+    assert "no open alert begins with '9f2c'; `streamgauge alerts list` shows them" in err
+    assert "say which alerts" in command("alerts", "silence", "--for", "1h")[2]
+    assert "--match takes FIELD=VALUE" in command("alerts", "silence", "--for", "1h", "--match", "drift")[2]
+    past = command("alerts", "silence", "--until", "2026-01-01T00:00:00Z", "--model", "credit")
+    assert past[0] == 1
+    assert "would have ended" in past[2]

@@ -118,6 +118,14 @@ CONTROLS: dict[str, ControlEvent] = {
         matcher={"severity": "info"},
         note="moving",
     ),
+    "maintenance": Silence(
+        actor="ann",
+        time_us=TIME_US,
+        start_us=TIME_US + 3_600_000_000,
+        until_us=TIME_US + 7_200_000_000,
+        model="credit",
+        note="broker upgrade",
+    ),
     "retire": Retire(actor="ann", time_us=TIME_US, model="credit", version="6"),
 }
 STATUS = RetrainStatus(
