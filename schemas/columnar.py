@@ -17,7 +17,7 @@ from streamgauge.schemas.batch import (
 from streamgauge.schemas.columns import ColumnReader
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.item_lists import ItemLists
-from streamgauge.schemas.limits import HIGHEST_GRADE, Limits
+from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.registry import Schema, schema
 from streamgauge.schemas.times import EARLIEST_US, LATEST_US
 
@@ -175,9 +175,8 @@ def _outcome_checks(field: str, column: Outcome, limits: Limits) -> list[_Check]
             _Check(Reason.INCONSISTENT, f"{field} names an item twice", column.repeats()),
         ]
         if column.grades is not None:
-            bad = np.zeros(len(column), np.bool_)
-            bad[column.rows[~((column.grades >= 0) & (column.grades <= HIGHEST_GRADE))]] = True
-            checks.append(_Check(Reason.OUT_OF_RANGE, f"a grade of {field} lies outside 0 to 1e6", bad))
+            detail = f"a grade of {field} lies outside 0 to 1e6"
+            checks.append(_Check(Reason.OUT_OF_RANGE, detail, column.misgraded()))
         return checks
     return [_Check(Reason.OUT_OF_RANGE, f"{field} is infinite", np.isinf(column))]
 

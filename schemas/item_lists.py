@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.schemas.limits import HIGHEST_GRADE
+
 Item = str | int
 
 
@@ -105,6 +107,13 @@ class ItemLists:
             np.concatenate([column.given for column in columns]),
             np.concatenate(grades) if grades else None,
         )
+
+    def misgraded(self) -> NDArray[np.bool_]:
+        """Rows with a grade below 0 or above `HIGHEST_GRADE`, or that is none; bool (n,)."""
+        found = np.zeros(len(self), np.bool_)
+        if self.grades is not None:
+            found[self.rows[~((self.grades >= 0) & (self.grades <= HIGHEST_GRADE))]] = True
+        return found
 
     def repeats(self) -> NDArray[np.bool_]:
         """Rows that name an item twice; bool (n,)."""

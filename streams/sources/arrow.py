@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ids, Ints
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.ids import identities
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import DEFAULT
 from streamgauge.schemas.times import LATEST_US
 from streamgauge.streams.sources.block import UNKNOWN_US
@@ -23,8 +25,7 @@ def check(kept: Any, kind: Kind, where: str) -> None:
     t = pa.types
     if t.is_dictionary(kept):
         kept = kept.value_type
-    text = t.is_string(kept) or t.is_large_string(kept) or t.is_string_view(kept)
-    number = is_number(kept)
+    text, number = is_text(kept), is_number(kept)
     fits = (
         t.is_null(kept)
         or {
@@ -35,6 +36,8 @@ def check(kept: Any, kind: Kind, where: str) -> None:
             "number": number,
             "whole": t.is_integer(kept),
             "flag": t.is_boolean(kept),
+            "items": _lists_items(kept),
+            "grades": _lists_items(kept) or _grades_items(kept),
         }[kind]
     )
     if not fits:
@@ -49,12 +52,33 @@ _CAN_BE: dict[Kind, str] = {
     "number": "numbers",
     "whole": "whole numbers",
     "flag": "booleans",
+    "items": "lists of text or of whole numbers",
+    "grades": "lists of text or of whole numbers, or maps from these to numbers",
 }
+
+
+def is_text(kept: Any) -> bool:
+    """Whether a type is text, however Arrow keeps it."""
+    t = pa.types
+    return bool(t.is_string(kept) or t.is_large_string(kept) or t.is_string_view(kept))
 
 
 def is_number(kept: Any) -> bool:
     """Whether a type is whole, floating or decimal."""
     return bool(pa.types.is_integer(kept) or pa.types.is_floating(kept) or pa.types.is_decimal(kept))
+
+
+def _names_items(kept: Any) -> bool:
+    return bool(is_text(kept) or pa.types.is_integer(kept) or pa.types.is_null(kept))
+
+
+def _lists_items(kept: Any) -> bool:
+    listed = pa.types.is_list(kept) or pa.types.is_large_list(kept)
+    return listed and _names_items(kept.value_type)
+
+
+def _grades_items(kept: Any) -> bool:
+    return pa.types.is_map(kept) and _names_items(kept.key_type) and is_number(kept.item_type)
 
 
 def id_column(array: Any) -> tuple[Ids, Bools]:
@@ -121,10 +145,32 @@ def _flags(array: Any, _: str) -> Bools:
     return flags
 
 
+def _items(array: Any, name: str) -> ItemLists:
+    """A null item has code -1."""
+    graded = pa.types.is_map(array.type)
+    if pa.types.is_null(array.type):
+        array = array.cast(pa.list_(pa.null()))
+    elif graded:
+        entry = pa.struct([("item", array.type.key_type), ("grade", array.type.item_type)])
+        array = array.cast(pa.list_(entry))
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    items, values = array.flatten(), None
+    if graded:
+        items, values = items.field("item"), _numbers(items.field("grade"), name)
+    elif name == "relevance":
+        values = np.ones(len(items))
+    found = categories(items)
+    given = array.is_valid().to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return ItemLists(offsets, found.codes, found.values, given, values)
+
+
 COLUMNS: dict[Kind, Any] = {
     "any": _anything,
     "number": _numbers,
     "text": lambda array, _: categories(array),
     "whole": _whole,
     "flag": _flags,
+    "items": _items,
+    "grades": _items,
 }

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
+from streamgauge.schemas.item_lists import Item, ItemLists
 from streamgauge.streams.sources.layout import Kind
 
 Cells = Sequence[str]
@@ -17,6 +20,11 @@ _NUMBER = re.compile(
 #: In cells joined by commas, what `float` takes and `_NUMBER` may not: 007, 1_000, a space, other digits.
 _DOUBTFUL = re.compile(r"(?:^|,)[+-]?0\d|[^0-9.,eE+\-]").search
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII).fullmatch
+#: Lists of items in JSON, as in a single event; their lengths are checked with those of all tables.
+_LISTS = {
+    "items": msgspec.json.Decoder(list[Item]).decode,
+    "grades": msgspec.json.Decoder(dict[str, float] | list[Item]).decode,
+}
 _FLAGS = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
@@ -25,6 +33,8 @@ def value_of(cell: str, kind: Kind, as_text: bool) -> object:
 
     >>> [value_of(cell, "any", False) for cell in ("41", "clerk", "", "007")]
     [41.0, 'clerk', None, '007']
+    >>> value_of('{"a": 2}', "grades", False), value_of("a, b", "items", False)
+    ({'a': 2.0}, 'a, b')
     """
     if cell == "":
         return None
@@ -37,6 +47,11 @@ def value_of(cell: str, kind: Kind, as_text: bool) -> object:
             return int(cell)
         case "flag":
             return _FLAGS.get(cell.lower(), cell)
+        case "items" | "grades":
+            try:
+                return _LISTS[kind](cell)
+            except (msgspec.MsgspecError, RecursionError):
+                return cell
     return cell
 
 
@@ -87,6 +102,24 @@ def flags(cells: Cells) -> tuple[Bools, Bools]:
     """true, false, 1 or 0, an empty cell is false; and the rows whose cell is none of these."""
     read = [_FLAGS.get(cell) if cell in _FLAGS else _FLAGS.get(cell.lower()) for cell in cells]
     return np.array([bool(flag) for flag in read], np.bool_), np.array([f is None for f in read], np.bool_)
+
+
+def items(cells: Cells) -> tuple[ItemLists, Bools]:
+    """Lists of items, and the rows whose cell is none."""
+    read, unfit = _lists(cells, "items")
+    return ItemLists.of(read), unfit
+
+
+def grades(cells: Cells) -> tuple[ItemLists, Bools]:
+    """The grades of items, and the rows whose cell has none."""
+    read, unfit = _lists(cells, "grades")
+    return ItemLists.graded(read), unfit
+
+
+def _lists(cells: Cells, kind: Kind) -> tuple[list[Any], Bools]:
+    read = [value_of(cell, kind, False) for cell in cells]
+    unfit = [isinstance(row, str) for row in read]
+    return [None if isinstance(row, str) else row for row in read], np.array(unfit, np.bool_)
 
 
 def _floats(cells: Cells) -> Floats | None:

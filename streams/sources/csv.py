@@ -94,7 +94,7 @@ class CsvRows:
                 unfit |= columns[name] is None
             elif kind in ("any", "text"):
                 columns[name] = cells.text(found[name])
-            elif kind in ("number", "whole", "flag"):
+            elif kind in _READERS:
                 columns[name], wrong = _READERS[kind](found[name])
                 unfit |= wrong
 
@@ -117,4 +117,10 @@ class CsvRows:
         )
 
 
-_READERS = {"number": cells.numbers, "whole": cells.whole_numbers, "flag": cells.flags}
+_READERS: dict[str, Any] = {
+    "number": cells.numbers,
+    "whole": cells.whole_numbers,
+    "flag": cells.flags,
+    "items": cells.items,
+    "grades": cells.grades,
+}

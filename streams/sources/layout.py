@@ -8,8 +8,9 @@ from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.limits import DEFAULT
 from streamgauge.schemas.message import PREDICTIONS
 
-#: ``any`` is a class or a number, ``name`` a string that a row must not lack where it is required.
-Kind = Literal["name", "time", "any", "number", "text", "whole", "flag"]
+#: ``any`` is a class or a number, ``name`` a string that a row must not lack where it is required, ``items``
+#: a list of items, ``grades`` such a list or the grade of each item.
+Kind = Literal["name", "time", "any", "number", "text", "whole", "flag", "items", "grades"]
 
 REQUIRED = ("prediction_id", "model", "time")
 FAMILIES: dict[str, Kind] = {"features": "any", "groups": "text", "segments": "text", "scores": "number"}
@@ -21,10 +22,12 @@ _LIMITS = {
 }
 _COMMON: dict[str, Kind] = {"prediction_id": "name", "model": "name", "time": "time"}
 _PREDICTION: dict[str, Kind] = {
-    **_COMMON, "version": "text", "latency_ms": "number", "prediction": "any", "score": "number",
-    "error": "text",
+    **_COMMON, "version": "text", "latency_ms": "number", "prediction": "any", "ranked": "items",
+    "score": "number", "error": "text",
 }  # fmt: skip
-_GROUND_TRUTH: dict[str, Kind] = {**_COMMON, "label": "any", "revision": "whole", "retracted": "flag"}
+_GROUND_TRUTH: dict[str, Kind] = {
+    **_COMMON, "label": "any", "relevance": "grades", "revision": "whole", "retracted": "flag",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def layout_of(topic: str, names: Sequence[str], file: str) -> Layout:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigurationError(f"{file}: two columns are called {', '.join(twice)}")
-    needed = [*REQUIRED, *([] if topic == PREDICTIONS else ["label"])]
+    needed = [*REQUIRED, *([] if topic == PREDICTIONS or "relevance" in names else ["label"])]
     missing = [name for name in needed if name not in names]
     if missing:
         raise ConfigurationError(

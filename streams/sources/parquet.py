@@ -81,6 +81,8 @@ class ParquetRows:
             for name, value in values.items():
                 if isinstance(value, Decimal):
                     values[name] = float(value)
+                elif name == "relevance" and value and isinstance(value[0], tuple):
+                    values[name] = dict(value)
                 elif name in _NAMES and isinstance(value, int):
                     values[name] = str(value)
             time = arrays["time"][at].as_py() if pa.types.is_string(given) else int(time_us[at])

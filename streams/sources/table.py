@@ -1,7 +1,7 @@
 """`Table`: neighbouring rows of a file as columns, and how they become batches without touching a row."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from streamgauge.schemas.batch import (
     GroundTruthBatch,
     Ids,
     Ints,
+    Outcome,
     PredictionBatch,
     take_column,
 )
 from streamgauge.schemas.decode import Batch, DecodeResult
+from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import DEFAULT
 from streamgauge.schemas.message import PREDICTIONS
 from streamgauge.schemas.times import EARLIEST_US, LATEST_US
@@ -72,8 +74,7 @@ def _bad(topic: str, table: Table) -> Bools:
     bad |= _long(table.model, DEFAULT.id_length) | _empty(table.model)
     if topic == PREDICTIONS:
         failed = _failed(table)
-        prediction = columns.get("prediction")
-        bad |= ~failed & (np.True_ if prediction is None else _missing(prediction))
+        bad |= _unheld(table, "prediction", "ranked", ~failed)
         if "version" in columns:
             bad |= _long(columns["version"], DEFAULT.id_length)
         if "latency_ms" in columns:
@@ -87,13 +88,39 @@ def _bad(topic: str, table: Table) -> Bools:
                 bad |= _long(column, DEFAULT.string_length)
         return bad
     label, retracted, revision = columns.get("label"), columns.get("retracted"), columns.get("revision")
-    unlabelled = np.True_ if label is None else _missing(label)
-    bad |= unlabelled & (np.True_ if retracted is None else ~retracted)
+    bad |= _unheld(table, "label", "relevance", np.True_ if retracted is None else ~retracted)
     if revision is not None:
         bad |= (revision < 0) | (revision >= 2**31)
     if label is not None:
         bad |= _long(label, DEFAULT.string_length) if isinstance(label, Categories) else np.isinf(label)
     return bad
+
+
+def _unheld(table: Table, name: str, lists: str, needed: Any) -> Bools:
+    """Rows without the outcome that is `needed`, or with a list of items that is wrong or not alone."""
+    value: Column | None = table.columns.get(name)
+    items: ItemLists | None = table.columns.get(lists)
+    missing = np.ones(len(table.ids), np.bool_) if value is None else _missing(value)
+    unsaid: Bools = missing & needed
+    if items is None:
+        return unsaid
+    bad = items.repeats() | items.misgraded() | (items.lengths > DEFAULT.items)
+    long = [len(item) > DEFAULT.id_length for item in items.values]
+    bad[items.rows[np.array([*long, True], np.bool_)[items.codes]]] = True
+    if not missing.all():
+        bad |= items.given
+    return bad | (unsaid & ~items.given)
+
+
+def _outcome(table: Table, name: str, lists: str, rows: Any) -> Outcome:
+    """The lists of items where there are any, else the classes or numbers."""
+    value: Column | None = table.columns.get(name)
+    items: ItemLists | None = table.columns.get(lists)
+    if items is not None and items.given[rows].any():
+        return take_column(items, rows)
+    if value is None:
+        return np.full(len(table.ids[rows]), np.nan)
+    return _settled(take_column(value, rows))
 
 
 def _lanes(table: Table, good: Bools) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -119,9 +146,6 @@ def _named(lane: int, model: Categories, versions: tuple[str, ...]) -> tuple[str
 def _predictions(table: Table, rows: Any, model: str, version: str) -> Batch:
     ids, n = table.ids[rows], len(table.ids[rows])
     failed = _failed(table)[rows]
-    prediction = take_column(table.columns.get("prediction", np.full(len(table.ids), np.nan)), rows)
-    if failed.any():
-        prediction = _blanked(prediction, failed)
     families: dict[str, dict[str, Any]] = {family: {} for family in FAMILIES}
     for name, column in table.columns.items():
         family, dot, entry = name.partition(".")
@@ -133,7 +157,7 @@ def _predictions(table: Table, rows: Any, model: str, version: str) -> Batch:
         version=version,
         ids=ids,
         time_us=table.time_us[rows],
-        prediction=_settled(prediction),
+        prediction=_blanked(_outcome(table, "prediction", "ranked", rows), failed),
         latency_ms=_floats(table, "latency_ms", rows, n),
         score=_floats(table, "score", rows, n),
         failed=failed,
@@ -147,12 +171,11 @@ def _predictions(table: Table, rows: Any, model: str, version: str) -> Batch:
 def _labels(table: Table, rows: Any, model: str, _: str) -> Batch:
     ids = table.ids[rows]
     revision, retracted = table.columns.get("revision"), table.columns.get("retracted")
-    label = table.columns.get("label")
     return GroundTruthBatch(
         model=model,
         ids=ids,
         time_us=table.time_us[rows],
-        label=np.full(len(ids), np.nan) if label is None else _settled(take_column(label, rows)),
+        label=_outcome(table, "label", "relevance", rows),
         revision=np.zeros(len(ids), np.int32) if revision is None else revision[rows].astype(np.int32),
         retracted=np.zeros(len(ids), np.bool_) if retracted is None else retracted[rows],
     )
@@ -217,7 +240,11 @@ def _empty(column: Categories) -> Any:
     return column.codes == column.values.index("") if "" in column.values else np.False_
 
 
-def _blanked(column: Column, rows: Bools) -> Column:
+def _blanked(column: Outcome, rows: Bools) -> Outcome:
+    if not rows.any():
+        return column
+    if isinstance(column, ItemLists):
+        return replace(column, given=column.given & ~rows)
     if isinstance(column, Categories):
-        return Categories(np.where(rows, np.int32(-1), column.codes), column.values)
+        return _settled(Categories(np.where(rows, np.int32(-1), column.codes), column.values))
     return np.where(rows, np.nan, column)

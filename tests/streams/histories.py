@@ -14,16 +14,21 @@ Event = Mapping[str, Any]
 FAMILIES = ("features", "groups", "segments", "scores")
 FORMATS = ("jsonl", "csv", "parquet", "avro")
 
+_AVRO_ITEMS = {"type": "array", "items": ["string", "long"]}
 _AVRO_VALUE = ["null", "boolean", "long", "double", "string"]
 _AVRO_PREDICTION = [
     ("version", "string", ""), ("latency_ms", ["null", "double"], None), ("prediction", _AVRO_VALUE, None),
+    ("ranked", ["null", _AVRO_ITEMS], None),
     ("score", ["null", "double"], None), ("error", ["null", "string"], None),
     ("features", {"type": "map", "values": _AVRO_VALUE}, {}),
     ("groups", {"type": "map", "values": ["null", "string"]}, {}),
     ("segments", {"type": "map", "values": ["null", "string"]}, {}),
     ("scores", {"type": "map", "values": "double"}, {}),
 ]  # fmt: skip
-_AVRO_LABEL = [("label", _AVRO_VALUE, None), ("revision", "int", 0), ("retracted", "boolean", False)]
+_AVRO_LABEL = [
+    ("label", _AVRO_VALUE, None), ("revision", "int", 0), ("retracted", "boolean", False),
+    ("relevance", ["null", {"type": "map", "values": "double"}, _AVRO_ITEMS], None),
+]  # fmt: skip
 
 
 def write(folder: Path, name: str, format: str, events: Sequence[Event], **options: Any) -> Path:
@@ -58,6 +63,8 @@ def _csv(path: Path, events: Sequence[Event], text: Sequence[str] = ()) -> None:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else value
 
 
@@ -68,12 +75,17 @@ def _parquet(path: Path, events: Sequence[Event], rows: int = 1_000) -> None:
         column = [event.get(name) for event in events]
         if name in FAMILIES and not any(column):
             continue
-        columns[name] = times if name == "time" else pa.array(column)
+        graded = name == "relevance" and any(isinstance(row, dict) for row in column)
+        if graded:
+            column = [list(row.items()) if isinstance(row, dict) else row for row in column]
+        grades = pa.map_(pa.string(), pa.float64()) if graded else None
+        columns[name] = times if name == "time" else pa.array(column, grades)
     pq.write_table(pa.table(columns), path, row_group_size=rows)
 
 
 def _avro(path: Path, events: Sequence[Event], codec: str = "deflate") -> None:
-    fields = _AVRO_LABEL if any("label" in event for event in events) else _AVRO_PREDICTION
+    labels = any({"label", "relevance"} & event.keys() for event in events)
+    fields = _AVRO_LABEL if labels else _AVRO_PREDICTION
     micros = {"type": "long", "logicalType": "timestamp-micros"}
     schema = fastavro.parse_schema(
         {

@@ -104,6 +104,109 @@ def test_every_format_gives_the_bytes_that_jsonl_gives(format: str, tmp_path: Pa
     assert alerts[0] == alerts[1]
 
 
+def rankings(rng: np.random.Generator, n: int = 400) -> tuple[list[Event], list[Event]]:
+    """What rankers answer, failures among it, and what was relevant: grades, corrected and taken back too."""
+    predictions: list[Event] = []
+    labels: list[Event] = []
+    for i in range(n):
+        event = {"prediction_id": f"p{i}", "model": "m", "version": "7", "time": START_US + i * SECOND_US}
+        items = [f"item-{code}" for code in rng.permutation(30)[: rng.integers(0, 12)].tolist()]
+        answer = {"error": "timeout"} if rng.random() < 0.05 else {"ranked": items}
+        predictions.append({**event, **answer, "latency_ms": float(rng.gamma(2, 10))})
+        del event["version"]
+        event["time"] += 20 * SECOND_US
+        relevance = {f"item-{code}": float(code % 4) for code in rng.permutation(30)[:5].tolist()}
+        labels.append({**event, "relevance": relevance, "revision": 0, "retracted": False})
+        if rng.random() < 0.1:
+            labels.append({**event, "relevance": {"item-1": 1.0}, "revision": 1, "retracted": False})
+        if rng.random() < 0.1:
+            labels.append({**event, "relevance": None, "revision": 2, "retracted": True})
+    return predictions, labels
+
+
+@pytest.mark.parametrize("format", FORMATS[1:])
+@pytest.mark.parametrize("listed", [False, True], ids=["grades", "lists"])
+def test_rankings_give_the_bytes_that_jsonl_gives(format: str, listed: bool, tmp_path: Path) -> None:
+    predictions, labels = rankings(np.random.default_rng(6))
+    if listed:  # of items that are as relevant as each other
+        labels = [{**event, "relevance": list(event["relevance"] or {}) or None} for event in labels]
+    found = []
+    for name in ("jsonl", format):
+        texts = {"text": ["version"]} if name == "csv" else {}
+        told = write(tmp_path, "predictions", name, predictions, **texts)
+        replayed(tmp_path / name, told, write(tmp_path, "labels", name, labels), define("m", task="ranking"))
+        assert not records(tmp_path / name, DEAD_LETTERS)
+        found.append((tmp_path / name / f"{METRICS}.jsonl").read_bytes())
+    assert found[0] == found[1]
+    assert b'"ndcg_at_10"' in found[0]
+
+
+@pytest.mark.parametrize("format", FORMATS[1:])
+def test_rankers_and_classifiers_may_share_a_file(format: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    ranked, relevant = rankings(rng, 200)
+    classes = [
+        {**{key: value for key, value in event.items() if key != "features"}, "model": "other"}
+        for event in traffic(rng, 200)
+    ]
+    truths = answers(rng, classes)
+    found = []
+    for name in ("jsonl", format):
+        texts = {"text": ["version"]} if name == "csv" else {}
+        told = write(tmp_path, "predictions", name, _by_time([*ranked, *classes]), **texts)
+        labels = write(tmp_path, "labels", name, _by_time([*relevant, *truths]))
+        replayed(tmp_path / name, told, labels, define("m", task="ranking"), define("other", **BINARY))
+        assert not records(tmp_path / name, DEAD_LETTERS)
+        found.append((tmp_path / name / f"{METRICS}.jsonl").read_bytes())
+    assert found[0] == found[1]
+    assert all(metric in found[0] for metric in (b'"mrr"', b'"accuracy"'))
+
+
+def _by_time(events: list[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: event["time"])
+
+
+#: A list of items that cannot be one, and why; typed files hold no text in its place.
+_WRONG_RANKINGS = {
+    "a text": ("a", "wrong_type", ("jsonl", "csv")),
+    "an item twice": (["a", "b", "a"], "inconsistent", FORMATS),
+    "too many items": ([f"i{n}" for n in range(1_001)], "oversized", FORMATS),
+    "a name that is too long": (["x" * 257], "oversized", FORMATS),
+}
+
+
+@pytest.mark.parametrize(
+    ("format", "what"), [(format, what) for what, row in _WRONG_RANKINGS.items() for format in row[2]]
+)
+def test_a_wrong_ranking_is_a_dead_letter_and_the_rows_beside_it_count(
+    format: str, what: str, tmp_path: Path
+) -> None:
+    value, reason, _ = _WRONG_RANKINGS[what]
+    predictions, _ = rankings(np.random.default_rng(8), 50)
+    predictions[20] = {**predictions[20], "ranked": value, "error": None}
+    replayed(tmp_path, write(tmp_path, "predictions", format, predictions), None, define("m", task="ranking"))
+    [letter] = records(tmp_path, DEAD_LETTERS)
+    assert letter["reason"] == reason
+    [served, *_] = [r for r in records(tmp_path, METRICS) if r["metric"] == "failure_rate"]
+    assert served["n"] == 49
+
+
+@pytest.mark.parametrize(
+    ("grades", "reason"),
+    [({"a": -1.0}, "out_of_range"), ({"a": 1e7}, "out_of_range")],
+    ids=["below", "above"],
+)
+@pytest.mark.parametrize("format", FORMATS)
+def test_grades_beyond_their_range_are_dead_letters(
+    format: str, grades: dict[str, float], reason: str, tmp_path: Path
+) -> None:
+    predictions, labels = rankings(np.random.default_rng(9), 50)
+    labels[20] = {**labels[20], "relevance": grades}
+    told = write(tmp_path, "predictions", format, predictions)
+    replayed(tmp_path, told, write(tmp_path, "labels", format, labels), define("m", task="ranking"))
+    assert [letter["reason"] for letter in records(tmp_path, DEAD_LETTERS)] == [reason]
+
+
 def test_columns_are_counted_as_the_naive_model_counts_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     predictions = [{**event, "features": {}} for event in traffic(rng)]

@@ -258,6 +258,7 @@ def test_parquet_times_in_every_unit(array: Any, tmp_path: Path) -> None:
         ({"time": pa.array([datetime(2026, 11, 21)], pa.timestamp("us"))}, "time is of type timestamp"),
         ({"features.x": pa.array([[1.0]])}, "features.x is of type list"),
         ({"score": pa.array(["0.5"])}, "score is of type string; it can be numbers"),
+        ({"ranked": pa.array([{"a": 1.0}])}, "ranked is of type struct<a: double>; it can be lists"),
         ({"groups.sex": pa.array([1.5])}, "groups.sex is of type double; it can be text"),
     ],
 )
