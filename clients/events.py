@@ -58,7 +58,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert(Event):
-    """One step of an alert's episode. `value` lies in `low` to `high` with 95 % confidence."""
+    """One step of an alert's episode. `value` lies in `low` to `high` with 95 % confidence, and the
+    change began between `onset_low` and `onset_high`."""
 
     alert_id: str
     fingerprint: str
@@ -78,6 +79,8 @@ class Alert(Event):
     limit: float | None
     n: int
     onset: datetime | None
+    onset_low: datetime | None
+    onset_high: datetime | None
     opened_at: datetime
     time: datetime
     contributors: tuple[Record, ...] | None

@@ -11,6 +11,8 @@ Aspect = Literal["location", "spread", "category", "unseen", "missing", "out_of_
 class Alarm:
     """Stream number `stream` has changed since about `onset_us`; `n` of its events since tell so.
 
+    The change began between `onset_low_us` and `onset_high_us`, which holds in 95 % at least.
+
     `size` is in reference standard deviations for a location (at most some 2.8, the outermost bin), a ratio
     of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`.
     `evidence` is the mean of R when it reached 1. `category` names a category; `groups` are
@@ -23,6 +25,8 @@ class Alarm:
     size: float
     evidence: float
     onset_us: int
+    onset_low_us: int
+    onset_high_us: int
     n: int
     value: float | None = None
     baseline: float | None = None

@@ -79,6 +79,8 @@ class CategoricalEvidence(Evidence):
             size=crossing.statistic - baseline,
             evidence=crossing.evidence,
             onset_us=crossing.onset_us,
+            onset_low_us=crossing.onset_low_us,
+            onset_high_us=crossing.onset_high_us,
             n=crossing.n,
             value=crossing.statistic,
             baseline=baseline,

@@ -81,6 +81,8 @@ class DisparityEvidence:
                     size=gap,
                     evidence=crossing.evidence,
                     onset_us=crossing.onset_us,
+                    onset_low_us=crossing.onset_low_us,
+                    onset_high_us=crossing.onset_high_us,
                     n=crossing.n,
                     groups=higher,
                 )

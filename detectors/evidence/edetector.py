@@ -55,7 +55,8 @@ class Crossing:
     """A stream's evidence reached 1: at the end of a look, through this bet more than any other.
 
     `kind` is the number of its `Bets`, `stream` and `bet` count within them. `onset_us` is the start of that
-    bet's best suffix, `n` the stream's events since, and `statistic` the mean of its statistic over them.
+    bet's best suffix, with an interval, `n` the stream's events since, and `statistic` the mean of its
+    statistic over them.
     """
 
     kind: int
@@ -63,6 +64,8 @@ class Crossing:
     bet: int
     evidence: float
     onset_us: int
+    onset_low_us: int
+    onset_high_us: int
     n: int
     statistic: float
 
@@ -215,8 +218,8 @@ class EDetector:
         mine = slice(first, first + self._kinds[kind][1])
         won = self._r[mine] * self._weights[mine]
         bet = int(np.argmax(won))
-        onset_us, looks, total = self._suffixes.of(first + bet)
-        n = looks * LOOK
-        self._crossings.append(Crossing(kind, within, bet, float(won.sum()), onset_us, n, total / n))
+        onset_us, low_us, high_us, looks, total = self._suffixes.of(first + bet)
+        n, evidence = looks * LOOK, float(won.sum())
+        self._crossings.append(Crossing(kind, within, bet, evidence, onset_us, low_us, high_us, n, total / n))
         self._r[mine] = 0.0
         self._suffixes.forget(mine)

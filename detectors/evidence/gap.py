@@ -60,4 +60,5 @@ class GapEvidence(Evidence):
     def alarm(self, crossing: Crossing) -> Alarm:
         """How far outcomes fell short; `size` is outcome − expected."""
         c = crossing
-        return Alarm(0, "shortfall", "down", c.statistic, c.evidence, c.onset_us, c.n)
+        onset = (c.onset_us, c.onset_low_us, c.onset_high_us)
+        return Alarm(0, "shortfall", "down", c.statistic, c.evidence, *onset, c.n)

@@ -63,5 +63,7 @@ class NumericEvidence(Evidence):
             size=size_as_ratio(crossing.statistic) if spread else size_in_deviations(crossing.statistic),
             evidence=crossing.evidence,
             onset_us=crossing.onset_us,
+            onset_low_us=crossing.onset_low_us,
+            onset_high_us=crossing.onset_high_us,
             n=crossing.n,
         )

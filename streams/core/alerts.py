@@ -209,6 +209,8 @@ class AlertBook:
             number=number + 1,
             opened_us=now_us,
             onset_us=finding.onset_us,
+            onset_low_us=finding.onset_low_us,
+            onset_high_us=finding.onset_high_us,
             severity=finding.severity,
             finding=finding,
             seen_us=now_us,

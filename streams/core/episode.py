@@ -41,6 +41,8 @@ class Episode:
     number: int
     opened_us: int
     onset_us: int | None
+    onset_low_us: int | None
+    onset_high_us: int | None
     severity: Severity
     finding: Finding
     seen_us: int
@@ -94,6 +96,8 @@ class Episode:
         self.told_metric = finding.metric
         self.told_value, self.told_low, self.told_high = finding.value, finding.low, finding.high
         since_us = self.opened_us if self.onset_us is None else self.onset_us
+        known = self.onset_low_us is not None and self.onset_high_us is not None
+        doubt_us = (self.onset_low_us or 0, self.onset_high_us or 0) if known else None
         return {
             "alert_id": f"{self.fingerprint}-{self.number}",
             "fingerprint": self.fingerprint,
@@ -114,7 +118,9 @@ class Episode:
             "evidence": _finite(finding.evidence),
             "evidence_threshold": _finite(finding.evidence_threshold),
             "n": finding.n,
-            "onset": None if self.onset_us is None else format_time(self.onset_us),
+            "onset": _time(self.onset_us),
+            "onset_low": _time(self.onset_low_us),
+            "onset_high": _time(self.onset_high_us),
             "opened_at": format_time(self.opened_us),
             "time": format_time(now_us),
             "contributors": [
@@ -133,7 +139,7 @@ class Episode:
             "software": self.software,
             "actor": actor,
             "note": note,
-            "summary": summarise(model, self.version, finding, since_us, now_us, ending),
+            "summary": summarise(model, self.version, finding, since_us, now_us, ending, doubt_us),
             "runbook_url": self.runbook_url,
         }
 
@@ -155,6 +161,10 @@ class Episode:
 
 
 _SCALARS = tuple(name for name in Episode.__slots__ if name not in ("segment", "finding"))
+
+
+def _time(time_us: int | None) -> str | None:
+    return None if time_us is None else format_time(time_us)
 
 
 def _finite(number: float | None) -> float | None:

@@ -115,7 +115,7 @@ class ErrorBank:
 
     def river_alarm(self, time_us: int) -> Alarm:
         """What is known when one of River's detectors fired."""
-        return Alarm(0, "rate", "up", 0.0, 0.0, time_us, 0)
+        return Alarm(0, "rate", "up", 0.0, 0.0, time_us, time_us, time_us, 0)
 
     def to_state(self) -> dict[str, Any]:
         return {

@@ -45,7 +45,8 @@ class Finding:
 
     `low` and `high` are the 95 % interval of `value`, `limit` the bound that it crossed, `baseline` what it
     was before; evidence monitors alarm when `evidence` reaches `evidence_threshold`. `n` counts the events
-    the value rests on, `onset_us` says since when, in microseconds since the epoch.
+    the value rests on. `onset_us` says since when, in microseconds since the epoch, and `onset_low_us` to
+    `onset_high_us` is its 95 % interval.
 
     >>> finding = Finding("accuracy", "accuracy", "critical", value=0.72, limit=0.8, n=500)
     >>> Finding.from_state(finding.to_state()) == finding
@@ -64,6 +65,8 @@ class Finding:
     evidence_threshold: float | None = None
     n: int = 0
     onset_us: int | None = None
+    onset_low_us: int | None = None
+    onset_high_us: int | None = None
     contributors: tuple[Contributor, ...] = ()
     segment: Segment = ()
     offsets: tuple[OffsetRange, ...] = ()
@@ -102,4 +105,6 @@ _SCALARS = (
     "evidence_threshold",
     "n",
     "onset_us",
+    "onset_low_us",
+    "onset_high_us",
 )

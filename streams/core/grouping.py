@@ -50,7 +50,7 @@ def finding_of(
     total = sum(alarm.evidence for _, alarm in ranked)
     value = _value(first)
     river = monitor in RIVER
-    onset_us = min(alarm.onset_us for _, alarm in ranked)
+    earliest = min((alarm for _, alarm in ranked), key=lambda alarm: alarm.onset_us)
     contributors: tuple[Contributor, ...] = ()
     if monitor == "concept_drift" or river:
         metric, baseline = errors.metric, errors.baseline
@@ -74,7 +74,9 @@ def finding_of(
         evidence=None if river else first.evidence,
         evidence_threshold=None if river else _THRESHOLD,
         n=first.n,
-        onset_us=onset_us,
+        onset_us=earliest.onset_us,
+        onset_low_us=None if river else earliest.onset_low_us,
+        onset_high_us=None if river else earliest.onset_high_us,
         contributors=contributors,
     )
 
@@ -103,6 +105,8 @@ def continued(before: Alarm, alarm: Alarm) -> Alarm:
     return replace(
         alarm,
         onset_us=before.onset_us,
+        onset_low_us=before.onset_low_us,
+        onset_high_us=before.onset_high_us,
         n=n,
         size=before.size + share * (alarm.size - before.size),
         value=value,

@@ -26,9 +26,17 @@ _MOST_NAMED = 3
 
 
 def summarise(
-    model: str, version: str, finding: Finding, since_us: int, now_us: int, ending: str = ""
+    model: str,
+    version: str,
+    finding: Finding,
+    since_us: int,
+    now_us: int,
+    ending: str = "",
+    doubt_us: tuple[int, int] | None = None,
 ) -> str:
     """What is wrong, how wrong, against what, and since when (UTC); `ending` says what became of it.
+
+    `doubt_us` is the interval of `since_us`.
 
     >>> finding = Finding("concept_drift", "zero_one_loss", "critical", value=0.21, baseline=0.1)
     >>> summarise("credit", "7", finding, since_us=34_800_000_000, now_us=35_000_000_000)
@@ -37,7 +45,7 @@ def summarise(
     place = f"{model} {version}"
     if finding.segment:
         place += " [" + ", ".join(f"{key}={value}" for key, value in finding.segment) + "]"
-    sentence = f"{place}: {_measured(finding)} (since {_clock(since_us, now_us)})"
+    sentence = f"{place}: {_measured(finding)} (since {_since(since_us, doubt_us, now_us)})"
     return "; ".join(part for part in (sentence, _culprits(finding), ending) if part)
 
 
@@ -98,6 +106,13 @@ def _decimals(value: float, others: list[float]) -> int:
 
 def _number(value: float, decimals: int) -> str:
     return f"{value:,.{decimals}f}" if abs(value) < 1e15 else f"{value:.3g}"
+
+
+def _since(since_us: int, doubt_us: tuple[int, int] | None, now_us: int) -> str:
+    """With its interval, where that is more than the minute."""
+    since = _clock(since_us, now_us)
+    low, high = (_clock(min(each_us, now_us), now_us) for each_us in doubt_us or (since_us, since_us))
+    return since if low == high == since else f"{since}, {low}–{high}"
 
 
 def _clock(since_us: int, now_us: int) -> str:

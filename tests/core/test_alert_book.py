@@ -32,6 +32,8 @@ DRIFT = Finding(
     evidence_threshold=1.0,
     n=3200,
     onset_us=NOW - 20 * MINUTE,
+    onset_low_us=NOW - 25 * MINUTE,
+    onset_high_us=NOW - 16 * MINUTE,
     contributors=(Contributor("age", 0.7, "up", 0.4),),
     offsets=(OffsetRange("streamgauge.predictions", 5, 1200, 4400),),
 )
@@ -115,6 +117,8 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "evidence_threshold": 1.0,
             "n": 3200,
             "onset": "2026-11-21T09:40:00.000000Z",
+            "onset_low": "2026-11-21T09:35:00.000000Z",
+            "onset_high": "2026-11-21T09:44:00.000000Z",
             "opened_at": "2026-11-21T10:00:00.000000Z",
             "time": "2026-11-21T10:00:00.000000Z",
             "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
@@ -124,7 +128,7 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "software": None,
             "actor": None,
             "note": None,
-            "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40); mostly age up",
+            "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40, 09:35–09:44); mostly age up",
             "runbook_url": "https://runbooks.example/drift",
         }
     ]
@@ -199,7 +203,9 @@ def test_a_resolved_alert_says_how_long_it_lasted():
     windows = Windows()
     for finding in (DRIFT, None, None, None):
         windows.see(finding)
-    assert windows.records[0]["summary"].endswith("(since 09:40); mostly age up; resolved after 15 min")
+    assert windows.records[0]["summary"].endswith(
+        "(since 09:40, 09:35–09:44); mostly age up; resolved after 15 min"
+    )
     assert windows.records[0]["sequence"] == 2
     assert windows.records[0]["opened_at"] == "2026-11-21T10:00:00.000000Z"
 

@@ -56,6 +56,8 @@ ALERT = {
     "evidence_threshold": 1.0,
     "n": 3200,
     "onset": START,
+    "onset_low": "2026-11-21T09:58:10.000000Z",
+    "onset_high": "2026-11-21T10:01:20.000000Z",
     "opened_at": END,
     "time": END,
     "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
