@@ -9,9 +9,9 @@ import math
 import numpy as np
 from scipy import special
 
-from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.residuals import residual_profile
 from streamgauge.schemas.batch import Bools, Floats, Ints
-from streamgauge.schemas.estimator import CalibrationProfile, ResidualProfile
+from streamgauge.schemas.estimator import CalibrationProfile
 
 #: An odd number, so that .5 is in the middle of a cell and not between two. There a cell is .014 wide; what a
 #: sum over a window loses to that is below .001.
@@ -86,14 +86,12 @@ def learn_calibration(cells: Ints, predicted_positive: Bools, positive: Bools) -
     helps = calibrated_error < raw_error
     at, probabilities = _knots(cells, outcome) if helps else (np.empty(0, np.int64), np.empty(0))
     expected = np.where(predicted_positive, fitted if helps else raw, 1 - (fitted if helps else raw))
-    residual = (positive == predicted_positive) - expected
-    effect = design_effect(residual)
     return CalibrationProfile(
         tuple(cell_scores(at).tolist()),
         tuple(probabilities.tolist()),
         raw_error,
         calibrated_error,
-        ResidualProfile(len(cells), float(residual.std()), effect, halves_agree(residual, effect)),
+        residual_profile(positive == predicted_positive, expected),
     )
 
 

@@ -8,11 +8,11 @@ import math
 
 import numpy as np
 
-from streamgauge.detectors.dependence import design_effect, halves_agree
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.intervals import Z95
+from streamgauge.detectors.residuals import residual_profile
 from streamgauge.schemas.batch import Floats, Ints
-from streamgauge.schemas.estimator import ErrorModelProfile, ResidualProfile
+from streamgauge.schemas.estimator import ErrorModelProfile
 
 _MOST = float(np.finfo(np.float64).max)
 
@@ -50,8 +50,6 @@ def learn_error_model(prediction: Floats, error: Floats, edges: tuple[float, ...
     known = ~np.isnan(columns[0])
     places = np.arange(len(counts))
     means, sds, usual, shares = (np.interp(places, places[known], column[known]) for column in columns)
-    residual = (error <= usual[bins]) - shares[bins]
-    effect = design_effect(residual)
     return ErrorModelProfile(
         tuple(edges),
         tuple(counts.tolist()),
@@ -59,7 +57,7 @@ def learn_error_model(prediction: Floats, error: Floats, edges: tuple[float, ...
         tuple(sds.tolist()),
         tuple(usual.tolist()),
         tuple(shares.tolist()),
-        ResidualProfile(len(error), float(residual.std()), effect, halves_agree(residual, effect)),
+        residual_profile(error <= usual[bins], shares[bins]),
     )
 
 

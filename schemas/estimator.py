@@ -22,20 +22,26 @@ def _within(values: _Numbers, low: float = -math.inf, high: float = math.inf) ->
 
 @dataclass(frozen=True, slots=True)
 class ResidualProfile:
-    """Outcome (1 or 0) less expected outcome of `n` labelled reference predictions: `sd` is its deviation.
+    """Outcome (1 or 0) less expected outcome of `n` labelled reference predictions: its `mean` and deviation.
 
-    `design_effect` is how many dependent events are worth one independent one; `stationary` is False when
-    the halves of the reference differ too much to be one thing.
+    `sure_mean` and `sure_sd` are those of residuals weighted by how sure the expectation was. Expectations
+    were learned from other rows, so a mean tells what learning from so few does to them. `design_effect` is
+    how many dependent events are worth one independent one; `stationary` is False when the halves of the
+    reference differ too much to be one thing.
     """
 
     n: int
+    mean: float
     sd: float
+    sure_mean: float
+    sure_sd: float
     design_effect: float = 1.0
     stationary: bool = True
 
     def __post_init__(self) -> None:
         _require(type(self.n) is int and 0 < self.n <= _MOST, "residuals are of at least one event")
-        _require(_within((self.sd,), 0, 1), "a deviation of residuals is from 0 to 1")
+        _require(_within((self.mean, self.sure_mean), -1, 1), "a mean of residuals is from -1 to 1")
+        _require(_within((self.sd, self.sure_sd), 0, 1), "a deviation of residuals is from 0 to 1")
         _require(_within((self.design_effect,), 1, _MOST), "a design effect is at least 1")
         _require(type(self.stationary) is bool, "stationary is true or false")
 

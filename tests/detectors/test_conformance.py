@@ -141,7 +141,8 @@ def verified(seed, n):
 
 
 def gap():
-    return GapEvidence(np.array([0.9, 0.8]), ResidualProfile(5_000, 0.35, 1.5), streams=1, alpha=0.05)
+    residuals = ResidualProfile(5_000, 0.0, 0.35, 0.0, 0.15, 1.5)
+    return GapEvidence(np.array([0.9, 0.8]), residuals, streams=1, alpha=0.05)
 
 
 def times(seed, n):

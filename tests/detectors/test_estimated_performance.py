@@ -23,6 +23,8 @@ from streamgauge.detectors.cbpe import classifier_cells, classifier_estimates, e
 from streamgauge.detectors.dle import learn_error_model, regression_cells, regression_estimates
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.detectors.evidence.gap import GapEvidence
+from streamgauge.detectors.residuals import sureness
+from streamgauge.schemas.estimator import ResidualProfile
 
 REFERENCE, WINDOW, WINDOWS = 5_000, 500, 60
 WINDOW_US = 300_000_000
@@ -51,10 +53,13 @@ class Sample:
         return learn_calibration(score_cells(self.score), self.said, self.true)
 
 
-def sample(rng, n, shift=0.0, flipped=0.0, spread=3.0):
-    """An overconfident model of accuracy .83. Shifts move the inputs, not the concept; flips change that."""
+def sample(rng, n, shift=0.0, flipped=0.0, spread=3.0, moved=0.0):
+    """An overconfident model of accuracy .83. Shifts move the inputs, not the concept.
+
+    That changes where labels are `flipped`, and where the line between the classes has `moved`.
+    """
     x = rng.normal(shift, 1, n) * spread
-    true = (rng.random(n) < expit(x + 0.3)) ^ (rng.random(n) < flipped)
+    true = (rng.random(n) < expit(x + 0.3 + moved)) ^ (rng.random(n) < flipped)
     score = expit(1.8 * x)
     return Sample(score, score > 0.5, true)
 
@@ -147,20 +152,43 @@ BUDGETS = {
 }
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 1_000), st.sampled_from([1, 1_000]))
+def test_bets_on_a_gap_win_nothing_on_average_while_the_shortfall_is_within_tolerance(seed, streams):
+    rng = np.random.default_rng(seed)
+    residuals = ResidualProfile(2_000, -0.001, 0.35, -0.002, 0.15)
+    expected, mix = rng.integers(0, 256, 40) / 256, rng.dirichlet(np.ones(40))
+    bets = GapEvidence(expected, residuals, streams, alpha=0.05).bets
+    wrong, right = np.exp(bets.log_factors[0].reshape(256, 2, -1)).transpose(1, 0, 2)
+    share = residuals.n**-0.5
+    z = -float(stats.norm.ppf(0.05 / (10 * 2 * streams)))
+    true = expected.copy()
+    true[rng.permutation(40)[:3]] -= 0.2  # as wrong as it may be, wherever the wrong predictions are
+    true = np.clip(true, 0, 1)
+    sure = sureness(expected)
+    off = [(mix * weight * (expected - true)).sum() for weight in (np.ones(40), sure)]
+    allowed = [0.001 + z * 0.35 * share, 0.002 + z * 0.15 * share]
+    scale = min(1.0, *(a / o for a, o in zip(allowed, off, strict=True) if o > 0))
+    true = expected + scale * (true - expected)
+    levels = (expected * 256).astype(int)
+    mean = (mix[:, None] * (true[:, None] * right[levels] + (1 - true[:, None]) * wrong[levels])).sum(axis=0)
+    assert (mean <= 1 + 1e-9).all()
+
+
 def watched(profile, budget):
     streams, account = BUDGETS[budget]
     return GapEvidence(expected_correct(profile), profile.residuals, streams, alpha=0.05), account()
 
 
-def story(seed, budget, flipped=0.0, before=30):
+def story(seed, budget, wanders, before=30, **change):
     """Windows until the gap is told (None: never), whether it was told too early, and estimate − realised."""
     rng = np.random.default_rng(seed)
     profile = sample(rng, REFERENCE).calibration()
     evidence, account = watched(profile, budget)
     misses, told, early = [], None, False
     for number in range(WINDOWS):
-        changed = flipped > 0 and number >= before
-        window = sample(rng, WINDOW, np.sin(number / 8), flipped if changed else 0.0)
+        changed = bool(change) and number >= before
+        window = sample(rng, WINDOW, wanders * np.sin(number / 8), **(change if changed else {}))
         time_us = number * WINDOW_US + np.arange(WINDOW) * EVENT_US
         estimate = classifier_estimates(np.bincount(window.cells), profile)["estimated_accuracy"].value
         right = window.said == window.true
@@ -274,24 +302,42 @@ def test_errors_that_come_in_runs_raise_no_gap():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wanders", [True, False])
 @pytest.mark.parametrize("budget", BUDGETS)
-def test_estimates_are_within_two_hundredths_and_no_stream_alarms_while_the_concept_holds(budget):
-    told = [story(seed, budget) for seed in range(150)]
+def test_estimates_are_within_two_hundredths_and_no_stream_alarms_while_the_concept_holds(budget, wanders):
+    told = [story(seed, budget, wanders) for seed in range(150)]
     errors = np.array([np.abs(misses).mean() for _, _, misses in told])
-    print(f"\n{budget}: mean absolute error {errors.mean():.4f}, worst stream {errors.max():.4f}")
+    print(f"\n{budget}, {wanders}: mean absolute error {errors.mean():.4f}, worst {errors.max():.4f}")
     assert errors.max() <= 0.02
     assert not any(early for _, early, _ in told)
 
 
+#: What makes accuracy fall by .07: one label in ten is wrong, or the line between the classes has moved,
+#: which only predictions near it suffer from.
+FLIPPED, MOVED = {"flipped": 0.105}, {"moved": 1.525}
+
+
+@pytest.mark.parametrize("change", [FLIPPED, MOVED])
+def test_the_changes_of_these_stories_cost_seven_hundredths_of_accuracy(change):
+    before, after = (sample(np.random.default_rng(0), 400_000, **how) for how in ({}, change))
+    fallen = (before.said == before.true).mean() - (after.said == after.true).mean()
+    assert fallen == pytest.approx(0.07, abs=0.001)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("budget", "share"), [("single", 1.0), ("one model", 0.95), ("fleet", 0.8)])
-def test_a_gap_of_seven_hundredths_is_told_within_five_windows(budget, share):
+@pytest.mark.parametrize(
+    ("budget", "wanders", "change", "share"),
+    [
+        *((budget, wanders, FLIPPED, 0.95) for budget in BUDGETS for wanders in (True, False)),
+        ("one model", False, MOVED, 0.85),
+        ("fleet", False, MOVED, 0.6),
+    ],
+)
+def test_a_gap_of_seven_hundredths_is_told_within_five_windows(budget, wanders, change, share):
     """The more streams share the budget, the longer it takes."""
-    large = sample(np.random.default_rng(0), 400_000)
-    flipped = 0.07 / (2 * large.realised()[0] - 1)
-    told = [story(seed, budget, flipped) for seed in range(1_000, 1_150)]
+    told = [story(seed, budget, wanders, **change) for seed in range(1_000, 1_150)]
     windows = np.array([first or WINDOWS for first, _, _ in told])
     within = np.mean(windows <= 5)
-    print(f"\n{budget}: median {np.median(windows)} windows, within five {within:.2f}, worst {windows.max()}")
+    print(f"\n{budget}, {wanders}: median {np.median(windows)}, within 5: {within:.3f}, last {windows.max()}")
     assert within >= share
     assert not any(early for _, early, _ in told)

@@ -15,6 +15,7 @@ from streamgauge.schemas.profile import BaselineProfile
 RNG = np.random.default_rng(1)
 CELLS = RNG.integers(0, 511, 400)
 CALIBRATION = learn_calibration(CELLS, CELLS > 255, RNG.random(400) * 511 < CELLS**2 / 400)
+RESIDUALS = asdict(CALIBRATION.residuals)
 ERROR_MODEL = learn_error_model(RNG.normal(size=400), RNG.exponential(size=400), (-1.0, 0.0, 1.0))
 
 
@@ -46,9 +47,11 @@ def changed(estimator: Estimator, **fields: Any) -> dict[str, Any]:
         changed(CALIBRATION, scores=[0.9, 0.1], probabilities=[0.1, 0.9]),
         changed(CALIBRATION, scores=[0.1], probabilities=[1.5]),
         changed(CALIBRATION, raw_error=float("nan")),
-        changed(CALIBRATION, residuals={"n": 0, "sd": 0.1}),
-        changed(CALIBRATION, residuals={"n": 5, "sd": -0.1}),
-        changed(CALIBRATION, residuals={"n": 5, "sd": 0.1, "design_effect": 0.5}),
+        changed(CALIBRATION, residuals={**RESIDUALS, "n": 0}),
+        changed(CALIBRATION, residuals={**RESIDUALS, "sd": -0.1}),
+        changed(CALIBRATION, residuals={**RESIDUALS, "sure_mean": 2.0}),
+        changed(CALIBRATION, residuals={**RESIDUALS, "design_effect": 0.5}),
+        changed(CALIBRATION, residuals={"n": 5, "mean": 0.0, "sd": 0.1}),
         changed(CALIBRATION, extra=1),
         changed(ERROR_MODEL, edges=[0.0]),
         changed(ERROR_MODEL, edges=[1.0, 0.0, -1.0]),
