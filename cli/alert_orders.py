@@ -14,7 +14,7 @@ from streamgauge.cli.watching import add_verb, clock, connection_of
 from streamgauge.clients.alerts import latest_alerts
 from streamgauge.clients.control import Control
 from streamgauge.clients.events import Alert
-from streamgauge.schemas.control import Silence
+from streamgauge.schemas.control import MATCHED_FIELDS, Silence, is_matched
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.times import format_time
 
@@ -139,14 +139,12 @@ def _silence(args: argparse.Namespace, matcher: dict[str, str], until_us: int, s
 
 
 def _matcher(args: argparse.Namespace) -> dict[str, str]:
-    from streamgauge.streams.core.silences import FIELDS
-
     matcher: dict[str, str] = {}
     for text in args.match or ():
         field, equals, value = text.partition("=")
-        if not equals or (field not in FIELDS and not field.startswith("segment.")):
+        if not equals or not is_matched(field):
             raise ConfigurationError(
-                f"--match takes FIELD=VALUE, of {', '.join(FIELDS)} or segment.<key>; not {text!r}"
+                f"--match takes FIELD=VALUE, of {', '.join(MATCHED_FIELDS)} or segment.<key>; not {text!r}"
             )
         matcher[field] = value
     if not matcher and args.model is None:

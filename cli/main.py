@@ -35,7 +35,8 @@ COMMANDS = (
     Command("monitors", "check and send monitor definitions, show where models stand", "monitors", "worker"),
     Command("baseline", "build, inspect, compare, merge and adopt baseline profiles", "baseline", "worker"),
     Command("metrics", "follow the metrics of your models", "metrics"),
-    Command("alerts", "follow alerts, list what is open", "alerts"),
+    Command("alerts", "follow alerts, list what is open, acknowledge, resolve, silence", "alerts", "worker"),
+    Command("compare", "show how versions that share the traffic compare", "compare", "worker"),
     Command("retrain", "follow and list retrain requests", "retrain"),
     Command("doctor", "check cluster, topics, permissions and workers; size a model", "doctor", "worker"),
 )

@@ -76,6 +76,7 @@ class Alert(Event):
     low: float | None
     high: float | None
     baseline: float | None
+    compared_with: str | None
     limit: float | None
     n: int
     onset: datetime | None
@@ -124,6 +125,8 @@ class Metric(Event):
     coverage: float | None
     status: str
     revision: int
+    compared_with: str | None
+    verdict: str | None
 
     @property
     def event_id(self) -> str:
@@ -135,7 +138,8 @@ class Metric(Event):
             self.window.start.isoformat(),
             self.window.end.isoformat(),
         )
-        return "|".join((*where, self.metric, self.feature or "", self.group or "", str(self.revision)))
+        about = (self.feature, self.group, self.record.get("class"), self.compared_with)
+        return "|".join((*where, self.metric, *(name or "" for name in about), str(self.revision)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

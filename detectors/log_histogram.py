@@ -67,6 +67,12 @@ class LogHistogram:
             self.n,
         )
 
+    def bins(self) -> tuple[Floats, Ints]:
+        """The middle of each bin, rising, float64 (bins,), and how many values it holds, int64 (bins,)."""
+        index = np.arange(self._start, self._start + len(self._counts))
+        middles = 2.0 * np.exp(index * _LOG_GAMMA) / (_GAMMA + 1)
+        return np.concatenate([[0.0], middles]), np.concatenate([[self._zeros], self._counts])
+
     def to_state(self) -> State:
         """The same for the same counts, however they came about."""
         used = np.flatnonzero(self._counts)

@@ -102,6 +102,19 @@ class RetrainStatus:
     message: str | None = None
 
 
+#: What the matcher of a silence may ask for, and ``segment.<key>``.
+MATCHED_FIELDS = ("fingerprint", "model", "version", "monitor", "metric", "severity")
+
+
+def is_matched(field: str) -> bool:
+    """Whether alerts have this field, for a matcher.
+
+    >>> is_matched("segment.country"), is_matched("Monitor")
+    (True, False)
+    """
+    return field in MATCHED_FIELDS or field.startswith("segment.")
+
+
 _KINDS: dict[str, type[ControlEvent]] = {
     "define": Define,
     "baseline": AdoptBaseline,

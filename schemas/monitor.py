@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from streamgauge.schemas.monitor_comparison import ComparedVersions
 from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
 from streamgauge.schemas.monitor_names import MonitorName, TolerableGap, is_metric, known_monitors
@@ -173,6 +174,7 @@ class MonitorDefinition(_Document):
     failure_rate: Objective = Objective()
     ranking: Ranking = Ranking()
     metrics: OwnMetrics = {}
+    comparisons: ComparedVersions = ()
     monitors: dict[MonitorName, Rule] = {}
     resolve_after: Count = 3
     cooldown: Duration = 600_000_000

@@ -27,6 +27,8 @@ OBJECTIVES = ("failure_rate", "latency")
 ERROR_DETECTORS = ("adwin", "hddm_w", "hddm_a", "ddm", "eddm", "fhddm", "page_hinkley", "kswin")
 #: Opens when nobody answers a retrain request.
 UNANSWERED = "retrain_unanswered"
+#: A challenger is worse than its champion; the traffic between them is not as declared.
+COMPARISON, SAMPLE_RATIO = "comparison", "sample_ratio"
 #: Opens when drift has lasted so long that it may be the new normal.
 STALE_BASELINE = "stale_baseline"
 
@@ -49,7 +51,7 @@ METRICS = frozenset(
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )
-_BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE)
+_BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE, COMPARISON, SAMPLE_RATIO)
 
 
 #: Of rankings, cut at any k that a definition names.

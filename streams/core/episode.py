@@ -114,6 +114,7 @@ class Episode:
             "low": _finite(finding.low),
             "high": _finite(finding.high),
             "baseline": _finite(finding.baseline),
+            "compared_with": finding.compared_with,
             "limit": _finite(finding.limit),
             "evidence": _finite(finding.evidence),
             "evidence_threshold": _finite(finding.evidence_threshold),

@@ -44,9 +44,9 @@ class Finding:
     """One monitor fires for one segment of one version. What does not apply is None.
 
     `low` and `high` are the 95 % interval of `value`, `limit` the bound that it crossed, `baseline` what it
-    was before; evidence monitors alarm when `evidence` reaches `evidence_threshold`. `n` counts the events
-    the value rests on. `onset_us` says since when, in microseconds since the epoch, and `onset_low_us` to
-    `onset_high_us` is its 95 % interval.
+    was before, or what it is in the version `compared_with`; evidence monitors alarm when `evidence` reaches
+    `evidence_threshold`. `n` counts the events the value rests on. `onset_us` says since when, in
+    microseconds since the epoch, and `onset_low_us` to `onset_high_us` is its 95 % interval.
 
     >>> finding = Finding("accuracy", "accuracy", "critical", value=0.72, limit=0.8, n=500)
     >>> Finding.from_state(finding.to_state()) == finding
@@ -69,6 +69,7 @@ class Finding:
     onset_high_us: int | None = None
     contributors: tuple[Contributor, ...] = ()
     segment: Segment = ()
+    compared_with: str | None = None
     offsets: tuple[OffsetRange, ...] = ()
 
     def to_state(self) -> dict[str, Any]:
@@ -107,4 +108,5 @@ _SCALARS = (
     "onset_us",
     "onset_low_us",
     "onset_high_us",
+    "compared_with",
 )

@@ -207,6 +207,7 @@ class Intake(Tally):
         self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
         self.traffic.redefine(definition)
+        self.comparisons.redefine(definition.comparisons)
         for version in self.versions.values():
             version.watch.redefine(definition, paid)
 

@@ -45,7 +45,7 @@ class Judge:
             for found in version.watch.take_findings(intake.names.group_words):
                 rule = intake.definition.rule(found.monitor)
                 if rule.enabled:
-                    finding = explain(found, version, self._naming(intake, version))
+                    finding = explain(found, version, self.naming(intake, version.name))
                     finding = replace(finding, severity=rule.severity)
                     outputs += self._observe(intake, book, version, finding.monitor, ALL, finding)
         return outputs
@@ -64,7 +64,7 @@ class Judge:
         keeps = max(definition.lateness, FOLD_AFTER_US)
         outputs: list[Output] = []
         for version in intake.versions.values():
-            naming = self._naming(intake, version)
+            naming = self.naming(intake, version.name)
             if definition.labels.ttl > keeps:
                 version.rollups.fold_before(looked_us - keeps)
             for window in list(version.in_order()):
@@ -211,11 +211,12 @@ class Judge:
         self._thresholds = {key: rule for key, rule in self._thresholds.items() if key[0] != version}
         self._burns = {key: burn for key, burn in self._burns.items() if key[0] != version}
 
-    def _naming(self, intake: Intake, version: Version) -> Naming:
+    def naming(self, intake: Intake, version: str = "") -> Naming:
+        """What the integers of a version stand for."""
         names = intake.names
         return Naming(
             self.model,
-            version.name,
+            version,
             names.classes.values,
             names.pos_label,
             names.group_words,

@@ -22,17 +22,18 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core import baselines
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alerts import AlertBook
+from streamgauge.streams.core.comparing import compare
+from streamgauge.streams.core.comparisons import Comparisons
 from streamgauge.streams.core.context import Context, definition_of, starts_anew
 from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
-from streamgauge.streams.core.retrain import UNANSWERED, RetrainPolicy, TrainingData
+from streamgauge.streams.core.retrain import RetrainPolicy, TrainingData, tell_unanswered
 from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.watch import Watch
-from streamgauge.streams.core.windows import ALL
 
 _UNJUDGED_US = 86_400_000_000
 
@@ -115,6 +116,8 @@ class ModelState:
         """A training job's report. Raises `BadEvent` if it does not apply."""
         now_us = status.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
         self.retrain.status(status, now_us)
+        if status.new_version is not None:
+            self.intake.comparisons.ask(self.retrain.version or "", status.new_version)
         return self._unanswered()
 
     def rebudget(self, context: Context) -> None:
@@ -136,6 +139,7 @@ class ModelState:
             outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
             outputs += self._expire()
             outputs += self._unanswered() + baselines.stale(intake, self.book, self.context.software)
+            outputs += compare(intake, self.book, self.judge.naming(intake), self.context.software)
         outputs += self._consider(outputs)
         asked_of = self.retrain.version
         return outputs + self.retrain.tick(
@@ -144,12 +148,8 @@ class ModelState:
 
     def _expire(self) -> list[Output]:
         names = self.intake.names
-        return orphan_letters(
-            self.definition.model,
-            self.intake.expire(),
-            names.classes.values if names.classifies else None,
-            self.context,
-        )
+        classes = names.classes.values if names.classifies else None
+        return orphan_letters(self.definition.model, self.intake.expire(), classes, self.context)
 
     def _is_served(self, version: str) -> bool:
         known = self.intake.versions.get(version)
@@ -178,14 +178,11 @@ class ModelState:
         return asked
 
     def _unanswered(self) -> list[Output]:
-        version, finding = self.retrain.version, self.retrain.unanswered()
+        version = self.retrain.version
         if version is None or not self._is_served(version):
             return []
-        if finding is None and not self.book.is_open(version, UNANSWERED, ALL):
-            return []
-        rule = self.definition.rule(UNANSWERED)
-        context = AlertContext.of(self.definition, software=self.context.software)
-        return self.book.observe(version, UNANSWERED, ALL, finding, self.intake.now_us, rule, context)
+        software, now_us = self.context.software, self.intake.now_us
+        return tell_unanswered(self.retrain, self.book, self.definition, now_us, software)
 
     def _redefine(self, order: Define, now_us: int) -> list[Output]:
         definition = definition_of(self.definition.model, order.document, self.context.metrics)
@@ -217,6 +214,7 @@ class ModelState:
             "join": dict(intake.join.counts),
             "clock": [intake.now_us, intake.expired_us, intake.passed_us],
             "traffic": intake.traffic.to_state(),
+            "comparisons": intake.comparisons.to_state(),
             "versions": [version.to_state() for version in intake.versions.values()],
             "account": self.account.to_state(),
             "judge": self.judge.to_state(),
@@ -236,6 +234,7 @@ class ModelState:
         intake.join.counts = dict(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
+        intake.comparisons = Comparisons.from_state(state["comparisons"])
         for version_name, last_served_us, folded_us, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = intake.new_version(version_name, restored)

@@ -11,13 +11,16 @@ from typing import Literal
 
 from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.monitor_names import (
+    COMPARISON,
     ERROR_DETECTORS,
     ESTIMATE_GAP,
     OBJECTIVES,
+    SAMPLE_RATIO,
     STALE_BASELINE,
     UNANSWERED,
 )
 from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
+from streamgauge.streams.core.comparing import share_of_traffic, verdicts
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.rules import BURNS, crossed_limit
@@ -61,6 +64,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return _budget({"": evidence.evidence}, "")
     if monitor in OBJECTIVES and not _is_limited(model, monitor):
         return _objective(monitor, model, version)
+    if monitor in (COMPARISON, SAMPLE_RATIO):
+        return _comparison(monitor, model, version)
     if monitor == UNANSWERED:
         state = model.retrain.state.value
         return Reason("quiet", "no retrain request" if state == "none" else f"the latest request is {state}")
@@ -160,6 +165,21 @@ def _objective(monitor: str, model: ModelState, version: Version) -> Reason:
         return Reason("waiting", f"too few: {n} of {_MIN_REQUESTS} requests")
     rate = bad / n / (1.0 - objective.target)
     return Reason("quiet", f"burns {rate:.2g} times its error budget; {BURNS[-1].factor:g} alerts")
+
+
+def _comparison(monitor: str, model: ModelState, version: Version) -> Reason:
+    duels = [duel for duel in model.intake.comparisons if duel.terms.challenger == version.name]
+    if not duels:
+        return Reason("waiting", "it challenges no version")
+    if duels[0].start_us is None:
+        return Reason("waiting", f"no traffic beside {duels[0].terms.champion} yet")
+    if monitor == SAMPLE_RATIO:
+        traffic = share_of_traffic(duels[0])
+        if traffic is None:
+            return Reason("waiting", "no share is declared")
+        return Reason("quiet", f"{traffic[0].value:.3g} of the traffic, {duels[0].terms.share} is declared")
+    first = verdicts(duels[0], model.judge.naming(model.intake))[0]
+    return Reason("quiet", f"{first.metric} against {duels[0].terms.champion}: {first.word}, {first.why}")
 
 
 def _limit(monitor: str, model: ModelState, version: Version) -> Reason:

@@ -82,17 +82,7 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
         if not bag.was_labelled:
             continue
         yield Measured("label_lag_p50_s", bag.lag.estimate(0.5), segment)
-        if window.classes:
-            metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
-            if naming.pos_label is not None and bag.was_scored:
-                metrics |= bag.scores.metrics()
-        elif naming.ks:
-            sums = [] if bag.values is None else bag.values.values()
-            metrics = ranking_metrics(sums or [None] * (4 * len(naming.ks) + 2), bag.labelled, naming.ks)
-        else:
-            metrics = bag.errors.metrics()
-        metrics |= _custom(bag, naming)
-        for metric, estimate in metrics.items():
+        for metric, estimate in (built_in_metrics(bag, naming) | dict(_custom(bag, naming))).items():
             yield Measured(metric, estimate, segment)
     if window.labels is not None and not (window.features and LABEL in window.features.binner.names):
         for metric, estimate in label_metrics(window.labels).items():
@@ -104,6 +94,17 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
             yield Measured(
                 f"{detector}_changes", Estimate(float(times), None, None, window.bags[ALL].labelled)
             )
+
+
+def built_in_metrics(bag: Bag, naming: Naming) -> dict[str, Estimate]:
+    """What labels say of the predictions of a bag, by the metrics of its task."""
+    if bag.classes:
+        metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
+        return metrics | (bag.scores.metrics() if naming.pos_label is not None and bag.was_scored else {})
+    if naming.ks:
+        sums = [] if bag.values is None else bag.values.values()
+        return ranking_metrics(sums or [None] * (4 * len(naming.ks) + 2), bag.labelled, naming.ks)
+    return bag.errors.metrics()
 
 
 def coverage(bag: Bag) -> float | None:

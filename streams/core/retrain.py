@@ -9,6 +9,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.times import format_time
+from streamgauge.streams.core.alerts import AlertBook, AlertContext
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.retrain_reasons import RetrainReasons
 from streamgauge.streams.core.retrain_states import (
@@ -235,3 +236,14 @@ class RetrainPolicy:
 
     def _output(self, record: Mapping[str, Any]) -> Output:
         return Output(RETRAIN_REQUESTS, self.model.encode(), record)
+
+
+def tell_unanswered(
+    policy: RetrainPolicy, book: AlertBook, definition: MonitorDefinition, now_us: int, software: str
+) -> list[Output]:
+    """Opens the alert that nobody answers, goes on with it, or ends it."""
+    version, finding = policy.version, policy.unanswered()
+    if version is None or (finding is None and not book.is_open(version, UNANSWERED, ())):
+        return []
+    rule, context = definition.rule(UNANSWERED), AlertContext.of(definition, software=software)
+    return book.observe(version, UNANSWERED, (), finding, now_us, rule, context)

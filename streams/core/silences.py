@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from streamgauge.schemas.control import Silence
+from streamgauge.schemas.control import MATCHED_FIELDS, Silence, is_matched
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.streams.core.findings import Segment
-
-#: What a matcher may ask for, and ``segment.<key>``.
-FIELDS = ("fingerprint", "model", "version", "monitor", "metric", "severity")
 
 
 def check_matcher(wanted: Iterable[str]) -> None:
@@ -17,8 +14,8 @@ def check_matcher(wanted: Iterable[str]) -> None:
     >>> check_matcher({"segment.country": "NO", "monitor": "drift"})
     """
     for field in wanted:
-        if field not in FIELDS and not field.startswith("segment."):
-            known = ", ".join((*FIELDS, "segment.<key>"))
+        if not is_matched(field):
+            known = ", ".join((*MATCHED_FIELDS, "segment.<key>"))
             raise BadEvent(Reason.REFUSED, f"alerts have no field {field!r} to match; they have {known}")
 
 
@@ -27,7 +24,7 @@ def alert_fields(
 ) -> dict[str, str]:
     """What matchers are compared with."""
     values = (fingerprint, model, version, monitor, metric, severity)
-    fields = dict(zip(FIELDS, values, strict=True))
+    fields = dict(zip(MATCHED_FIELDS, values, strict=True))
     return fields | {f"segment.{key}": value for key, value in segment}
 
 

@@ -6,9 +6,11 @@ from typing import Literal
 
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import (
+    COMPARISON,
     ERROR_DETECTORS,
     EVIDENCE,
     OBJECTIVES,
+    SAMPLE_RATIO,
     STALE_BASELINE,
     UNANSWERED,
 )
@@ -119,7 +121,8 @@ def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
     >>> list(monitors_of(MonitorDefinition(model="m", monitors={"accuracy": {"min": 0.8}})))[-2:]
     ['retrain_unanswered', 'accuracy']
     """
-    built_in = (*EVIDENCE, *OBJECTIVES, STALE_BASELINE, UNANSWERED)
+    compared = (COMPARISON, SAMPLE_RATIO) if definition.comparisons else ()
+    built_in = (*EVIDENCE, *OBJECTIVES, *compared, STALE_BASELINE, UNANSWERED)
     yield from built_in
     detectors = [name for name in ERROR_DETECTORS if name in definition.monitors]
     yield from detectors

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES, SAMPLE_RATIO
 from streamgauge.streams.core.findings import Finding
 
 _WORDS = {
@@ -13,6 +13,7 @@ _WORDS = {
     "js_distance": "JS distance",
     "r2": "R²",
     "f1": "F1",
+    "latency_mean_ms": "mean latency",
     "latency_p50_ms": "median latency",
     "latency_p90_ms": "p90 latency",
     "latency_p99_ms": "p99 latency",
@@ -74,6 +75,10 @@ def _measured(finding: Finding) -> str:
         text += f", {_number(finding.baseline, decimals)} is allowed"
     elif finding.monitor == ESTIMATE_GAP and finding.baseline is not None:
         text += f", estimated {_number(finding.baseline, decimals)}{unit}"
+    elif finding.monitor == SAMPLE_RATIO and finding.baseline is not None:
+        text += f", {_number(finding.baseline, decimals)} is declared"
+    elif finding.compared_with is not None and finding.baseline is not None:
+        text += f", {_number(finding.baseline, decimals)}{unit} in {finding.compared_with}: go back to that"
     elif finding.baseline is not None:
         text += f", was {_number(finding.baseline, decimals)}{unit}"
     if finding.limit is not None:

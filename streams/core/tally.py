@@ -14,6 +14,7 @@ from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionB
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.bag import Labelled, Served, split_by
+from streamgauge.streams.core.comparisons import Comparisons
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.label_bank import LABEL
 from streamgauge.streams.core.names import Names
@@ -43,6 +44,7 @@ class Tally:
         self.go_on_with(self.names)
         self.versions: dict[str, Version] = {}
         self.traffic = TrafficBank(definition)
+        self.comparisons = Comparisons(definition.comparisons)
         #: The metrics that the definition adds; None where this worker does not allow one (any more).
         self.custom: CustomMetrics = {}
 
@@ -109,6 +111,8 @@ class Tally:
             groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
             watch.compare(groups, predicted == positive, time, paid)
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
+        for duel in self.comparisons.of(version.name):
+            duel.serve(version.name, served, time, names.classifies)
         for start, mask in split_by(time - time % length):
             window = version.served(start, names.classifies)
             here = offsets if mask is None else offsets[mask]
@@ -145,6 +149,11 @@ class Tally:
         starts = time - time % length
         for code, of_version in split_by(table.column("version")[rows]):
             version = self.version(names.versions.values[code])
+            for duel in self.comparisons.of(version.name):
+                mine = labelled if of_version is None else labelled.take(of_version)
+                duel.label(
+                    version.name, mine, time if of_version is None else time[of_version], names.positive
+                )
             for start, of_window in split_by(starts if of_version is None else starts[of_version]):
                 mask = nested_mask(of_version, of_window)
                 window = version.labelled(start, names.classifies)

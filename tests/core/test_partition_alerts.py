@@ -253,6 +253,7 @@ def test_a_training_job_that_answers_is_not_asked_again() -> None:
     told.tell(15, classifier, version="8")
     assert len(told.run.records(RETRAIN_REQUESTS)) == 1
     assert told.run.records(DEAD_LETTERS) == []
+    assert [duel.versions for duel in told.run.partition.models["m"].intake.comparisons] == [("7", "8")]
 
 
 def test_a_training_job_that_is_silent_is_asked_again_and_then_given_up() -> None:

@@ -26,10 +26,12 @@ from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
 from streamgauge.schemas.monitor_names import (
+    COMPARISON,
     ERROR_DETECTORS,
     EVIDENCE,
     METRICS,
     OBJECTIVES,
+    SAMPLE_RATIO,
     STALE_BASELINE,
     UNANSWERED,
 )
@@ -45,6 +47,7 @@ NOT_RUN = {
     "streamgauge topics": _BROKER,
     "streamgauge worker": _BROKER,
     "streamgauge alerts": _BROKER,
+    "streamgauge compare": _BROKER,
     "streamgauge baseline adopt": _BROKER,
     "streamgauge monitors apply": _BROKER,
     "streamgauge monitors list": _BROKER,
@@ -262,8 +265,9 @@ def test_every_field_of_a_definition_has_its_row(heading, model):
 def test_every_name_of_a_monitor_is_there():
     page = (ROOT / "docs/reference/monitors.md").read_text()
     section = page.split("\n## Monitors\n")[1].split("\n## ")[0]
-    names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max"}
-    assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, STALE_BASELINE, UNANSWERED}
+    names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max", "share"}
+    others = {STALE_BASELINE, UNANSWERED, COMPARISON, SAMPLE_RATIO}
+    assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS} | others
 
 
 def test_settings_and_their_defaults_are_those_of_the_code():

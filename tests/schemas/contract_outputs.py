@@ -33,6 +33,8 @@ METRIC = {
     "coverage": 0.96,
     "status": "provisional",
     "revision": 2,
+    "compared_with": None,
+    "verdict": None,
     **MADE_BY,
 }
 ALERT = {
@@ -51,6 +53,7 @@ ALERT = {
     "low": 0.18,
     "high": 0.24,
     "baseline": 0.1,
+    "compared_with": None,
     "limit": None,
     "evidence": 1.6,
     "evidence_threshold": 1.0,

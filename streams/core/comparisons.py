@@ -1,0 +1,136 @@
+"""`Comparisons`: what versions that are compared did since both have traffic; labels may come and go."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from streamgauge.detectors.log_histogram import LogHistogram
+from streamgauge.schemas.batch import Ints
+from streamgauge.schemas.monitor_comparison import Comparison
+from streamgauge.streams.core.bag import Bag, Labelled, Served
+
+#: Comparisons that a retraining asked for, of a model: the latest ones.
+MOST_ASKED = 4
+
+
+class Arm:
+    """One version's part: all of its predictions since the comparison began."""
+
+    def __init__(self, classes: bool) -> None:
+        self.bag = Bag(classes)
+        #: Absolute errors of a regression, from which a mean can be cut.
+        self.errors = LogHistogram()
+
+    def label(self, pairs: Labelled, positive: int | None) -> None:
+        self.bag.label(pairs, positive)
+        if not self.bag.classes:
+            with np.errstate(over="ignore"):  # an infinite error counts as missing
+                errors = np.abs(pairs.predicted - pairs.label)
+            self.errors.update_many(errors[pairs.sign > 0])
+            self.errors.subtract_many(errors[pairs.sign < 0])
+
+    def to_state(self) -> dict[str, Any]:
+        return {"classes": self.bag.classes, "bag": self.bag.to_state(), "errors": self.errors.to_state()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Arm":
+        arm = cls(state["classes"])
+        arm.bag = Bag.from_state(state["bag"], state["classes"])
+        arm.errors = LogHistogram.from_state(state["errors"])
+        return arm
+
+
+class Duel:
+    """Two versions, from the first prediction of the one that came later: before, nothing compares.
+
+    `told` is how often it was published, `told_us` the end of what was.
+    """
+
+    def __init__(self, terms: Comparison) -> None:
+        self.terms = terms
+        self.start_us: int | None = None
+        self.told = 0
+        self.told_us = 0
+        self.arms: dict[str, Arm] = {}
+        self._seen: set[str] = set()
+
+    @property
+    def versions(self) -> tuple[str, str]:
+        return self.terms.champion, self.terms.challenger
+
+    def serve(self, version: str, rows: Served, time_us: Ints, classes: bool) -> None:
+        self._seen.add(version)
+        if self.start_us is None:
+            if len(self._seen) < 2:
+                return
+            self.start_us = int(time_us[0])
+            self.arms = {name: Arm(classes) for name in self.versions}
+        counts = time_us >= self.start_us
+        self.arms[version].bag.serve(rows if counts.all() else rows.take(counts), None)
+
+    def label(self, version: str, pairs: Labelled, time_us: Ints, positive: int | None) -> None:
+        if self.start_us is None:
+            return
+        counts = time_us >= self.start_us
+        if counts.any():
+            self.arms[version].label(pairs if counts.all() else pairs.take(counts), positive)
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "terms": self.terms.model_dump_json(),
+            "start_us": self.start_us,
+            "told": [self.told, self.told_us],
+            "seen": sorted(self._seen),
+            "arms": {name: arm.to_state() for name, arm in self.arms.items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Duel":
+        duel = cls(Comparison.model_validate_json(state["terms"]))
+        duel.start_us, (duel.told, duel.told_us) = state["start_us"], state["told"]
+        duel._seen = set(state["seen"])
+        duel.arms = {name: Arm.from_state(arm) for name, arm in state["arms"].items()}
+        return duel
+
+
+class Comparisons:
+    """Those that a model's definition names, and the latest that retraining asked for."""
+
+    def __init__(self, terms: Iterable[Comparison]) -> None:
+        self._defined = [Duel(each) for each in terms]
+        self._asked: list[Duel] = []
+
+    def __iter__(self) -> Iterator[Duel]:
+        yield from self._defined
+        yield from self._asked
+
+    def of(self, version: str) -> list[Duel]:
+        """Those in which it takes part."""
+        return [duel for duel in self if version in duel.versions]
+
+    def ask(self, champion: str, challenger: str) -> None:
+        """A successor is to be compared with what it follows, unless it is already."""
+        if champion != challenger and all(duel.versions != (champion, challenger) for duel in self):
+            self._asked = [*self._asked, Duel(Comparison(champion=champion, challenger=challenger))]
+            self._asked = self._asked[-MOST_ASKED:]
+
+    def redefine(self, terms: Iterable[Comparison]) -> None:
+        """Those of the same versions go on, under the new terms."""
+        before = {duel.versions: duel for duel in reversed(list(self))}
+        self._defined = []
+        for each in terms:
+            duel = before.get((each.champion, each.challenger)) or Duel(each)
+            duel.terms = each
+            self._defined.append(duel)
+        kept = {duel.versions for duel in self._defined}
+        self._asked = [duel for duel in self._asked if duel.versions not in kept]
+
+    def to_state(self) -> list[Any]:
+        return [[duel.to_state() for duel in duels] for duels in (self._defined, self._asked)]
+
+    @classmethod
+    def from_state(cls, state: Any) -> "Comparisons":
+        comparisons = cls(())
+        comparisons._defined, comparisons._asked = ([Duel.from_state(d) for d in duels] for duels in state)
+        return comparisons
