@@ -1,13 +1,13 @@
 """`AlertBook`: the alert episodes of one model, from opened to resolved."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
-from streamgauge.schemas.monitor import MonitorDefinition, Rule
+from streamgauge.schemas.monitor import Rule
+from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
 from streamgauge.streams.core.episode import Episode, fingerprint
 from streamgauge.streams.core.findings import Finding, Segment
@@ -16,32 +16,6 @@ from streamgauge.streams.core.summary import duration_in_words
 
 #: Fingerprints whose last episode number is remembered; beyond it the one closed longest ago goes.
 MAX_CLOSED = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class AlertContext:
-    """What the model's definition says about alerts, and the ids that every alert names."""
-
-    resolve_after: int = 3
-    cooldown_us: int = 600_000_000
-    definition_id: str | None = None
-    baseline_id: str | None = None
-    software: str | None = None
-    window_us: int = 1
-
-    @classmethod
-    def of(
-        cls, definition: MonitorDefinition, baseline_id: str | None = None, software: str | None = None
-    ) -> "AlertContext":
-        """Make it once per definition: its hash takes longer than everything else here."""
-        return cls(
-            definition.resolve_after,
-            definition.cooldown,
-            definition.definition_id,
-            baseline_id,
-            software,
-            definition.window,
-        )
 
 
 _Key = tuple[str, str, Segment]  # version, monitor, segment

@@ -9,7 +9,8 @@ from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import Baseline, MonitorDefinition
 from streamgauge.schemas.monitor_names import STALE_BASELINE
 from streamgauge.schemas.profile import BaselineProfile, RateProfile
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL

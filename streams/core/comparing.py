@@ -21,7 +21,8 @@ from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.monitor_comparison import better
 from streamgauge.schemas.monitor_names import COMPARISON, SAMPLE_RATIO
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.comparisons import Arm, Duel
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.intake import Intake

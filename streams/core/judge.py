@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from streamgauge.schemas.message import Output
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.reports import Measured, Naming
@@ -125,14 +126,7 @@ class Judge:
             if number.estimate.value is None:
                 continue
             about = (("feature", number.feature), ("group", number.group), ("class", number.of_class))
-            segment = tuple(
-                sorted(
-                    [
-                        *number.segment,
-                        *((key, value) for key, value in about if value),
-                    ]
-                )
-            )
+            segment = tuple(sorted([*number.segment, *((key, value) for key, value in about if value)]))
             key = (version.name, number.metric, segment)
             threshold = self._thresholds.get(key)
             if threshold is None:

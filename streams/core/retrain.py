@@ -9,7 +9,8 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.retrain_reasons import RetrainReasons
 from streamgauge.streams.core.retrain_states import (

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
+from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
-from streamgauge.streams.core.alerts import MAX_CLOSED, AlertBook, AlertContext
+from streamgauge.streams.core.alerts import MAX_CLOSED, AlertBook
 from streamgauge.streams.core.episode import fingerprint
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
 
@@ -112,6 +113,7 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "low": 0.18,
             "high": 0.24,
             "baseline": 0.1,
+            "compared_with": None,
             "limit": None,
             "evidence": 1.6,
             "evidence_threshold": 1.0,

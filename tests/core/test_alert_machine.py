@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Finding
 
 CONTEXT = AlertContext(resolve_after=2, cooldown_us=3)

@@ -4,7 +4,8 @@ import pytest
 
 from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
-from streamgauge.streams.core.alerts import AlertBook, AlertContext
+from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
 from streamgauge.streams.core.retrain import RetrainPolicy, TrainingData
 

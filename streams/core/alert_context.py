@@ -1,0 +1,31 @@
+"""`AlertContext`: what alerts are told of the model that they are about."""
+
+from dataclasses import dataclass
+
+from streamgauge.schemas.monitor import MonitorDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class AlertContext:
+    """What the model's definition says about alerts, and the ids that every alert names."""
+
+    resolve_after: int = 3
+    cooldown_us: int = 600_000_000
+    definition_id: str | None = None
+    baseline_id: str | None = None
+    software: str | None = None
+    window_us: int = 1
+
+    @classmethod
+    def of(
+        cls, definition: MonitorDefinition, baseline_id: str | None = None, software: str | None = None
+    ) -> "AlertContext":
+        """Make it once per definition: its hash takes longer than everything else here."""
+        return cls(
+            definition.resolve_after,
+            definition.cooldown,
+            definition.definition_id,
+            baseline_id,
+            software,
+            definition.window,
+        )
