@@ -4,6 +4,7 @@ import argparse
 import getpass
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from streamgauge.cli import baseline_tables as tables
 from streamgauge.cli.arguments import new_verb, whole_number
 from streamgauge.cli.watching import add_connection, connection_of
 from streamgauge.clients.control import Control
-from streamgauge.detectors.profile_comparison import compare_features
+from streamgauge.detectors.profile_comparison import compare_features, compare_pairs
 from streamgauge.detectors.profile_merge import merge_profiles
 from streamgauge.detectors.profile_review import review
 from streamgauge.schemas.errors import ConfigurationError
@@ -48,7 +49,8 @@ example:
   streamgauge baseline merge september.json october.json --out autumn.json
 
 Counts of rows and categories, rates, means and deviations are exact. Where the bins of a number differ, those
-of the profile with more values stay. {_CODES}
+of the profile with more values stay. Which features go together, and what estimates performance, cannot be
+merged: build a profile from all rows for that. {_CODES}
 """
 _SCHEMA = f"""\
 example:
@@ -66,6 +68,13 @@ as `baseline.first` says. Evidence starts anew, and open alerts of what is judge
 Without --version it is for all versions, and a profile also for those to come under a definition that names
 one. {_CODES}
 """
+
+
+#: What a merged profile lacks.
+_LEFT_OUT = {
+    "estimator": "what estimates performance before labels come",
+    "pairs": "which features go together (multivariate_drift)",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -168,6 +177,7 @@ def _inspect(args: argparse.Namespace) -> None:
 def _compare(args: argparse.Namespace) -> None:
     first, second = read_profile(args.first), read_profile(args.second)
     found = compare_features(watched(first), watched(second))
+    together = compare_pairs(first.pairs, second.pairs)
     if args.json:
         print(
             json.dumps(
@@ -175,28 +185,34 @@ def _compare(args: argparse.Namespace) -> None:
                     "first": first.profile_id,
                     "second": second.profile_id,
                     "features": [tables.difference_record(difference) for difference in found],
+                    "pairs": [asdict(pair) for pair in together],
                 }
             )
         )
         return
-    for line in tables.comparison(found):
+    for line in tables.comparison(found, together):
         print(line)
 
 
 def _merge(args: argparse.Namespace) -> None:
     if len(args.files) < 2:
         raise ConfigurationError("name the two or more profiles that are to become one")
-    merged = read_profile(args.files[0])
-    for path in args.files[1:]:
+    profiles = [read_profile(path) for path in args.files]
+    merged = profiles[0]
+    for path, profile in zip(args.files[1:], profiles[1:], strict=True):
         try:
-            merged = merge_profiles(merged, read_profile(path))
+            merged = merge_profiles(merged, profile)
         except ValueError as error:
             raise ConfigurationError(f"{path} cannot be merged with the others: {error}") from error
     write_profile(merged, args.out)
+    left = [part for part in ("estimator", "pairs") if any(getattr(each, part) for each in profiles)]
     if args.json:
-        print(json.dumps({"profile": merged.profile_id, "rows": merged.rows, "out": str(args.out)}))
-    else:
-        print(f"{args.out}: {merged.rows:,} rows of {len(args.files)} profiles, {merged.profile_id}")
+        told = {"profile": merged.profile_id, "rows": merged.rows, "left_out": left, "out": str(args.out)}
+        print(json.dumps(told))
+        return
+    print(f"{args.out}: {merged.rows:,} rows of {len(args.files)} profiles, {merged.profile_id}")
+    for part in left:
+        print(f"! {_LEFT_OUT[part]} cannot be merged and is not part of it")
 
 
 def _schema(args: argparse.Namespace) -> None:

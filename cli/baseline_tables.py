@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from streamgauge.cli.watching import number
-from streamgauge.detectors.profile_comparison import Difference
+from streamgauge.detectors.profile_comparison import Difference, PairDifference
 from streamgauge.detectors.profile_review import Remark
 from streamgauge.schemas.profile import BaselineProfile, CategoricalProfile, FeatureProfile, NumericProfile
 from streamgauge.schemas.times import format_time
@@ -65,6 +65,14 @@ def profile(
         yield ""
         header = ["category", "values", "missing", "different", "dependence", "most common"]
         yield from table(header, [_category_row(name, p) for name, p in categories.items()])
+    if found.pairs:
+        yield ""
+        yield f"{len(found.pairs):,} pairs of features; the most and least alike:"
+        ranked = sorted(found.pairs, key=lambda pair: pair.agree.k / pair.agree.n)
+        named = ranked if len(ranked) <= 2 * _NAMED else ranked[:_NAMED] + ranked[-_NAMED:]
+        for pair in reversed(named):
+            rate = pair.agree.k / pair.agree.n
+            yield f"{pair.name}: in the same half in {rate:.0%} of {pair.agree.n:,} rows"
     yield ""
     if found.errors is None:
         yield "errors: not part of it; they are learned from labels"
@@ -100,13 +108,16 @@ def _missing(p: FeatureProfile) -> str:
     return f"{p.missing.k / p.missing.n:.1%}" if p.missing.n else "-"
 
 
-def comparison(found: Sequence[Difference]) -> Iterator[str]:
-    """Lines, in the order given; ``*`` marks what is beyond its noise."""
+def comparison(found: Sequence[Difference], pairs: Sequence[PairDifference]) -> Iterator[str]:
+    """Lines, in the order given; ``*`` marks what is beyond its noise. Pairs only where they are."""
     header = ["feature", "PSI", "noise level", "", "JS", "KS", "missing", "size", ""]
     yield from table(header, [_difference_row(difference) for difference in found])
     beyond = sum(difference.excess > 1 for difference in found)
     yield ""
     yield f"{beyond} of {len(found)} beyond their noise (*), which a twentieth is by chance"
+    for pair in pairs:
+        if pair.is_beyond_noise:
+            yield f"{pair.name}: in the same half in {pair.first:.0%} of the rows, now in {pair.second:.0%}"
 
 
 def _difference_row(d: Difference) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.pairs import build_pairs
 from streamgauge.schemas.batch import Categories, Column, Floats
 from streamgauge.schemas.profile import (
     MAX_COMMON,
@@ -44,12 +45,14 @@ def build_profile(
     columns: list[Column] = [*features.values(), *(c for c in (prediction, score) if c is not None)]
     built = {name: column_profile(c, (ranges or {}).get(name)) for name, c in features.items()}
     scores = None if score is None else numeric_profile(score)
+    known = {name: profile for name, profile in built.items() if profile is not None}
     return BaselineProfile(
         rows=len(columns[0]) if columns else 0,
-        features={name: profile for name, profile in built.items() if profile is not None},
+        features=known,
         prediction=None if prediction is None else column_profile(prediction),
         score=scores,
         errors=None if errors is None else errors_profile(errors, isinstance(prediction, Categories)),
+        pairs=build_pairs(features, known),
     )
 
 

@@ -1,6 +1,8 @@
 """How one baseline profile differs from another, by the numbers that windows are judged by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -9,8 +11,10 @@ from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.profile_merge import rebinned, whole_counts
 from streamgauge.schemas.profile import FeatureProfile, NumericProfile
+from streamgauge.schemas.profile_rates import PairProfile, RateProfile
 
 _Z_LIMIT = 2.0**31
+_Z_PAIR = 3.89
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,39 @@ def compare_features(first: dict[str, FeatureProfile], second: dict[str, Feature
     """
     found = [_difference(name, first.get(name), second.get(name)) for name in sorted({*first, *second})]
     return sorted(found, key=lambda d: (not d.note, -d.excess, d.name))
+
+
+@dataclass(frozen=True, slots=True)
+class PairDifference:
+    """A pair of features that both profiles know: the share of rows in which they lay in the same half.
+
+    `noise_level` is what the shares differ by at most in all but one of 10,000 pairs without a difference.
+    """
+
+    name: str
+    first: float
+    second: float
+    noise_level: float
+
+    @property
+    def is_beyond_noise(self) -> bool:
+        """Whether they go together otherwise than they did."""
+        return abs(self.second - self.first) > self.noise_level
+
+
+def compare_pairs(first: Sequence[PairProfile], second: Sequence[PairProfile]) -> list[PairDifference]:
+    """Pairs that both have, what differs most first."""
+    known = {pair.name: pair.agree for pair in second}
+    found = [
+        _pair_difference(pair.name, pair.agree, known[pair.name]) for pair in first if pair.name in known
+    ]
+    return sorted(found, key=lambda pair: (-abs(pair.second - pair.first), pair.name))
+
+
+def _pair_difference(name: str, a: RateProfile, b: RateProfile) -> PairDifference:
+    p, q = a.k / a.n, b.k / b.n
+    variance = p * (1 - p) * a.design_effect / a.n + q * (1 - q) * b.design_effect / b.n
+    return PairDifference(name, p, q, _Z_PAIR * sqrt(variance))
 
 
 def _difference(name: str, a: FeatureProfile | None, b: FeatureProfile | None) -> Difference:

@@ -28,8 +28,8 @@ def merge_profiles(a: BaselineProfile, b: BaselineProfile) -> BaselineProfile:
     """The profile of both references' rows. Raises ValueError where one thing is of two kinds.
 
     What a profile lacks was missing in all of its rows. Design effects are the larger of the two, and what
-    differs between them by more than four standard errors is not stationary. What estimates performance
-    cannot be merged and is left out.
+    differs between them by more than four standard errors is not stationary. What estimates
+    performance, and which features go together, cannot be merged and is left out.
 
     >>> from streamgauge.detectors.baseline import build_profile
     >>> a, b = (build_profile({"age": np.arange(start, start + 100.0)}) for start in (0, 100))

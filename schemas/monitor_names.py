@@ -18,6 +18,7 @@ EVIDENCE = (
     ESTIMATE_GAP,
     "fairness",
     "label_drift",
+    "multivariate_drift",
     "prediction_drift",
     "traffic",
 )

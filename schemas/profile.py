@@ -5,60 +5,22 @@ Its JSON form is what `streamgauge baseline` writes and control events carry; `p
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
 from streamgauge.schemas.estimator import Estimator, estimator_of
+from streamgauge.schemas.profile_rates import PairProfile, are_effects, finite, require, whole
+from streamgauge.schemas.profile_rates import RateProfile as RateProfile
 
 #: Version of the JSON form.
 SCHEMA = 1
 #: Bins of a number at most, and how many of the most common categories have a design effect.
 MAX_BINS, MAX_COMMON = 100, 10
-#: Counts beyond this are not exact as float64; nobody has counted so far.
-MAX_COUNT = 1 << 53
+MAX_PAIRS = 1_000
 
 _Numbers = tuple[float, ...]
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise ValueError(f"not a baseline profile: {what}")
-
-
-def _whole(values: tuple[Any, ...], at_least: int = 0) -> bool:
-    return all(type(value) is int and at_least <= value <= MAX_COUNT for value in values)
-
-
-def _finite(values: tuple[Any, ...], at_least: float = -math.inf) -> bool:
-    return all(type(v) is float and math.isfinite(v) and v >= at_least for v in values)
-
-
-def _effects(values: tuple[Any, ...]) -> bool:
-    return _finite(values, at_least=1) and all(value <= MAX_COUNT for value in values)
-
-
-@dataclass(frozen=True, slots=True)
-class RateProfile:
-    """`k` of `n` reference events were so (failed, missing, unseen, …).
-
-    `design_effect` is how many dependent events are worth one independent one (1 where they don't depend);
-    `stationary` is False when the halves of the reference differ too much to be one thing.
-    """
-
-    k: int
-    n: int
-    design_effect: float = 1.0
-    stationary: bool = True
-
-    def __post_init__(self) -> None:
-        _require(_whole((self.k, self.n)) and 0 <= self.k <= self.n, "a rate has 0 ≤ k ≤ n")
-        _require(_effects((self.design_effect,)), "a design effect is at least 1")
-        _require(type(self.stationary) is bool, "stationary is true or false")
-
-
 _NEVER = RateProfile(0, 0)
 
 
@@ -87,16 +49,16 @@ class NumericProfile:
 
     def __post_init__(self) -> None:
         bins = len(self.counts)
-        _require(_whole((self.n, *self.counts), at_least=1), "every bin holds something")
-        _require(sum(self.counts) == self.n, "the counts of the bins add up to n")
-        _require(bins <= MAX_BINS, f"a number has {MAX_BINS} bins at most")
-        _require(len(self.edges) + 1 == bins == len(self.centres), "B bins have B − 1 edges and B centres")
-        _require(_finite((*self.edges, *self.centres, self.mean, self.low, self.high)), "numbers are finite")
-        _require(_finite((self.sd,), at_least=0), "a standard deviation is at least 0")
-        _require(all(a < b for a, b in pairwise(self.edges)), "the edges of a profile rise")
-        effects = len(self.design_effects) == 2 and _effects(self.design_effects)
-        _require(effects, "a number has two design effects, at least 1")
-        _require(type(self.stationary) is bool, "stationary is true or false")
+        require(whole((self.n, *self.counts), at_least=1), "every bin holds something")
+        require(sum(self.counts) == self.n, "the counts of the bins add up to n")
+        require(bins <= MAX_BINS, f"a number has {MAX_BINS} bins at most")
+        require(len(self.edges) + 1 == bins == len(self.centres), "B bins have B − 1 edges and B centres")
+        require(finite((*self.edges, *self.centres, self.mean, self.low, self.high)), "numbers are finite")
+        require(finite((self.sd,), at_least=0), "a standard deviation is at least 0")
+        require(all(a < b for a, b in pairwise(self.edges)), "the edges of a profile rise")
+        effects = len(self.design_effects) == 2 and are_effects(self.design_effects)
+        require(effects, "a number has two design effects, at least 1")
+        require(type(self.stationary) is bool, "stationary is true or false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +81,15 @@ class CategoricalProfile:
     kind: Literal["categorical"] = "categorical"
 
     def __post_init__(self) -> None:
-        _require(all(isinstance(name, str) for name in self.categories), "categories are strings")
-        _require(len(set(self.categories)) == len(self.counts), "each category has one count")
-        _require(_whole((self.n, *self.counts), at_least=1), "every category was seen")
-        _require(0 < sum(self.counts) <= self.n, "the counts add up to n at most")
+        require(all(isinstance(name, str) for name in self.categories), "categories are strings")
+        require(len(set(self.categories)) == len(self.counts), "each category has one count")
+        require(whole((self.n, *self.counts), at_least=1), "every category was seen")
+        require(0 < sum(self.counts) <= self.n, "the counts add up to n at most")
         effects = len(self.design_effects) <= min(len(self.counts), MAX_COMMON)
-        _require(effects, f"at most {MAX_COMMON} categories have design effects")
-        _require(_effects(self.design_effects), "design effects of categories are at least 1")
-        _require(len(self.novelty) <= MAX_COMMON, "novelty is of a few splits")
-        _require(type(self.stationary) is type(self.complete) is bool, "flags are true or false")
+        require(effects, f"at most {MAX_COMMON} categories have design effects")
+        require(are_effects(self.design_effects), "design effects of categories are at least 1")
+        require(len(self.novelty) <= MAX_COMMON, "novelty is of a few splits")
+        require(type(self.stationary) is type(self.complete) is bool, "flags are true or false")
 
 
 FeatureProfile = NumericProfile | CategoricalProfile
@@ -139,7 +101,7 @@ class BaselineProfile:
 
     `errors` is the rate of wrong predictions of a classifier, or the distribution of a regression's absolute
     errors, and `estimator` what they say of predictions whose label is not known. What was not known when it
-    was built is None.
+    was built is None. `pairs` are of its features.
     """
 
     rows: int
@@ -148,6 +110,11 @@ class BaselineProfile:
     score: NumericProfile | None = None
     errors: RateProfile | NumericProfile | None = None
     estimator: Estimator | None = None
+    pairs: tuple[PairProfile, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = all(each.first in self.features and each.second in self.features for each in self.pairs)
+        require(known and len(self.pairs) <= MAX_PAIRS, f"at most {MAX_PAIRS} pairs of known features")
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form: plain dicts, lists, numbers and strings.
@@ -163,6 +130,7 @@ class BaselineProfile:
             "score": _plain(self.score),
             "errors": _plain(self.errors),
             "estimator": _plain(self.estimator),
+            "pairs": _plain(self.pairs),
         }
 
     @classmethod
@@ -181,7 +149,7 @@ class BaselineProfile:
             if isinstance(score, CategoricalProfile):
                 raise ValueError("a score is a number")
             rows = document["rows"]
-            _require(_whole((rows,)), "rows is a count")
+            require(whole((rows,)), "rows is a count")
             return cls(
                 rows=rows,
                 features={name: _known(value) for name, value in document["features"].items()},
@@ -189,6 +157,7 @@ class BaselineProfile:
                 score=score,
                 errors=errors_of(document["errors"]),
                 estimator=estimator_of(document.get("estimator")),
+                pairs=tuple(map(_pair, document.get("pairs", ()))),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a baseline profile: {error!r}") from error
@@ -236,13 +205,17 @@ def _feature(document: Mapping[str, Any] | None) -> FeatureProfile | None:
     return None if document is None else _known(document)
 
 
+def _pair(document: Mapping[str, Any]) -> PairProfile:
+    return PairProfile(**{**document, "upper": tuple(document["upper"]), "agree": _rate(document["agree"])})
+
+
 def errors_of(document: Mapping[str, Any] | None) -> RateProfile | NumericProfile | None:
     """A reference of errors from its plain form. Raises KeyError, TypeError or ValueError."""
     if document is None:
         return None
     if "kind" not in document:
         rate = _rate(document)
-        _require(rate.n > 0, "a rate of errors is of some predictions")
+        require(rate.n > 0, "a rate of errors is of some predictions")
         return rate
     profile = _known(document)
     if isinstance(profile, CategoricalProfile):

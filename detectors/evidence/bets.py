@@ -98,6 +98,24 @@ def rate_bets(
     return bets + [_likelihood_ratio(lower, lower * factor, effect, -1) for factor in down]
 
 
+def odds_bets(bounds: tuple[float, float], effect: float, steps: tuple[float, ...]) -> Floats:
+    """Log factors (2 · steps, 2), if not so and if so: likelihood ratios of multiples of the bounds' odds.
+
+    Steps upwards multiply those of the upper bound, steps downwards divide those of the lower one.
+
+    >>> odds_bets((0.5, 0.5), 1.0, (3.0,)).round(2).tolist()
+    [[-0.69, 0.41], [0.41, -0.69]]
+    """
+    lower, upper = bounds
+    ups = [_likelihood_ratio(upper, _times(upper, step), effect, 1) for step in steps]
+    downs = [_likelihood_ratio(lower, _times(lower, 1 / step), effect, -1) for step in steps]
+    return np.array([bet[:2] for bet in ups + downs])
+
+
+def _times(rate: float, step: float) -> float:
+    return step * rate / (step * rate + 1.0 - rate)
+
+
 def _likelihood_ratio(null: float, alternative: float, effect: float, sign: int) -> tuple[float, float, int]:
     if null <= 0 or null >= 1 or (alternative - null) * sign <= 0:
         return 0.0, 0.0, sign

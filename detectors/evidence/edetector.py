@@ -45,9 +45,13 @@ class Bets:
     def table(self) -> Floats:
         """Float64 (S, K, J + M): what an event of a bin adds to the bets and statistics of its stream."""
         # Where there is no weight nothing grows, or what isn't watched would overflow one day.
-        clipped = np.clip(self.log_factors, -12.0, 12.0)
-        gridded = np.floor(clipped / _GRID) * _GRID * (self.weights[:, None] > 0)
+        gridded = on_grid(self.log_factors) * (self.weights[:, None] > 0)
         return np.concatenate([gridded, np.rint(self.statistics / _GRID) * _GRID], axis=2)
+
+
+def on_grid(log_factors: Floats) -> Floats:
+    """Log factors of one event, rounded down so that sums of them are exact."""
+    return np.floor(np.clip(log_factors, -12.0, 12.0) / _GRID) * _GRID
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class EDetector:
             follows.append((first + kind.follows).ravel())
             statistics += streams * some
         self._r: Floats = np.zeros(len(self._weights))
-        self._suffixes = Suffixes(self._stream_of, np.concatenate(follows), statistics)
+        self._suffixes = Suffixes(self._stream_of, np.concatenate(follows)[:, None], statistics)
         self._looks = Looks([kind.log_factors.shape[:2] for kind in kinds])
         self._last_paid: Floats = np.full(len(sizes), paid)
         self._crossings: list[Crossing] = []
@@ -218,7 +222,7 @@ class EDetector:
         mine = slice(first, first + self._kinds[kind][1])
         won = self._r[mine] * self._weights[mine]
         bet = int(np.argmax(won))
-        onset_us, low_us, high_us, looks, total = self._suffixes.of(first + bet)
+        onset_us, low_us, high_us, looks, [total] = self._suffixes.of(first + bet)
         n, evidence = looks * LOOK, float(won.sum())
         self._crossings.append(Crossing(kind, within, bet, evidence, onset_us, low_us, high_us, n, total / n))
         self._r[mine] = 0.0

@@ -18,28 +18,29 @@ _DOUBT = 4.0
 class Suffix(NamedTuple):
     """Since `start_us` a bet has been winning; since `low_us` to `high_us`, as far as one can tell (95 %).
 
-    It has `looks` looks, over which the bet's statistic adds up to `total`.
+    It has `looks` looks, over which the bet's statistics add up to `totals`.
     """
 
     start_us: int
     low_us: int
     high_us: int
     looks: int
-    total: float
+    totals: list[float]
 
 
 class Suffixes:
     """The best suffix of each of B bets on S streams: the latest looks, whose log evidence is the most.
 
-    Bet b is on stream `stream_of[b]` and is told by statistic `follows[b]` of M; both int64 (B,). As in a
-    cumulative sum chart (Page 1954), a suffix starts anew where the evidence before it is no longer positive.
-    The interval of its start holds every start with nearly as much evidence, and a look on either side.
+    Bet b is on stream `stream_of[b]`, int64 (B,), and is told by the statistics `follows[b]` of M, int64
+    (B, m). As in a cumulative sum chart (Page 1954), a suffix starts anew where the evidence before it is no
+    longer positive. The interval of its start holds every start with nearly as much evidence, and a look on
+    either side.
 
-    >>> suffixes = Suffixes(np.zeros(1, int), np.zeros(1, int), 1)
+    >>> suffixes = Suffixes(np.zeros(1, int), np.zeros((1, 1), int), 1)
     >>> suffixes.extend(np.array([[-1.0], [0.5], [0.7]]), np.array([[10.0], [20.0], [30.0]]),
     ...     np.array([[100], [200], [300]]), np.ones((3, 1), bool))
     >>> suffixes.of(0)
-    Suffix(start_us=200, low_us=0, high_us=400, looks=2, total=50.0)
+    Suffix(start_us=200, low_us=0, high_us=400, looks=2, totals=[50.0])
     """
 
     __slots__ = (
@@ -60,7 +61,7 @@ class Suffixes:
         #: lost again), its start, and the total and number of looks before it.
         self._rise: Floats = np.full(bets, -np.inf)
         self._since: Ints = np.zeros(bets, np.int64)
-        self._base: Floats = np.zeros(bets)
+        self._base: Floats = np.zeros(follows.shape)
         self._since_looks: Ints = np.zeros(bets, np.int64)
         #: Where the evidence of all looks was least: how far above a step of doubt that is; the starts at
         #: which it first fell below the step above that one and the next above; the last start within doubt.
@@ -84,7 +85,7 @@ class Suffixes:
             min(int(self._far[bet]), since) - look_us,
             max(int(self._last[bet]), since) + look_us,
             int(self._looks[stream] - self._since_looks[bet]),
-            float(self._totals[self._follows[bet]] - self._base[bet]),
+            (self._totals[self._follows[bet]] - self._base[bet]).tolist(),
         )
 
     def forget(self, bets: slice) -> None:
@@ -129,7 +130,7 @@ class Suffixes:
         anew = (opens <= lowest[:-1]) & (opens < np.inf)
         bets, at = _last_where(anew)
         self._since[bets] = starts[at, self._stream_of[bets]]
-        self._base[bets] = totals[at, self._follows[bets]]
+        self._base[bets] = totals[at[:, None], self._follows[bets]]
         self._since_looks[bets] = counted[at, self._stream_of[bets]]
         self._doubt(opens, lowest, held, starts)
         self._rise = before[-1] - lowest[-1]

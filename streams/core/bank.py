@@ -11,7 +11,9 @@ from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.pairs import Halves
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import (
@@ -24,13 +26,14 @@ from streamgauge.schemas.profile import (
 
 #: Names under which the prediction and its score stand among the features of metrics and alerts.
 PREDICTION, SCORE = "prediction", "score"
+MULTIVARIATE_DRIFT = "multivariate_drift"
 #: The monitors that rest on this evidence.
-FEATURE_MONITORS = ("drift", "prediction_drift", "data_quality")
+FEATURE_MONITORS = ("drift", "prediction_drift", "data_quality", MULTIVARIATE_DRIFT)
 _UNKNOWN = RateProfile(0, 0)  # and so never watched
 
 
 class FeatureBank:
-    """Evidence of drift (features), prediction drift, and of missing or impossible values.
+    """Evidence of drift (features, alone and in pairs), prediction drift, and missing or impossible values.
 
     The prediction and its score are streams like the features. `alpha` and `streams` are the fleet's.
     """
@@ -64,8 +67,11 @@ class FeatureBank:
             paid,
         )
         self._places = CategoricalEvidence.places(known=binner.width - 2)
+        pairs = profile.pairs if definition.rule(MULTIVARIATE_DRIFT).enabled else ()
+        self.pairs = PairEvidence(pairs, streams, alpha, paid)
+        self._halves = Halves(binner, self.pairs.names)
         #: Streams that are watched, for the account.
-        self.weight = self._evidence.weight
+        self.weight = self._evidence.weight + self.pairs.weight
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
@@ -81,19 +87,24 @@ class FeatureBank:
             time_us,
             paid,
         )
+        if self.pairs.weight:
+            self.pairs.update_many(self._halves.sides(bins), time_us, paid)
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
-        """(monitor, feature, alarm) since the last call."""
+        """(monitor, feature or pair, alarm) since the last call."""
         for kind, alarm in self._evidence.take_alarms():
             name = self.binner.names[self._rows[kind][alarm.stream]]
             drift = alarm.aspect in ("location", "spread", "category")
             yield monitor_of(name) if drift else "data_quality", name, alarm
+        for alarm in self.pairs.take_alarms():
+            yield MULTIVARIATE_DRIFT, self.pairs.pairs[alarm.stream].name, alarm
 
     def to_state(self) -> Any:
-        return self._evidence.to_state()
+        return {"each": self._evidence.to_state(), "pairs": self.pairs.to_state()}
 
     def restore(self, state: Any) -> None:
-        self._evidence.restore(state)
+        self._evidence.restore(state["each"])
+        self.pairs.restore(state["pairs"])
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:

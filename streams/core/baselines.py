@@ -16,7 +16,7 @@ from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL
 
 #: Differences from a baseline that end when another one is adopted.
-_DRIFTS = ("concept_drift", "drift", "label_drift", "prediction_drift")
+_DRIFTS = ("concept_drift", "drift", "label_drift", "multivariate_drift", "prediction_drift")
 _STALE_US = 86_400_000_000
 
 

@@ -22,10 +22,12 @@ _METRIC = {
     "appeared": "presence_rate",
     "duplicate": "duplicate_rate",
     "gap": "demographic_parity_difference",
+    "agreement": "agreement_rate",
 }
 #: What two alarms have in common if the second goes on with the first.
 _SAME = ("aspect", "direction", "category", "groups")
 _WIDER, _NARROWER, _VANISHED = "wider", "narrower", "vanished"
+_AGREE = {"up": "agree more", "down": "agree less"}
 _THRESHOLD = 1.0
 
 
@@ -129,6 +131,8 @@ def _direction(alarm: Alarm) -> str:
         return _VANISHED
     if alarm.aspect == "spread":
         return _WIDER if alarm.direction == "up" else _NARROWER
+    if alarm.aspect == "agreement":
+        return _AGREE[alarm.direction]
     if alarm.aspect == "category" and alarm.category is not None:
         return f"{alarm.category} {alarm.direction}"
     return f"{alarm.aspect.replace('_', ' ')}" if alarm.aspect in _RATES else alarm.direction

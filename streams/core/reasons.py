@@ -19,7 +19,7 @@ from streamgauge.schemas.monitor_names import (
     STALE_BASELINE,
     UNANSWERED,
 )
-from streamgauge.streams.core.bank import FEATURE_MONITORS, FeatureBank, monitor_of
+from streamgauge.streams.core.bank import FEATURE_MONITORS, MULTIVARIATE_DRIFT, FeatureBank, monitor_of
 from streamgauge.streams.core.comparing import share_of_traffic, verdicts
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
@@ -80,6 +80,10 @@ def _feature(monitor: str, version: Version) -> Reason:
         if watch.definition.baseline.is_given and watch.learning.rows == 0:
             return Reason("waiting", "its baseline has not come")
         return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch._first:,} predictions")
+    if monitor == MULTIVARIATE_DRIFT:
+        pairs = watch.bank.pairs
+        watched = {pairs.strongest.name: pairs.evidence} if pairs.weight else {}
+        return _budget(watched, "no two features to watch together, or too few rows")
     # from the weakest on: of the streams of one name the strongest counts
     streams = sorted((value, name) for of, name, value in _streams(watch.bank) if of == monitor)
     return _budget({name: value for value, name in streams}, "nothing to watch")

@@ -348,3 +348,28 @@ def test_what_the_schema_refuses_is_refused_by_the_reader_too(tmp_path: Path, da
     if document.keys() - {"surprise"} == document.keys():  # a reader may know less than a writer
         with pytest.raises(ValueError):
             BaselineProfile.from_json(document)
+
+
+def of_relation(tmp_path: Path, name: str, relation: float) -> str:
+    x, noise = np.random.default_rng(1).normal(size=(2, 2_000))
+    profile = build_profile({"weight": x, "height": relation * x + np.sqrt(1 - relation**2) * noise})
+    path = tmp_path / name
+    path.write_text(json.dumps(profile.to_json()))
+    return str(path)
+
+
+def test_features_that_go_together_are_shown_compared_and_left_out_of_a_merged_profile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = of_relation(tmp_path, "a.json", 0.6), of_relation(tmp_path, "b.json", 0.0)
+    assert main(["baseline", "inspect", first]) == 0
+    assert "height with weight: in the same half in 70% of 2,000 rows" in capsys.readouterr().out
+    assert main(["baseline", "compare", first, second]) == 0
+    assert "height with weight: in the same half in 70% of the rows, now in 48%" in capsys.readouterr().out
+    assert main(["baseline", "compare", first, first]) == 0
+    assert "height with weight" not in capsys.readouterr().out
+    assert main(["baseline", "merge", first, second, "--out", str(tmp_path / "c.json")]) == 0
+    assert "(multivariate_drift) cannot be merged" in capsys.readouterr().out
+    merged = json.loads((tmp_path / "c.json").read_text())
+    assert merged["pairs"] == []
+    jsonschema.validate(json.loads(Path(first).read_text()), profile_schema())

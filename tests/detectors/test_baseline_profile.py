@@ -50,6 +50,7 @@ def test_the_id_follows_the_content_and_not_the_order_of_features():
         profile.prediction,
         profile.score,
         profile.errors,
+        pairs=profile.pairs,
     )
     assert turned.profile_id == profile.profile_id
     assert BaselineProfile(profile.rows + 1).profile_id != BaselineProfile(profile.rows).profile_id

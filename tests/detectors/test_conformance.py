@@ -22,6 +22,7 @@ from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.looks import Looks
 from streamgauge.detectors.evidence.numeric import NumericEvidence
+from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.suffixes import Suffixes
@@ -140,6 +141,19 @@ def verified(seed, n):
     return rng.integers(0, 2, n), rng.random(n) < np.where(np.arange(n) > n // 2, 0.5, 0.9), np.arange(n)
 
 
+def halves(seed, n):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 2, (3, n)) * 2 - 1
+    x[1] = np.where(rng.random(n) < np.where(np.arange(n) > n // 2, 0.1, 0.7), x[0], x[1])
+    x[rng.random((3, n)) < 0.02 * (seed % 2)] = 0
+    return x.astype(np.int8), np.arange(n) + 1_000_000 * seed
+
+
+def pairs():
+    a, b, c = np.sign(np.random.default_rng(9).normal(size=(3, 3_000)))
+    return PairEvidence(build_profile({"a": a, "b": np.where(c > 0, a, b), "c": c}).pairs, 1, 0.05)
+
+
 def gap():
     residuals = ResidualProfile(5_000, 0.0, 0.35, 0.0, 0.15, 1.5)
     return GapEvidence(np.array([0.9, 0.8]), residuals, streams=1, alpha=0.05)
@@ -181,7 +195,7 @@ def feed_bets(one, *batch):
 
 
 def suffixes():
-    return Suffixes(np.array([0, 0, 1]), np.array([0, 0, 1]), 2)
+    return Suffixes(np.array([0, 0, 1]), np.array([[0, 1], [0, 0], [1, 0]]), 2)
 
 
 def looks():
@@ -311,6 +325,11 @@ CASES.append(
 CASES.append(
     Case("RareEvidence", rare, restored(rare), hits, feed_paid, None, False,
          [(np.ones(300, np.int64), np.arange(300)), (np.zeros(3_000, np.int64), np.arange(3_000))])
+)  # fmt: skip
+CASES.append(
+    Case("PairEvidence", pairs, restored(pairs), halves, feed_paid, None, False,
+         [(np.zeros((3, 300), np.int8), np.arange(300)), (np.ones((3, 300), np.int8), np.arange(300))],
+         lambda one: (one.evidence, one.strongest))
 )  # fmt: skip
 IDS = [case.name for case in CASES]
 
