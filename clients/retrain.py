@@ -12,7 +12,10 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Answer, OffsetRange, RetrainRequest
 from streamgauge.clients.kafka_answers import answer
 from streamgauge.clients.producer import EventProducer
+from streamgauge.clients.ranges import read_batches
 from streamgauge.clients.subscription import Subscription
+from streamgauge.clients.training_data import TrainingData, join, within
+from streamgauge.schemas.batch import GroundTruthBatch
 from streamgauge.schemas.control import RetrainState, RetrainStatus, encode_retrain_status
 from streamgauge.schemas.errors import StreamgaugeError
 from streamgauge.schemas.message import RETRAIN_REQUESTS, RETRAIN_STATUS
@@ -42,12 +45,12 @@ class RetrainRequests(Subscription[RetrainRequest]):
         with RetrainRequests(connection, group_id="trainer") as requests:
             for request in requests:
                 try:
-                    requests.check_data(request)
+                    data = requests.dataset(request)
                 except DataExpiredError as error:
                     requests.declined(request, str(error))
                     continue
                 requests.started(request)
-                requests.succeeded(request, new_version=train(request.data_offsets))
+                requests.succeeded(request, new_version=train(data.matrix(), data.label))
     """
 
     topic = RETRAIN_REQUESTS
@@ -65,6 +68,7 @@ class RetrainRequests(Subscription[RetrainRequest]):
     ) -> None:
         self._include_dry_run = include_dry_run
         self._include_expired = include_expired
+        self._connection = connection
         self._answers = EventProducer(connection)
         super().__init__(connection, group_id, max_processing_s=max_processing_s, **settings)
 
@@ -73,6 +77,21 @@ class RetrainRequests(Subscription[RetrainRequest]):
         lost = tuple(self._lost(request.data_offsets))
         if lost:
             raise DataExpiredError(request, lost)
+
+    def dataset(self, request: RetrainRequest) -> TrainingData:
+        """The labelled predictions that the request names: exactly its offsets, of its version, joined.
+
+        As many rows as it says in `labels`, unless some were corrected away. Raises `DataExpiredError` as
+        `check_data`.
+        """
+        self.check_data(request)
+        predictions, labels = [], []
+        for batch in read_batches(self._connection, request.data_offsets, request.model):
+            if isinstance(batch, GroundTruthBatch):
+                labels.append(batch)
+            elif batch.version == request.version:
+                predictions.append(within(batch, request.data_start, request.data_end))
+        return join(predictions, labels)
 
     def accept(self, request: RetrainRequest, message: str | None = None) -> None:
         """The job takes it on."""

@@ -50,10 +50,11 @@ def merge_batches(batches: Sequence[Any]) -> Any:
         if name in _BY_ROW:
             merged[name] = np.concatenate([getattr(batch, name) for batch in batches])
         elif name in _TYPED:
-            merged[name] = _column([getattr(batch, name) for batch in batches])
+            merged[name] = concatenate([getattr(batch, name) for batch in batches])
         elif name in _BY_NAME:
             merged[name] = {
-                key: _column([getattr(batch, name)[key] for batch in batches]) for key in getattr(first, name)
+                key: concatenate([getattr(batch, name)[key] for batch in batches])
+                for key in getattr(first, name)
             }
         elif name == "dropped":
             merged[name] = sum(batch.dropped for batch in batches)
@@ -84,7 +85,8 @@ def _kind(batch: Batch) -> list[Any]:
     return columns
 
 
-def _column(columns: "list[Any]") -> Any:
+def concatenate(columns: Sequence[Any]) -> Any:
+    """One column of the rows of all, at least one, which are of one type."""
     first = columns[0]
     if isinstance(first, ItemLists):
         return ItemLists.concatenate(columns)

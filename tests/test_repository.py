@@ -91,15 +91,14 @@ def test_what_is_imported_is_declared():
     """A package that only comes along with another goes away with that other's next version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    base, worker = (
-        project["dependencies"],
-        [*project["dependencies"], *extras["worker"], *extras["demo"], *extras["parquet"]],
-    )
+    base = project["dependencies"]
+    worker = [*base, *extras["worker"], *extras["demo"], *extras["parquet"]]
+    of_folder = {folder: base if folder == "clients" else worker for folder in CODE}
+    of_module = {"clients/training_data.py": [*base, *extras["training"]]}
     for folder in CODE:
-        declared = {
-            Requirement(line).name.replace("-", "_") for line in (base if folder == "clients" else worker)
-        }
         for path in (ROOT / folder).rglob("*.py"):
+            wanted = of_module.get(relative(path), of_folder[folder])
+            declared = {Requirement(line).name.replace("-", "_") for line in wanted}
             for module in imported(path) - set(sys.stdlib_module_names) - {"streamgauge"}:
                 needed = DISTRIBUTIONS.get(module, module)
                 assert needed in declared, (
