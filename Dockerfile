@@ -8,7 +8,9 @@ COPY . .
 RUN /opt/streamgauge/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin streamgauge
+# a volume that is mounted on the empty directory takes over its owner
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin streamgauge \
+  && install --directory --owner=10001 /var/lib/streamgauge
 COPY --from=build /opt/streamgauge /opt/streamgauge
 ENV PATH=/opt/streamgauge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

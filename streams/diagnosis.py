@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.reach import Reach, UnreachableError
 from streamgauge.schemas.message import INPUTS
-from streamgauge.streams import cluster_checks
+from streamgauge.streams import cluster_checks, worker_checks
 from streamgauge.streams.checked import Checked
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.topics import describe_topics
@@ -19,6 +19,8 @@ _INSIDERS = ("worker", "operator")
 def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checked]:
     """For one of `cluster_checks.ROLES`. Nothing is changed, but for a topic of its own with `probe`."""
     connection = settings.connection
+    if role == "worker" and settings.state_dir is not None:
+        yield worker_checks.disk(settings.state_dir)
     reach = Reach(connection)
     admin = AdminClient(reach.config(connection.librdkafka()), logger=reach)
     began = time.monotonic()
@@ -43,8 +45,6 @@ def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checke
     inputs = [topic for topic in found if topic.name in map(connection.topic, INPUTS)]
     yield cluster_checks.clock(admin, connection, inputs, probe)
     if role in _INSIDERS:
-        from streamgauge.streams import worker_checks  # the core takes a second to import
-
         checked, stored = worker_checks.state(connection)
         yield from checked
         yield from worker_checks.workers(admin, connection, settings.group, stored)

@@ -9,19 +9,22 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 
 class HealthServer:
-    """Answers until `close`. `ready` says whether every assigned partition is restored.
+    """Answers until `close`. `restoring` says what is left to restore; empty: nothing, the worker is ready.
 
     /healthz is 200 as long as the process answers: what makes a worker unhealthy ends it.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, restoring: Callable[[], str]
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path == "/healthz":
                     self._answer(200, b"ok\n")
                 elif path == "/readyz":
-                    self._answer(200, b"ready\n") if ready() else self._answer(503, b"restoring\n")
+                    why = restoring()
+                    self._answer(503, f"{why}\n".encode()) if why else self._answer(200, b"ready\n")
                 elif path == "/metrics":
                     self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
                 else:

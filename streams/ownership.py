@@ -57,9 +57,16 @@ class Ownership:
         self._names = {context.connection.topic(name): name for name in INPUTS}
 
     @property
-    def restored(self) -> bool:
-        """Whether an assignment has come and every partition of it is open."""
-        return self.assigned and all(task.core is not None for task in self.tasks.values())
+    def restoring(self) -> str:
+        """What is left to restore, in words; empty if every assigned partition is open."""
+        if not self.assigned:
+            return "waiting for partitions"
+        tasks = list(self.tasks.values())
+        opening = [task.progress for task in tasks if task.core is None]
+        if not opening:
+            return ""
+        read, offsets = sum(part.read for part in opening), sum(part.offsets for part in opening)
+        return f"restoring {len(opening)} of {len(tasks)} partitions: {read} records read, {offsets} offsets"
 
     def revoke(self) -> None:
         """A rebalance begins. What was gathered comes again after it, from the committed offsets."""

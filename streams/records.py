@@ -26,7 +26,41 @@ class StateRecord:
         return [(_PARTS, b"%d" % self.parts)] if self.parts > 1 else []
 
 
-class StateRecords:
+class RecordWriter:
+    """Makes records of one partition's snapshots, and knows how many parts each has in the topic."""
+
+    def __init__(self, max_value_bytes: int = MAX_VALUE_BYTES) -> None:
+        self._max = max_value_bytes
+        self._last_part: dict[bytes, int] = {}
+
+    def note(self, key: bytes) -> None:
+        """A record with this key is in the topic."""
+        if key.startswith(_PART_PREFIX):
+            owner, part = _part_of(key)
+            self._last_part[owner] = max(part, self._last_part.get(owner, 0))
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[StateRecord]:
+        """The records for `changes`, with deletions of the parts that a smaller snapshot leaves behind."""
+        for key, value in changes:
+            if key.startswith(_PART_PREFIX):
+                raise StateError(f"the state key {key!r} is reserved")
+            size = 0 if value is None else len(value)
+            count = max(1, -(-size // self._max))
+            if value is None:
+                yield StateRecord(key, None)
+            else:
+                yield StateRecord(key, value[: self._max], count)
+                for part in range(1, count):
+                    yield StateRecord(part_key(key, part), value[part * self._max : (part + 1) * self._max])
+            for part in range(count, self._last_part.get(key, 0) + 1):
+                yield StateRecord(part_key(key, part), None)
+            if count > 1:
+                self._last_part[key] = count - 1
+            else:
+                self._last_part.pop(key, None)
+
+
+class StateRecords(RecordWriter):
     """One partition's live snapshots, key by key: what is written becomes records, what is read snapshots.
 
     The first part of a value carries the snapshot's own key and the number of parts; the others have keys
@@ -44,48 +78,25 @@ class StateRecords:
     """
 
     def __init__(self, max_value_bytes: int = MAX_VALUE_BYTES) -> None:
-        self._max = max_value_bytes
-        self._last_part: dict[bytes, int] = {}
+        super().__init__(max_value_bytes)
         self._values: dict[bytes, tuple[bytes, int]] = {}
         self._parts: dict[tuple[bytes, int], bytes] = {}
-
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[StateRecord]:
-        """The records for `changes`, with deletions of the parts that a smaller snapshot leaves behind."""
-        for key, value in changes:
-            if key.startswith(_PART_PREFIX):
-                raise StateError(f"the state key {key!r} is reserved")
-            size = 0 if value is None else len(value)
-            count = max(1, -(-size // self._max))
-            if value is None:
-                yield StateRecord(key, None)
-            else:
-                yield StateRecord(key, value[: self._max], count)
-                for part in range(1, count):
-                    yield StateRecord(_part_key(key, part), value[part * self._max : (part + 1) * self._max])
-            for part in range(count, self._last_part.get(key, 0) + 1):
-                yield StateRecord(_part_key(key, part), None)
-            if count > 1:
-                self._last_part[key] = count - 1
-            else:
-                self._last_part.pop(key, None)
 
     def read(
         self, key: bytes, value: bytes | None, headers: Iterable[tuple[str, str | bytes | None]] | None
     ) -> None:
         """One record of the topic, in the order of offsets."""
         if key.startswith(_PART_PREFIX):
-            part = int.from_bytes(key[len(_PART_PREFIX) : len(_PART_PREFIX) + 4], "big")
-            owner = key[len(_PART_PREFIX) + 4 :]
+            owner, part = _part_of(key)
             if value is None:
                 self._parts.pop((owner, part), None)
             else:
                 self._parts[owner, part] = value
-                self._last_part[owner] = max(part, self._last_part.get(owner, 0))
+                self.note(key)
         elif value is None:
             self._values.pop(key, None)
         else:
-            counts: Mapping[str, str | bytes | None] = dict(headers or ())
-            self._values[key] = (value, int(counts.get(_PARTS) or 1))
+            self._values[key] = (value, parts_of(headers))
 
     def snapshots(self) -> Iterator[tuple[bytes, bytes]]:
         """Every live snapshot, whole, and let go of. Raises `StateError` if a part is missing."""
@@ -102,14 +113,26 @@ class StateRecords:
             yield key, b"".join((first, *rest))
 
 
+def parts_of(headers: Iterable[tuple[str, str | bytes | None]] | None) -> int:
+    """How many records a value is spread over, by the headers of the first."""
+    counts: Mapping[str, str | bytes | None] = dict(headers or ())
+    return int(counts.get(_PARTS) or 1)
+
+
 def owner_of(key: bytes) -> bytes:
     """The snapshot that a record belongs to, by the record's key.
 
-    >>> owner_of(_part_key(b"credit", 2)), owner_of(b"credit")
+    >>> owner_of(part_key(b"credit", 2)), owner_of(b"credit")
     (b'credit', b'credit')
     """
-    return key[len(_PART_PREFIX) + 4 :] if key.startswith(_PART_PREFIX) else key
+    return _part_of(key)[0] if key.startswith(_PART_PREFIX) else key
 
 
-def _part_key(key: bytes, part: int) -> bytes:
+def part_key(key: bytes, part: int) -> bytes:
+    """The record's key of a snapshot's part, from 1 on."""
     return _PART_PREFIX + part.to_bytes(4, "big") + key
+
+
+def _part_of(key: bytes) -> tuple[bytes, int]:
+    at = len(_PART_PREFIX)
+    return key[at + 4 :], int.from_bytes(key[at : at + 4], "big")

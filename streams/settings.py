@@ -1,6 +1,8 @@
 """Everything a worker can be told: `STREAMGAUGE_*` in the environment, a `.env` file, or flags."""
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -38,6 +40,8 @@ class WorkerSettings(BaseSettings):
     output_format: Literal["json", "avro"] = "json"
     #: Import paths, with commas between, of the classes that definitions may name under `metrics`.
     custom_metrics: str = ""
+    #: Where partitions' state is mirrored on disk; without it, a start reads all of it from Kafka.
+    state_dir: Path | None = None
     commit_interval_s: float = Field(0.3, gt=0, le=5)
     #: After this long without a heartbeat a worker's partitions go to others.
     session_timeout_s: float = Field(30.0, ge=1, le=90)
@@ -84,3 +88,18 @@ def load_settings(given: Mapping[str, str]) -> WorkerSettings:
             for problem in error.errors()
         )
         raise ConfigurationError(wrong) from error
+
+
+def check_state_dir(directory: Path | None) -> None:
+    """Raise `ConfigurationError` if nothing can be written there: it would be noticed much later."""
+    if directory is None:
+        return
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"STREAMGAUGE_STATE_DIR: {directory} cannot be written: {error.strerror}. Name a directory that "
+            "this user may write, or none: then a start reads all state from Kafka"
+        ) from error

@@ -1,59 +1,31 @@
 """Where a partition's state lives between two owners: the `state` topic, and what mirrors it locally."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.connection import Connection
-from streamgauge.schemas.errors import ConfigurationError, StateError
+from streamgauge.schemas.errors import ConfigurationError, StateError, StreamgaugeError
 from streamgauge.schemas.message import STATE
 from streamgauge.streams.records import StateRecord, StateRecords
 
 RESTORE_DEADLINE_S = 60.0
 
 
-class StateStore(Protocol):
-    """One partition's mirror of the `state` topic."""
-
-    @property
-    def position(self) -> int:
-        """The offset of the first record that the mirror has not read; below 0: none."""
-        ...
-
-    def read(self, message: Message) -> None:
-        """One committed record of the topic, in the order of offsets."""
-        ...
-
-    def snapshots(self) -> Iterable[tuple[bytes, bytes]]:
-        """Every live snapshot. Raises `StateError`."""
-        ...
-
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterable[StateRecord]:
-        """The records that bring the topic up to `changes`."""
-        ...
-
-
-class MemoryStore:
-    """Nothing is kept between runs: the whole topic is read on each restore."""
-
-    def __init__(self) -> None:
-        self._records = StateRecords()
-
-    @property
-    def position(self) -> int:
-        return -1
-
-    def read(self, message: Message) -> None:
-        self._records.read(message.key() or b"", message.value(), message.headers())
-
-    def snapshots(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._records.snapshots()
-
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[StateRecord]:
-        return self._records.write(changes)
+class MirrorError(StreamgaugeError):
+    """What is on the local disk cannot be used, or the disk cannot: the topic has it all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +36,143 @@ class LogBounds:
     end: int
 
 
+class StateStore(Protocol):
+    """One partition's mirror of the `state` topic. Every method may raise `MirrorError`."""
+
+    def open(self, identity: Callable[[], str], bounds: LogBounds) -> int:
+        """The offset of the first record that the mirror has not read; below 0: none.
+
+        `identity` gives what tells this topic from any other, one of the same name included.
+        """
+        ...
+
+    def read(self, messages: Sequence[Message]) -> None:
+        """Committed records of the topic, in the order of offsets; at least one."""
+        ...
+
+    def snapshots(self) -> Iterable[tuple[bytes, bytes]]:
+        """Every live snapshot. Raises `StateError`."""
+        ...
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterable[StateRecord]:
+        """The records that bring the topic up to `changes`."""
+        ...
+
+    def committed(self, records: Iterable[StateRecord], position: int | None) -> None:
+        """What `write` gave is in the topic now; `position` follows the last record, where it is known."""
+        ...
+
+    def wipe(self) -> None:
+        """Forget everything; nothing but `open` may be called then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. What was committed is kept, if this store keeps anything."""
+        ...
+
+
+class MemoryStore:
+    """Nothing is kept between runs: the whole topic is read on each restore."""
+
+    def __init__(self) -> None:
+        self._records = StateRecords()
+
+    def open(self, identity: Callable[[], str], bounds: LogBounds) -> int:
+        return -1
+
+    def read(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._records.read(message.key() or b"", message.value(), message.headers())
+
+    def snapshots(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._records.snapshots()
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[StateRecord]:
+        return self._records.write(changes)
+
+    def committed(self, records: Iterable[StateRecord], position: int | None) -> None:
+        """The topic has them, and that is all it takes."""
+
+    def wipe(self) -> None:
+        self._records = StateRecords()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a restore has come: records read, and how many offsets lie before it."""
+
+    read: int = 0
+    offsets: int = 0
+
+
 def restore(
-    store: StateStore, connection: Connection, *, group: str, partition: int, wanted: Callable[[], bool]
-) -> int:
-    """Bring `store` up to the end of its partition of `state`; the number of records read.
+    store: StateStore,
+    connection: Connection,
+    *,
+    group: str,
+    partition: int,
+    wanted: Callable[[], bool],
+    progress: Progress,
+) -> None:
+    """Bring `store` up to the end of its partition of `state`.
 
     Call it once the partition is fenced: then nobody else can write to it, and all transactions are settled.
-    Raises `StateError` when the broker is silent for a minute.
+    Raises `StateError` when the broker is silent for a minute, and `MirrorError`.
     """
     topic = connection.topic(STATE)
-    with_offset = TopicPartition(
-        topic, partition, store.position if store.position >= 0 else OFFSET_BEGINNING
-    )
     consumer = _consumer(connection, group)
     try:
-        end = _bounds(consumer, topic, partition).end
-        consumer.assign([with_offset])
-        count, deadline = 0, time.monotonic() + RESTORE_DEADLINE_S
+        bounds = _bounds(consumer, topic, partition)
+        position = store.open(lambda: _identity(connection, topic), bounds)
+        progress.read, progress.offsets = 0, bounds.end - max(position, bounds.start)
+        if position == bounds.end:
+            return
+        consumer.assign([TopicPartition(topic, partition, position if position >= 0 else OFFSET_BEGINNING)])
+        deadline = time.monotonic() + RESTORE_DEADLINE_S
         while wanted():
-            for message in consumer.consume(500, timeout=0.2):
-                error = message.error()
-                if error is None:
-                    store.read(message)
-                    count, deadline = count + 1, time.monotonic() + RESTORE_DEADLINE_S
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    if (message.offset() or 0) >= end:
-                        return count
-                elif not _passes(error):
-                    raise KafkaException(error)
+            read, ended = _consumed(consumer, bounds.end)
+            if read:
+                store.read(read)
+                progress.read += len(read)
+                deadline = time.monotonic() + RESTORE_DEADLINE_S
+            if ended:
+                return
             if time.monotonic() > deadline:
                 raise StateError(f"{topic}[{partition}] gave nothing for {RESTORE_DEADLINE_S:.0f} s")
-        return count
     finally:
         consumer.close()
+
+
+def _consumed(consumer: Consumer, end: int) -> tuple[list[Message], bool]:
+    """Some records, and whether they reach the `end` of the log."""
+    read, ended = [], False
+    for message in consumer.consume(500, timeout=0.2):
+        error = message.error()
+        if error is None:
+            read.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ended |= (message.offset() or 0) >= end
+        elif not _passes(error):
+            raise KafkaException(error)
+    return read, ended
+
+
+def _identity(connection: Connection, topic: str) -> str:
+    """The ids of the cluster and of the topic, which another topic of the same name does not have."""
+    admin = AdminClient(connection.librdkafka() | {"log_level": 3})
+    deadline = time.monotonic() + RESTORE_DEADLINE_S
+    while True:
+        try:
+            cluster = admin.list_topics(topic, timeout=5.0).cluster_id
+            asked = admin.describe_topics(TopicCollection([topic]), request_timeout=5.0)
+            return f"{cluster}/{asked[topic].result().topic_id}"
+        except KafkaException as error:
+            if not _passes(error.args[0]) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def log_bounds(

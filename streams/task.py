@@ -13,8 +13,10 @@ import structlog
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS, STATE, Checkpoint, Message, Output
 from streamgauge.streams.membership import Membership
+from streamgauge.streams.opening import Opening
+from streamgauge.streams.records import StateRecord
 from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.store import MemoryStore, StateStore, log_bounds, refuse_foreign_logs, restore
+from streamgauge.streams.store import Progress, StateStore
 from streamgauge.streams.telemetry import Telemetry
 from streamgauge.streams.transaction import (
     MAX_RECORD_BYTES,
@@ -25,6 +27,9 @@ from streamgauge.streams.transaction import (
 )
 
 log = structlog.get_logger("streamgauge.task")
+
+#: How often the log tells how far a restore has come.
+_PROGRESS_S = 5.0
 
 
 class Core(Protocol):
@@ -59,7 +64,7 @@ class TaskContext:
     encode: Encoder
     telemetry: Telemetry
     fail: Callable[[BaseException], NoReturn]
-    new_store: Callable[[int], StateStore] = lambda _: MemoryStore()
+    new_store: Callable[[int], StateStore]
 
 
 class PartitionTask:
@@ -78,7 +83,9 @@ class PartitionTask:
         self._committing = asyncio.Lock()
         self._kept: Checkpoint | None = None
         self._due = asyncio.Event()
+        self.progress = Progress()
         self._store = context.new_store(number)
+        self._written: list[StateRecord] = []
         connection, settings = context.connection, context.settings
         self._log = log.bind(partition=number)
         self._producer = FencedProducer(
@@ -88,6 +95,7 @@ class PartitionTask:
             partition=number,
             wanted=lambda: self._wanted,
             input_topics=[connection.topic(name) for name in INPUTS],
+            state_topic=connection.topic(STATE),
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"partition-{number}")
         loop = asyncio.get_running_loop()
@@ -135,7 +143,7 @@ class PartitionTask:
                 return
             except ProducerLostError as error:
                 self._log.warning("producer_lost", cause=str(error))
-                committed = await self._in_thread(self._producer.recover)
+                committed = await self._in_thread(self._recover)
                 self._context.telemetry.producers_lost.inc()
                 self._log.warning("producer_recovered", last_transaction_committed=committed)
                 if not committed:
@@ -154,6 +162,7 @@ class PartitionTask:
         self.core = None  # this object may be hidden from the garbage collector, and is in a cycle
         self._runner.cancel()
         self._thread.submit(self._producer.close)
+        self._thread.submit(lambda: self._store.close())  # the one that it has by then
         self._thread.shutdown(wait=False)
 
     def _note_change(self) -> None:
@@ -177,25 +186,34 @@ class PartitionTask:
 
     async def _open(self) -> None:
         began = time.perf_counter()
-        self.core = await self._in_thread(self._restore)
+        restoring = asyncio.ensure_future(self._in_thread(self._restore))
+        while not (await asyncio.wait([restoring], timeout=_PROGRESS_S))[0]:
+            self._log.info("restoring", records=self.progress.read, offsets=self.progress.offsets)
+        self.core = restoring.result()
         self._context.telemetry.outcomes.opened(self.number, self.core.counts())
         seconds = time.perf_counter() - began
         self._context.telemetry.restore_seconds.observe(seconds)
-        self._log.info("partition_opened", seconds=round(seconds, 3), applied=dict(self.core.applied))
+        self._log.info(
+            "partition_opened",
+            seconds=round(seconds, 3),
+            records=self.progress.read,
+            applied=dict(self.core.applied),
+        )
 
     def _restore(self) -> Core:
-        context, wanted = self._context, lambda: self._wanted
-        group = context.settings.group
         self._producer.open()
-        restore(self._store, context.connection, group=group, partition=self.number, wanted=wanted)
-        core = context.core(self.number, self._store.snapshots())
-        bounds = log_bounds(context.connection, core.applied, group=group, partition=self.number)
-        refuse_foreign_logs(core.applied, bounds, prefix=context.connection.prefix, partition=self.number)
-        for topic, offset in core.applied.items():
-            if bounds[topic].start > offset + 1:
-                lost = bounds[topic].start - offset - 1
-                self._log.error("input_expired_unread", topic=topic, offset=offset + 1, messages=lost)
-                context.telemetry.expired.inc(lost)
+        opened = Opening(
+            self._context.connection,
+            self._context.settings.group,
+            self.number,
+            lambda: self._wanted,
+            self.progress,
+            self._context.telemetry,
+        )
+        self._store, core = opened.restore(
+            self._store, lambda records: self._context.core(self.number, records)
+        )
+        opened.check_inputs(core.applied)
         return core
 
     async def _run(self) -> None:
@@ -212,10 +230,8 @@ class PartitionTask:
     def _commit(self, checkpoint: Checkpoint, membership: bytes) -> None:
         connection = self._context.connection
         state = connection.topic(STATE)
-        records = [
-            Record(state, record.key, record.value, record.headers)
-            for record in self._store.write(checkpoint.changes)
-        ]
+        self._written = list(self._store.write(checkpoint.changes))
+        records = [Record(state, record.key, record.value, record.headers) for record in self._written]
         for output in checkpoint.outputs:
             value, headers = self._context.encode(output)
             if len(value) + sum(len(v) for _, v in headers) + len(output.key) > MAX_RECORD_BYTES - 10_000:
@@ -225,4 +241,10 @@ class PartitionTask:
                 continue
             records.append(Record(connection.topic(output.topic), output.key, value, headers))
         offsets = {connection.topic(name): offset for name, offset in checkpoint.offsets.items()}
-        self._producer.commit(records, offsets, membership)
+        self._store.committed(self._written, self._producer.commit(records, offsets, membership))
+
+    def _recover(self) -> bool:
+        committed = self._producer.recover()
+        if committed:
+            self._store.committed(self._written, None)
+        return committed

@@ -42,6 +42,11 @@ class Telemetry:
             buckets=_SLOW,
             registry=registry,
         )
+        self.mirrors_given_up = Counter(
+            "streamgauge_mirrors_given_up_total",
+            "Partitions whose state on the local disk could not be read or written; Kafka has it all.",
+            registry=registry,
+        )
         self.apply_seconds = Histogram(
             "streamgauge_apply_seconds",
             "Duration of applying what was gathered.",

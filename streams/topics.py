@@ -16,12 +16,15 @@ DEFAULT_PARTITIONS = 8
 MAX_MESSAGE_BYTES = 2_097_152
 _TIMEOUT_S = 20.0
 
+#: For so long the topic `state` tells that a key was deleted.
+DELETIONS_KEPT_S = 7 * 24 * 3600
+
 _STATE_CONFIG = {
     "cleanup.policy": "compact",
     "segment.bytes": str(64 * 1024 * 1024),
     "segment.ms": str(10 * 60 * 1000),
     "min.cleanable.dirty.ratio": "0.1",
-    "delete.retention.ms": str(7 * 24 * 3600 * 1000),
+    "delete.retention.ms": str(DELETIONS_KEPT_S * 1000),
 }
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import StreamgaugeError
@@ -60,6 +60,7 @@ class FencedProducer:
         partition: int,
         wanted: Callable[[], bool],
         input_topics: Iterable[str],
+        state_topic: str,
     ) -> None:
         self._connection = connection
         self._group = group
@@ -67,6 +68,8 @@ class FencedProducer:
         self._partition = partition
         self._wanted = wanted
         self._input_topics = tuple(input_topics)
+        self._state_topic = state_topic
+        self._next_offset: int | None = None
         self._producer: Producer | None = None
         self._committed_token = ""
         self._pending_token = ""
@@ -76,14 +79,16 @@ class FencedProducer:
         self._new_producer()
         self._committed_token = self._group_token()
 
-    def commit(self, records: Iterable[Record], offsets: Mapping[str, int], membership: bytes) -> None:
+    def commit(self, records: Iterable[Record], offsets: Mapping[str, int], membership: bytes) -> int | None:
         """One transaction; `offsets` are the last applied ones, by full topic name.
 
+        Gives the offset that follows its last record of the state topic, or None if there was none.
         Raises `AbortedError`; `FencedError`; `ProducerLostError`, after which `recover` tells how it ended.
         """
         assert self._producer is not None
         producer, deadline = self._producer, time.monotonic() + COMMIT_DEADLINE_S
         self._pending_token = secrets.token_hex(8)
+        self._next_offset = None
         try:
             producer.begin_transaction()
             for record in records:
@@ -101,6 +106,8 @@ class FencedProducer:
             raise AbortedError(str(error)) from error
         if offsets:
             self._committed_token = self._pending_token
+        producer.poll(0)  # delivery reports that are still to be told
+        return self._next_offset
 
     def recover(self) -> bool:
         """A new producer after a lost one; True if the last transaction had been committed.
@@ -179,12 +186,18 @@ class FencedProducer:
                     value=record.value,
                     headers=record.headers,
                     partition=self._partition,
+                    **({"on_delivery": self._delivered} if record.topic == self._state_topic else {}),
                 )
                 return
             except BufferError:
                 if time.monotonic() > deadline or not self._wanted():
                     raise
                 producer.poll(0.05)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        offset = message.offset()
+        if error is None and offset is not None:
+            self._next_offset = max(self._next_offset or 0, offset + 1)
 
     def _retry(self, call: Callable[[float], None], deadline: float) -> None:
         while True:

@@ -9,27 +9,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 import uvloop
 
-from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.errors import ConfigurationError
-from streamgauge.schemas.message import INPUTS, Output
+from streamgauge.schemas.message import INPUTS
 from streamgauge.streams.app import build_app, input_topic
 from streamgauge.streams.health import HealthServer
 from streamgauge.streams.logs import configure_logs
 from streamgauge.streams.membership import Membership, Probe, ReadCommittedApp
 from streamgauge.streams.ownership import Ownership
-from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.settings import WorkerSettings, check_state_dir
 from streamgauge.streams.task import CoreFactory, Encoder, TaskContext
 from streamgauge.streams.telemetry import Telemetry
 from streamgauge.streams.topics import check_topics, describe_topics
 from streamgauge.streams.transaction import FencedError
 from streamgauge.streams.watchdog import Observation, Watchdog
+from streamgauge.streams.wiring import core_of, encoder_of, stores_of
 
 #: Exit codes. After 1 and 3 a supervisor should start the worker again; 2 needs a person.
 STOPPED, FAILED, WRONG_USE, DISPLACED = 0, 1, 2, 3
@@ -53,10 +52,11 @@ def run_worker(
     `ConfigurationError` before anything has started. `core` and `encode` are for tests of the engine alone.
     """
     configure_logs(settings.log_level, settings.log_format)
+    check_state_dir(settings.state_dir)
     partitions = check_topics(describe_topics(settings.connection), settings.topic_prefix)
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
-        worker = _Worker(settings, core or _core(settings), encode or _encoder(settings), Path(directory))
+        worker = _Worker(settings, core or core_of(settings), encode or encoder_of(settings), Path(directory))
         # A full collection would walk all that was imported: 75 ms in which no event moves.
         gc.collect()
         gc.freeze()
@@ -88,6 +88,7 @@ class _Worker:
                 encode=self._encode,
                 telemetry=self._telemetry,
                 fail=fail,
+                new_store=stores_of(settings, self._telemetry.mirrors_given_up.inc),
             )
         )
         self._attach(app)
@@ -104,7 +105,7 @@ class _Worker:
             settings.health_host,
             settings.health_port,
             self._telemetry.registry,
-            lambda: self._ownership.restored,
+            lambda: self._ownership.restoring,
         )
         watchdog = Watchdog(
             lambda: self._membership.probe(for_errors=True), self._observe, lambda why: fail(StuckError(why))
@@ -187,27 +188,6 @@ class _Worker:
             uncommitted=self._uncommitted_s() > self._settings.commit_interval_s + 5,
             opening=any(task.core is None for task in tasks),
         )
-
-
-def _core(settings: WorkerSettings) -> CoreFactory:
-    from streamgauge.streams.core.partition import CoreSettings, Partition
-    from streamgauge.streams.custom_metrics import allowed_metrics
-
-    core_settings = CoreSettings(
-        prefix=settings.topic_prefix,
-        clock=settings.clock,
-        software=f"streamgauge/{version('streamgauge')}",
-        metrics=allowed_metrics(settings.custom_metrics),
-    )
-    return lambda number, records: Partition.restore(number, core_settings, records)
-
-
-def _encoder(settings: WorkerSettings) -> Encoder:
-    def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
-        value, headers = encode_output(output, settings.output_format)
-        return value, list(headers)
-
-    return encode
 
 
 class StuckError(Exception):

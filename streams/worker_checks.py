@@ -1,6 +1,8 @@
 """What `streamgauge doctor` looks at in the workers: their state, their group, whether they keep up."""
 
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -9,11 +11,13 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import ConfigurationError, StateError
 from streamgauge.schemas.message import CONTROL
 from streamgauge.streams.checked import Checked
+from streamgauge.streams.settings import check_state_dir
 from streamgauge.streams.stored import DEFINED, StoredPartition, read_stored
 
 _ANSWER_S = 5.0
 #: Records that a busy worker may have in hand.
 _KEEPS_UP = 5_000
+_MUCH_DISK_BYTES = 1 << 30
 
 
 def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]:
@@ -48,6 +52,21 @@ def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]
             )
         )
     return found, stored
+
+
+def disk(directory: Path) -> Checked:
+    """Whether a worker on this machine can mirror its state in `directory`."""
+    try:
+        check_state_dir(directory)
+        held = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+        free = shutil.disk_usage(directory).free
+    except ConfigurationError as error:
+        return Checked("disk", "fail", str(error), "give it to the user that the worker runs as")
+    what = f"{directory} holds {held / 1e6:,.0f} MB of mirrored state, and {free / 1e6:,.0f} MB are free"
+    if free < max(held, _MUCH_DISK_BYTES):
+        advice = "make room for twice what it holds: while files are rewritten, both are there"
+        return Checked("disk", "warn", what, advice)
+    return Checked("disk", "ok", what)
 
 
 def workers(

@@ -25,7 +25,8 @@ class Run:
         self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
         self.workers: list[WorkerProcess] = []
         self._logs = logs
-        self._environment = {"STREAMGAUGE_CLOCK": clock}
+        # one directory for all, as on one machine: partitions that move are found there by their next owner
+        self._environment = {"STREAMGAUGE_CLOCK": clock, "STREAMGAUGE_STATE_DIR": str(logs / "state")}
         self._offsets = Consumer(
             self.connection.librdkafka()
             | {"group.id": f"{prefix}worker", "enable.auto.commit": False, "log_level": 2}

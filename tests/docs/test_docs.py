@@ -273,7 +273,8 @@ def test_every_name_of_a_monitor_is_there():
 def test_settings_and_their_defaults_are_those_of_the_code():
     page = "docs/reference/settings.md"
     kafka, logger, worker = (table(page, h) for h in ("Kafka", "The prediction logger", "The worker"))
-    settings = {name.upper(): field.default for name, field in WorkerSettings.model_fields.items()}
+    defaults = {name.upper(): field.default for name, field in WorkerSettings.model_fields.items()}
+    settings = {name: "" if default is None else default for name, default in defaults.items()}
     assert names_in(kafka) | set(worker) == set(settings)
     assert worker == {name: str(settings[name]) for name in worker}
     assert logger == {k.upper(): str(v).lower() for k, v in dataclasses.asdict(LoggerSettings()).items()}

@@ -1,0 +1,43 @@
+"""What a worker is made of, by its settings: the core, the encoder, and where state is kept."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.message import STATE, Output
+from streamgauge.streams.mirror import Mirrors
+from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.store import MemoryStore, StateStore
+from streamgauge.streams.task import CoreFactory, Encoder
+
+
+def core_of(settings: WorkerSettings) -> CoreFactory:
+    """The core that every partition of a worker with these settings has."""
+    from streamgauge.streams.core.partition import CoreSettings, Partition
+    from streamgauge.streams.custom_metrics import allowed_metrics
+
+    core_settings = CoreSettings(
+        prefix=settings.topic_prefix,
+        clock=settings.clock,
+        software=f"streamgauge/{version('streamgauge')}",
+        metrics=allowed_metrics(settings.custom_metrics),
+    )
+    return lambda number, records: Partition.restore(number, core_settings, records)
+
+
+def encoder_of(settings: WorkerSettings) -> Encoder:
+    """How its outputs are written."""
+
+    def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
+        value, headers = encode_output(output, settings.output_format)
+        return value, list(headers)
+
+    return encode
+
+
+def stores_of(settings: WorkerSettings, failed: Callable[[], None]) -> Callable[[int], StateStore]:
+    """By partition number, where its state is kept between runs; `failed` is told of each failing disk."""
+    if settings.state_dir is None:
+        return lambda number: MemoryStore()
+    mirrors, topic = Mirrors(settings.state_dir, failed), settings.connection.topic(STATE)
+    return lambda number: mirrors.of(topic, number)
