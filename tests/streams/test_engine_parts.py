@@ -266,12 +266,12 @@ def fetch(port: int, path: str) -> tuple[int, str]:
 
 
 def test_readiness_is_apart_from_health() -> None:
-    ready = json.loads("[false]")
-    server = HealthServer("127.0.0.1", 0, Telemetry().registry, lambda: ready[0])
+    left = ["restoring 2 of 4 partitions"]
+    server = HealthServer("127.0.0.1", 0, Telemetry().registry, lambda: left[0])
     try:
         assert fetch(server.port, "/healthz")[0] == 200
-        assert fetch(server.port, "/readyz")[0] == 503
-        ready[0] = True
+        assert fetch(server.port, "/readyz") == (503, "restoring 2 of 4 partitions\n")
+        left[0] = ""
         assert fetch(server.port, "/readyz")[0] == 200
         assert "streamgauge_commit_seconds_bucket" in fetch(server.port, "/metrics")[1]
         assert fetch(server.port, "/")[0] == 404
@@ -280,7 +280,7 @@ def test_readiness_is_apart_from_health() -> None:
 
 
 def test_the_health_server_frees_its_port() -> None:
-    server = HealthServer("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    server = HealthServer("127.0.0.1", 0, CollectorRegistry(), str)
     port = server.port
     server.close()
     HealthServer("127.0.0.1", port, CollectorRegistry(), lambda: True).close()
