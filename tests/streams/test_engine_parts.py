@@ -1,6 +1,5 @@
 """The engine's pure parts: records of state, ticks, the watchdog's judgement, topics, settings, health."""
 
-import json
 import re
 import struct
 import urllib.error
