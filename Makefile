@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types bench requirements wheel up down clean
+.PHONY: help demo test check lint format types bench fuzz requirements wheel up down clean
 
 help: ## this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 22
@@ -50,6 +50,9 @@ types: .venv ## mypy, strict, over the package
 
 bench: .venv ## the measured figures, as one table
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: .venv ## hostile messages, so many of each kind: make fuzz INPUTS=200000 ARGS="core definitions"
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),20000) $(ARGS)
 
 wheel: .venv ## dist/: wheel and source distribution
 	$(BIN)/python -m build --quiet --no-isolation

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from streamgauge.schemas.errors import ConfigurationError
-from streamgauge.streams.definitions import Checked, check, documents
+from streamgauge.streams.definitions import Checked, check
+from streamgauge.streams.safe_yaml import documents
 
 
 def read_valid(

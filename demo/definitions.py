@@ -8,7 +8,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.errors import StreamgaugeError
 from streamgauge.schemas.message import CONTROL
-from streamgauge.streams.definitions import documents
+from streamgauge.streams.safe_yaml import documents
 
 ACTOR = "demo"
 SEND_WITHIN_S = 10.0

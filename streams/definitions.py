@@ -1,36 +1,22 @@
-"""Monitor definitions as people write them: a stream of YAML documents, checked line by line.
+"""Monitor definitions as people write them: a stream of YAML documents, checked line by line."""
 
-YAML is read by its version 1.2, in which `on` and `NO` are texts. By 1.1, which PyYAML follows,
-`retrain: {on: …}` has the key true, and the segment `country: NO` is false.
-"""
-
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.streams.safe_yaml import construct, nodes
 
 if TYPE_CHECKING:  # River takes its time to import, and few definitions need it
     from streamgauge.detectors.custom import Allowed
 
-_BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
-
-
-class _Loader(yaml.CSafeLoader):
-    """Booleans are `true` and `false` only; a date is a text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  (an instance variable, to its base)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOL, _TIMESTAMP)]
-        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+#: Problems of one document that are told; who wrote more has another mistake than these.
+_MOST_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +55,9 @@ def check(name: str, text: str, allowed: "Callable[[], Allowed] | None" = None) 
     problems: list[Problem] = []
     first_lines: dict[str, int] = {}
     try:
-        for node in yaml.compose_all(text, Loader=_Loader):
-            line, document = _line(node), _construct(node)
-            problems += _repeated(name, node)
+        for node in nodes(text):
+            problems += _repeated(name, node)  # before it is built, which puts in what `<<` merges
+            line, document = _line(node), construct(node)
             if not isinstance(document, dict):
                 problems.append(Problem(name, line, "", "a document must be a mapping of fields"))
                 continue
@@ -104,27 +90,14 @@ def check(name: str, text: str, allowed: "Callable[[], Allowed] | None" = None) 
     return Checked(tuple(definitions), fleet, tuple(sorted(problems, key=lambda p: p.line)))
 
 
-def documents(text: str) -> list[dict[str, Any]]:
-    """The documents of a stream as plain mappings, unchecked. Raises `yaml.YAMLError`.
-
-    >>> documents("model: credit\\nretrain: {on: [accuracy]}")
-    [{'model': 'credit', 'retrain': {'on': ['accuracy']}}]
-    """
-    return list(yaml.load_all(text, Loader=_Loader))
-
-
-def _construct(node: yaml.Node) -> object:
-    loader = _Loader("")
-    value: object = loader.construct_document(node)
-    return value
-
-
 def _repeated(name: str, node: yaml.Node, path: str = "") -> Iterator[Problem]:
     """Keys given twice in one mapping: YAML forbids them, PyYAML keeps the last and says nothing."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue  # not a field's name: whoever builds the document refuses it
         field = f"{path}{key.value}"
         if field in seen:
             yield Problem(name, _line(key), field, "given twice")
@@ -146,10 +119,13 @@ def _unusable_metrics(
 
 
 def _explain(name: str, root: yaml.Node, kind: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
+    for detail in islice(error.errors(include_url=False), _MOST_PROBLEMS):
         within = detail.get("ctx", {}).get("at", ())  # where in a field, of checks that see several
         path = (*(step for step in detail["loc"] if step != "[key]"), *within)
         yield Problem(name, _line(root, path), ".".join(map(str, path)), _message(kind, dict(detail)))
+    if error.error_count() > _MOST_PROBLEMS:
+        more = error.error_count() - _MOST_PROBLEMS
+        yield Problem(name, _line(root), "", f"{more:,} more problems of this document are not told")
 
 
 def _message(kind: type[BaseModel], detail: dict[str, Any]) -> str:
@@ -168,10 +144,10 @@ def _message(kind: type[BaseModel], detail: dict[str, Any]) -> str:
         return f"takes a mapping{fields}, not {_given(given)}; {{}} stands for the defaults"
     if detail["type"] in _TAKES:
         return f"takes {_TAKES[detail['type']]}, not {_given(given)}"
-    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return (
-        message if repr(given) in message or isinstance(given, dict | list) else f"{message}, not {given!r}"
-    )
+    message = _short(str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input "))
+    if isinstance(given, dict | list) or repr(given) in message:
+        return message
+    return f"{message}, not {_given(given)}"
 
 
 _TAKES = {
@@ -191,7 +167,17 @@ _TAKES = {
 def _given(value: object) -> str:
     if value is None:
         return "nothing"
-    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
+    return (
+        "a list"
+        if isinstance(value, list)
+        else "a mapping"
+        if isinstance(value, dict)
+        else _short(repr(value))
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 2_000 else f"{text[:1_000]}… ({len(text):,} characters)"
 
 
 def _fields(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -2,6 +2,9 @@
 
 Buckets of eight places, each with one byte of its identity's hash (as in Abseil's Swiss tables), so that one
 gather and one comparison settle nearly every identity of a batch. What finds a bucket full goes to the next.
+
+Who sends identities chooses them, so the hash has a key that no sender knows: without one, identities made to
+share a bucket would be searched one after the other. Only how long a search takes depends on the key.
 """
 
 import numpy as np
@@ -16,6 +19,8 @@ _NONE = -1
 #: A bucket's word is at least the k-th if more than k of its places are taken: they are taken in order.
 _TAKEN = np.uint64(1) << (np.arange(_LANES, dtype=np.uint64) * np.uint64(8))
 _EVERY_LANE = np.uint64(0x0101010101010101)
+#: From Python's own secret, another one in every process, as that of its dictionaries.
+_KEY = np.array([hash(f"HashIndex {word}") & 0xFFFFFFFF for word in range(4)], "<u4")
 
 
 class HashIndex:
@@ -46,9 +51,10 @@ class HashIndex:
 
         `known` are the identities by row.
         """
-        tags = _tags(ids).astype(np.uint64) * _EVERY_LANE
+        hashed = _hashed(ids)
+        tags = _tags(hashed).astype(np.uint64) * _EVERY_LANE
         mask = len(self._buckets) - 1
-        bucket = (_hashed(ids) & np.uint64(mask)).astype(np.int64)
+        bucket = (hashed & np.uint64(mask)).astype(np.int64)
         found, places = np.full(len(ids), _NONE), np.empty(len(ids), np.int64)
         at = np.arange(len(ids))
         while at.size:
@@ -73,7 +79,7 @@ class HashIndex:
 
         `places` is what `search` gave for them, if nothing was inserted in between.
         """
-        replaced, tags = np.full(len(rows), _NONE), _tags(ids)
+        replaced, tags = np.full(len(rows), _NONE), _tags(_hashed(ids))
         lanes = self._buckets.view(np.uint8)
         at = np.arange(len(rows))
         if places is None:
@@ -93,21 +99,21 @@ class HashIndex:
         return replaced
 
 
-def _tags(ids: Ids) -> NDArray[np.uint8]:
-    """A byte that tells identities of one bucket apart, from 1 on."""
-    words = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
-    mixed = (words[:, 0] ^ words[:, 1] * np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xD6E8FEB86659FD93)
-    return np.maximum((mixed >> np.uint64(56)).astype(np.uint8), 1)
-
-
 def _hashed(ids: Ids) -> NDArray[np.uint64]:
-    """Every bit of an identity moves every bit of its hash: numbered identities must not crowd the index.
+    """NH of the four words of an identity, whose collisions depend on the key (Black et al. 1999, UMAC).
 
-    The finaliser is that of MurmurHash3 (Appleby 2011).
+    The finaliser of MurmurHash3 (Appleby 2011) lets every bit of it move every bit of the hash: numbered
+    identities must not crowd the index.
     """
-    words = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
-    mixed: NDArray[np.uint64] = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1]
+    words = np.ascontiguousarray(ids).view("<u4").reshape(-1, 4) + _KEY
+    products = np.multiply(words[:, ::2], words[:, 1::2], dtype=np.uint64)
+    mixed: NDArray[np.uint64] = products[:, 0] + products[:, 1]
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         mixed ^= mixed >> np.uint64(33)
         mixed *= np.uint64(factor)
     return mixed ^ (mixed >> np.uint64(33))
+
+
+def _tags(hashed: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """A byte that tells identities of one bucket apart, from 1 on: of the bits that choose no bucket."""
+    return np.maximum((hashed >> np.uint64(56)).astype(np.uint8), 1)

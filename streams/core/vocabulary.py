@@ -45,6 +45,8 @@ class Vocabulary:
     def codes_of_numbers(self, numbers: Floats) -> NDArray[np.int64]:
         """Numbers that stand for classes: 1.0 is the class "1"."""
         codes = np.full(len(numbers), -1, np.int64)
-        for number in np.unique(numbers[~np.isnan(numbers)]).tolist():
-            codes[numbers == number] = self.code(str(int(number)) if number.is_integer() else repr(number))
+        some = ~np.isnan(numbers)
+        values, places = np.unique(numbers[some], return_inverse=True)
+        names = [str(int(each)) if each.is_integer() else repr(each) for each in values.tolist()]
+        codes[some] = np.array([self.code(name) for name in names], np.int64)[places]
         return codes

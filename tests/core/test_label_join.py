@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamgauge.streams.core.hash_index import _hashed
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.snapshot import decode_state, encode_state
@@ -229,15 +228,3 @@ def test_a_table_drops_whole_blocks_and_says_which():
 @pytest.mark.parametrize("value", [None, True, -3, 1.5, "é", b"\0", [1, [2]], {"a": {"b": []}}])
 def test_plain_values_survive_a_snapshot(value):
     assert decode_state(encode_state(value)) == value
-
-
-@pytest.mark.parametrize("place", range(0, 16, 3))
-def test_numbered_identities_do_not_crowd_the_index(place):
-    """Identities that differ in a few bits only, as counters and sequential UUIDs do."""
-    n = 20_000
-    raw = np.zeros((n, 16), np.uint8)
-    for byte in range(2):
-        raw[:, (place + byte) % 16] = np.arange(n) >> (8 * byte) & 255
-    slots = _hashed(raw.reshape(-1).view("S16")) & np.uint64(65_535)
-    distinct = len(np.unique(slots))
-    assert distinct > 0.8 * 65_536 * (1 - np.exp(-n / 65_536))  # as many as random ones would take

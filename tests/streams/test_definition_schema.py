@@ -14,7 +14,8 @@ from streamgauge.cli.main import main
 from streamgauge.schemas import monitor_names
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.definition_schema import definition_schema
-from streamgauge.streams.definitions import check, documents
+from streamgauge.streams.definitions import check
+from streamgauge.streams.safe_yaml import documents
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(definition_schema())
