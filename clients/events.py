@@ -85,6 +85,8 @@ class Alert(Event):
     opened_at: datetime
     time: datetime
     contributors: tuple[Record, ...] | None
+    related: tuple[Record, ...] | None
+    because: str | None
     offsets: tuple[OffsetRange, ...] | None
     summary: str
     runbook_url: str | None

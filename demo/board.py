@@ -137,6 +137,8 @@ class Board:
             row.open.pop(record["alert_id"], None)
             minutes = (time_us - parse_time(record["opened_at"])) / MINUTE_US
             text = f"{record['model']} {record['monitor']}: {record['state']} after {minutes:.0f} min"
+            if record["because"] is not None:
+                text += f": {record['summary'].rpartition('; ')[2]}"
             return [Line(time_us, "✓", text, "ended")]
         first = record["alert_id"] not in row.open
         row.open[record["alert_id"]] = record

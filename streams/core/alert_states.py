@@ -21,6 +21,7 @@ class Event(StrEnum):
 
     FIRES = "fires"  # a finding that opens, or whose value moved materially
     WORSENS = "worsens"  # a finding graver than all before it in the episode
+    JOINED = "joined"  # another monitor's finding that has the same cause
     HELD = "held"  # a finding that is silenced, cooling down, or no news
     QUIET = "quiet"  # a window without a finding
     CALM = "calm"  # the last of enough quiet windows in a row
@@ -28,6 +29,7 @@ class Event(StrEnum):
     RESOLVE = "resolve"  # somebody says it is over
     REBASE = "rebase"  # what it is judged against was replaced
     SUPERSEDE = "supersede"  # its version gets no more traffic
+    EXPLAINED = "explained"  # an alert has opened that is nearer to the cause, and tells of it from now on
     EXPIRE = "expire"  # nothing has judged it for too long
 
 
@@ -43,11 +45,12 @@ def _row(*cells: str) -> dict[State, tuple[State, bool]]:
 
 
 #: Event × state → the next state; "!" tells subscribers of it. Empty: cannot happen.
-#: An acknowledgement covers what was known: only a graver finding is told after it.
+#: An acknowledgement covers what was known: only a graver finding reopens it; what joins is told.
 TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
     #                       NONE       OPENED      UPDATED     ACKNOWLEDGED
     Event.FIRES: _row("opened!", "updated!", "updated!", "acknowledged"),
     Event.WORSENS: _row("", "updated!", "updated!", "updated!"),
+    Event.JOINED: _row("", "updated!", "updated!", "acknowledged!"),
     Event.HELD: _row("none", "opened", "updated", "acknowledged"),
     Event.QUIET: _row("none", "opened", "updated", "acknowledged"),
     Event.CALM: _row("", "resolved!", "resolved!", "resolved!"),
@@ -55,6 +58,7 @@ TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
     Event.RESOLVE: _row("", "resolved!", "resolved!", "resolved!"),
     Event.REBASE: _row("", "resolved!", "resolved!", "resolved!"),
     Event.SUPERSEDE: _row("", "superseded!", "superseded!", "superseded!"),
+    Event.EXPLAINED: _row("", "superseded!", "superseded!", "superseded!"),
     Event.EXPIRE: _row("", "expired!", "expired!", "expired!"),
 }
 
@@ -68,5 +72,6 @@ ENDINGS: Mapping[Event, str] = {
     Event.RESOLVE: "resolved by {actor} after {lasted}",
     Event.REBASE: "resolved after {lasted}: {actor} adopted another baseline",
     Event.SUPERSEDE: "superseded after {lasted}",
+    Event.EXPLAINED: "{because} tells of it from now on",
     Event.EXPIRE: "expired: nothing judged it any more",
 }

@@ -9,16 +9,12 @@ from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import Rule
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
+from streamgauge.streams.core.causes import explains, in_order
+from streamgauge.streams.core.closed import ClosedEpisodes, Key
 from streamgauge.streams.core.episode import Episode, fingerprint
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.silences import Silences, alert_fields
 from streamgauge.streams.core.summary import duration_in_words
-
-#: Fingerprints whose last episode number is remembered; beyond it the one closed longest ago goes.
-MAX_CLOSED = 1_000
-
-
-_Key = tuple[str, str, Segment]  # version, monitor, segment
 
 
 class AlertBook:
@@ -33,9 +29,8 @@ class AlertBook:
 
     def __init__(self, model: str, floor: int = 0) -> None:
         self.model = model
-        self._open: dict[_Key, Episode] = {}
-        self._closed: dict[_Key, tuple[int, int]] = {}  # last episode's number, when it ended
-        self._floor = floor  # no forgotten fingerprint got beyond this number
+        self._open: dict[Key, Episode] = {}
+        self._closed = ClosedEpisodes(floor)
         self._silences = Silences()
 
     def observe(
@@ -56,24 +51,28 @@ class AlertBook:
         context = context or AlertContext()
         key = (version, monitor, segment)
         episode = self._open.get(key)
+        if episode is None:
+            telling = self._teller(key, finding)
+            if telling is not None:
+                return self._relate(telling, key, finding, now_us, context)
         event = self._classify(key, episode, finding, now_us, context)
+        explained: list[Episode] = []
         if episode is None:
             if finding is None or event is Event.HELD:
                 return []
+            explained = [
+                e for e in self._open.values() if e.version == version and explains(finding, e.finding)
+            ]
             episode = self._begin(key, finding, now_us)
-        if finding is None:
-            episode.quiet = episode.quiet_at(now_us, context.window_us)
-        else:
-            episode.quiet = 0
-            episode.finding = finding
-            if event is Event.WORSENS:
-                episode.severity = finding.severity
-        episode.seen_us = max(episode.seen_us, now_us)
-        episode.definition_id = context.definition_id
-        episode.baseline_id = context.baseline_id
-        episode.software = context.software
-        episode.runbook_url = rule.runbook_url if rule else episode.runbook_url
-        return self._step(key, event, now_us)
+            for each in explained:
+                episode.adopt(each)
+        episode.judged(finding, now_us, context, rule)
+        if finding is not None and event is Event.WORSENS:
+            episode.severity = finding.severity
+        outputs = self._step(key, event, now_us)
+        for each in explained:
+            outputs += self._step(each.key, Event.EXPLAINED, now_us, because=episode)
+        return outputs
 
     def is_open(self, version: str, monitor: str, segment: Segment) -> bool:
         """Whether an episode is open, so that a rule may ask for less to go on than to begin."""
@@ -82,8 +81,7 @@ class AlertBook:
     @property
     def last_number(self) -> int:
         """No episode has a higher one."""
-        numbers = [episode.number for episode in self._open.values()] + [n for n, _ in self._closed.values()]
-        return max(numbers, default=self._floor)
+        return max([self._closed.last_number, *(episode.number for episode in self._open.values())])
 
     def open_episodes(self) -> tuple[Episode, ...]:
         """Open episodes in the order in which they opened; not to be changed."""
@@ -115,6 +113,9 @@ class AlertBook:
         self, version: str, monitors: Collection[str], now_us: int, actor: str, note: str | None = None
     ) -> list[Output]:
         """What these monitors of a version are judged against was replaced: their alerts resolve."""
+        for episode in self._open.values():
+            if episode.version == version:
+                episode.related = {m: found for m, found in episode.related.items() if m not in monitors}
         ended = [key for key in self._open if key[0] == version and key[1] in monitors]
         return [output for key in ended for output in self._step(key, Event.REBASE, now_us, actor, note)]
 
@@ -136,11 +137,7 @@ class AlertBook:
         """Plain structures, for the snapshot."""
         return {
             "open": [episode.to_state() for episode in self._open.values()],
-            "closed": [
-                [version, monitor, [list(pair) for pair in segment], number, ended_us]
-                for (version, monitor, segment), (number, ended_us) in self._closed.items()
-            ],
-            "floor": self._floor,
+            "closed": self._closed.to_state(),
             "silences": self._silences.to_state(),
         }
 
@@ -149,38 +146,61 @@ class AlertBook:
         """The book that `to_state` was called on."""
         book = cls(model)
         for episode in map(Episode.from_state, state["open"]):
-            book._open[episode.version, episode.monitor, episode.segment] = episode
-        for version, monitor, segment, number, ended_us in state["closed"]:
-            pairs = tuple((key, value) for key, value in segment)
-            book._closed[version, monitor, pairs] = (number, ended_us)
-        book._floor = state["floor"]
+            book._open[episode.key] = episode
+        book._closed = ClosedEpisodes.from_state(state["closed"])
         book._silences = Silences.from_state(state["silences"])
         return book
 
     def _classify(
-        self, key: _Key, episode: Episode | None, finding: Finding | None, now_us: int, context: AlertContext
+        self, key: Key, episode: Episode | None, finding: Finding | None, now_us: int, context: AlertContext
     ) -> Event:
         if finding is None:
             quiet = 0 if episode is None else episode.quiet_at(now_us, context.window_us)
-            return Event.CALM if quiet >= context.resolve_after else Event.QUIET
+            calm = quiet >= context.resolve_after and (episode is None or not episode.going_on)
+            return Event.CALM if calm else Event.QUIET
         if self._silenced(key, finding, now_us):
             return Event.HELD
         if episode is None:
-            ended = self._closed.get(key)
-            return Event.HELD if ended and now_us < ended[1] + context.cooldown_us else Event.FIRES
+            return Event.HELD if self._closed.cools(key, now_us, context.cooldown_us) else Event.FIRES
         if episode.worsens(finding):
             return Event.WORSENS
-        return Event.FIRES if episode.moves(finding) else Event.HELD
+        return Event.FIRES if episode.told.moves(finding) else Event.HELD
 
-    def _begin(self, key: _Key, finding: Finding, now_us: int) -> Episode:
+    def _teller(self, key: Key, finding: Finding | None) -> Episode | None:
+        """The open episode that tells of this monitor's findings, or would tell of this one."""
         version, monitor, segment = key
-        number, _ = self._closed.pop(key, (self._floor, 0))
+        if segment:
+            return None
+        others = [episode for episode in self._open.values() if episode.version == version]
+        telling = next((e for e in others if monitor in e.related and not e.related[monitor].over), None)
+        if telling is not None or finding is None:
+            return telling
+        causes = (episode for episode in others if explains(episode.finding, finding, episode.onset_low_us))
+        return min(causes, key=lambda episode: in_order(episode.monitor), default=None)
+
+    def _relate(
+        self, episode: Episode, key: Key, finding: Finding | None, now_us: int, context: AlertContext
+    ) -> list[Output]:
+        """A verdict on a monitor of whose findings the episode of another tells."""
+        if finding is None:
+            episode.related[key[1]].calm(now_us, context.window_us, context.resolve_after)
+            return []
+        if self._silenced(key, finding, now_us):
+            return []
+        news = episode.relate(finding, now_us)
+        if episode.worsens(finding):
+            episode.severity = finding.severity
+            return self._step(episode.key, Event.WORSENS, now_us)
+        return self._step(episode.key, Event.JOINED, now_us) if news else []
+
+    def _begin(self, key: Key, finding: Finding, now_us: int) -> Episode:
+        version, monitor, segment = key
         episode = self._open[key] = Episode(
             fingerprint=fingerprint(self.model, *key),
             version=version,
             monitor=monitor,
             segment=segment,
-            number=number + 1,
+            number=self._closed.take(key) + 1,
             opened_us=now_us,
             onset_us=finding.onset_us,
             onset_low_us=finding.onset_low_us,
@@ -193,34 +213,37 @@ class AlertBook:
         return episode
 
     def _step(
-        self, key: _Key, event: Event, now_us: int, actor: str | None = None, note: str | None = None
+        self,
+        key: Key,
+        event: Event,
+        now_us: int,
+        actor: str | None = None,
+        note: str | None = None,
+        because: Episode | None = None,
     ) -> list[Output]:
         episode = self._open[key]
         state, told = TRANSITIONS[event][State(episode.state)]
         episode.state = state.value
         if state in ENDED:
             del self._open[key]
-            self._close(key, episode.number, now_us)
+            self._closed.note(key, episode.number, now_us)
+            for monitor in episode.going_on if because is None else ():
+                self._closed.note((episode.version, monitor, episode.segment), None, now_us)
         if not told:
             return []
         lasted = duration_in_words(now_us - episode.opened_us)
-        ending = ENDINGS.get(event, "").format(actor=actor, lasted=lasted)
-        record = episode.tell(self.model, now_us, actor=actor, note=note, ending=ending)
+        cause, alert_id = (None, None) if because is None else (because.monitor, because.alert_id)
+        ending = ENDINGS.get(event, "").format(actor=actor, lasted=lasted, because=cause)
+        record = episode.tell(self.model, now_us, actor=actor, note=note, ending=ending, because=alert_id)
         return [Output(ALERTS, self.model.encode(), record)]
 
-    def _all(self, keys: Iterable[_Key], event: Event, now_us: int) -> list[Output]:
+    def _all(self, keys: Iterable[Key], event: Event, now_us: int) -> list[Output]:
         return [output for key in keys for output in self._step(key, event, now_us)]
 
-    def _silenced(self, key: _Key, finding: Finding, now_us: int) -> bool:
+    def _silenced(self, key: Key, finding: Finding, now_us: int) -> bool:
         if not self._silences:
             return False
         version, monitor, segment = key
         known = fingerprint(self.model, *key)
         fields = alert_fields(known, self.model, version, monitor, finding.metric, finding.severity, segment)
         return self._silences.cover(fields, now_us)
-
-    def _close(self, key: _Key, number: int, now_us: int) -> None:
-        self._closed[key] = (number, now_us)
-        if len(self._closed) > MAX_CLOSED:
-            forgotten, _ = self._closed.pop(next(iter(self._closed)))
-            self._floor = max(self._floor, forgotten)

@@ -4,17 +4,18 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
 from streamgauge.schemas.times import format_time
+from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.findings import Finding, Segment
+from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
 from streamgauge.streams.core.summary import summarise
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
-#: A value that moved by less than this share of its distance from normal is not news.
-_MATERIAL = 0.25
 
 
 def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str:
@@ -31,7 +32,7 @@ def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str
 class Episode:
     """From opened to resolved. `finding` is the latest one, `severity` the gravest told.
 
-    `told_*` is what the last record said of the value, and of which metric.
+    `related` is what other monitors found that has the same cause, by monitor.
     """
 
     fingerprint: str
@@ -49,57 +50,85 @@ class Episode:
     state: str = "opened"
     sequence: int = 0
     quiet: int = 0
-    told_metric: str | None = None
-    told_value: float | None = None
-    told_low: float | None = None
-    told_high: float | None = None
+    told: Told = NOTHING
+    related: dict[str, Related] = field(default_factory=dict)
     definition_id: str | None = None
     baseline_id: str | None = None
     software: str | None = None
     runbook_url: str | None = None
 
+    @property
+    def alert_id(self) -> str:
+        """The same in every record of the episode."""
+        return f"{self.fingerprint}-{self.number}"
+
+    @property
+    def key(self) -> tuple[str, str, Segment]:
+        """Version, monitor and segment."""
+        return self.version, self.monitor, self.segment
+
+    @property
+    def going_on(self) -> list[str]:
+        """The monitors that it tells of besides its own, and that have not calmed down."""
+        return [monitor for monitor, related in self.related.items() if not related.over]
+
+    def adopt(self, other: "Episode") -> None:
+        """Tells of another one from now on, which ends."""
+        self.related |= other.related
+        self.related[other.monitor] = Related(other.finding, other.seen_us, other.told, other.quiet)
+
+    def relate(self, finding: Finding, now_us: int) -> bool:
+        """Tells of another monitor's finding too; whether that is news."""
+        known = self.related.get(finding.monitor)
+        told = NOTHING if known is None else known.told
+        self.related[finding.monitor] = Related(finding, now_us, told)
+        self.seen_us = max(self.seen_us, now_us)
+        return known is None or known.over or told.moves(finding)
+
     def worsens(self, finding: Finding) -> bool:
         """Whether it is graver than anything this episode has told."""
         return _RANK[finding.severity] > _RANK[self.severity]
 
-    def moves(self, finding: Finding) -> bool:
-        """Whether the value left the interval last told, by a quarter of its distance from normal.
-
-        Values of two metrics can't be compared. Where a mean and a spread move together, now one and now the
-        other is the more telling: that is no news.
-        """
-        if finding.metric != self.told_metric:
-            return False
-        if finding.value is None or self.told_value is None:
-            return finding.value is not None
-        normal = finding.limit if finding.baseline is None else finding.baseline
-        distance = abs(self.told_value if normal is None else self.told_value - normal)
-        if abs(finding.value - self.told_value) <= _MATERIAL * distance:
-            return False
-        if self.told_low is None or self.told_high is None:
-            return True
-        return not self.told_low <= finding.value <= self.told_high
+    def judged(
+        self, finding: Finding | None, now_us: int, context: AlertContext, rule: Rule | None = None
+    ) -> None:
+        """A verdict of its own monitor."""
+        self.quiet = self.quiet_at(now_us, context.window_us) if finding is None else 0
+        self.finding = finding or self.finding
+        self.seen_us = max(self.seen_us, now_us)
+        self.definition_id, self.baseline_id = context.definition_id, context.baseline_id
+        self.software = context.software
+        self.runbook_url = rule.runbook_url if rule else self.runbook_url
 
     def quiet_at(self, now_us: int, window_us: int) -> int:
-        """Quiet windows in a row with this one, which counts if it is later than the last one judged."""
-        return self.quiet + (now_us // window_us > self.seen_us // window_us)
+        """Quiet windows in a row with this one."""
+        return quiet_windows(self.quiet, self.seen_us, now_us, window_us)
 
     def tell(
-        self, model: str, now_us: int, *, actor: str | None = None, note: str | None = None, ending: str = ""
+        self,
+        model: str,
+        now_us: int,
+        *,
+        actor: str | None = None,
+        note: str | None = None,
+        ending: str = "",
+        because: str | None = None,
     ) -> dict[str, Any]:
         """The contract's JSON form of the alert as it stands, with who did what, and how it ended.
 
-        What is said here is what later values are compared with.
+        `because` is the alert that tells of it from now on. What is said here is what later values are
+        compared with.
         """
         finding = self.finding
         self.sequence += 1
-        self.told_metric = finding.metric
-        self.told_value, self.told_low, self.told_high = finding.value, finding.low, finding.high
+        self.told = Told.of(finding)
+        for related in self.related.values():
+            related.told = Told.of(related.finding)
         since_us = self.opened_us if self.onset_us is None else self.onset_us
         known = self.onset_low_us is not None and self.onset_high_us is not None
         doubt_us = (self.onset_low_us or 0, self.onset_high_us or 0) if known else None
         return {
-            "alert_id": f"{self.fingerprint}-{self.number}",
+            "alert_id": self.alert_id,
             "fingerprint": self.fingerprint,
             "episode": self.number,
             "sequence": self.sequence,
@@ -134,13 +163,24 @@ class Episode:
                 }
                 for c in finding.contributors
             ],
+            "related": [_consequence(related) for related in self.related.values()],
+            "because": because,
             "offsets": [offsets.record() for offsets in finding.offsets],
             "definition_id": self.definition_id,
             "baseline_id": self.baseline_id,
             "software": self.software,
             "actor": actor,
             "note": note,
-            "summary": summarise(model, self.version, finding, since_us, now_us, ending, doubt_us),
+            "summary": summarise(
+                model,
+                self.version,
+                finding,
+                since_us,
+                now_us,
+                ending,
+                doubt_us,
+                [related.finding for related in self.related.values()],
+            ),
             "runbook_url": self.runbook_url,
         }
 
@@ -149,6 +189,8 @@ class Episode:
         state: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
         state["segment"] = [list(pair) for pair in self.segment]
         state["finding"] = self.finding.to_state()
+        state["told"] = [getattr(self.told, name) for name in Told.__slots__]
+        state["related"] = [related.to_state() for related in self.related.values()]
         return state
 
     @classmethod
@@ -158,10 +200,26 @@ class Episode:
             **{name: state[name] for name in _SCALARS},
             segment=tuple((key, value) for key, value in state["segment"]),
             finding=Finding.from_state(state["finding"]),
+            told=Told(*state["told"]),
+            related={r.finding.monitor: r for r in map(Related.from_state, state["related"])},
         )
 
 
-_SCALARS = tuple(name for name in Episode.__slots__ if name not in ("segment", "finding"))
+_PARTS = ("segment", "finding", "told", "related")
+_SCALARS = tuple(name for name in Episode.__slots__ if name not in _PARTS)
+
+
+def _consequence(related: Related) -> dict[str, Any]:
+    finding = related.finding
+    return {
+        "monitor": finding.monitor,
+        "metric": finding.metric,
+        "value": _finite(finding.value),
+        "baseline": _finite(finding.baseline),
+        "evidence_threshold": _finite(finding.evidence_threshold),
+        "n": finding.n,
+        "onset": _time(finding.onset_us),
+    }
 
 
 def _time(time_us: int | None) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.streams.core.causes import in_order
 from streamgauge.streams.core.error_bank import ErrorBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.grouping import continued, finding_of
@@ -34,14 +35,16 @@ class Recent:
         self._fired.add(finding.monitor)
 
     def take_findings(self, errors: ErrorBank, groups: Mapping[str, Sequence[str]]) -> list[Finding]:
-        """One for each monitor that fired since the last call; what moved together is in one finding.
+        """One for each monitor that fired since the last call, causes before their consequences; what moved
+        together is in one finding.
 
         `groups` names the groups of each protected attribute.
         """
         new, self._new = self._new, set()
         reported, self._reported = self._reported, []
         return reported + [
-            finding_of(monitor, self._moved[monitor], errors, groups) for monitor in sorted(new)
+            finding_of(monitor, self._moved[monitor], errors, groups)
+            for monitor in sorted(sorted(new), key=in_order)
         ]
 
     def quiet(self, watching: Iterable[str]) -> list[str]:

@@ -43,7 +43,8 @@ class RetrainPolicy:
     >>> policy, definition = RetrainPolicy("credit"), MonitorDefinition(model="credit")
     >>> alert = Output("alerts", b"credit", {"state": "opened", "version": "7", "monitor": "concept_drift",
     ...     "metric": "zero_one_loss", "severity": "critical", "value": 0.21, "baseline": 0.1, "limit": None,
-    ...     "evidence_threshold": 1.0, "n": 3200, "fingerprint": "9f2c", "contributors": [], "segment": {}})
+    ...     "evidence_threshold": 1.0, "n": 3200, "fingerprint": "9f2c", "contributors": [], "segment": {},
+    ...     "related": [], "because": None})
     >>> policy.consider("7", [alert], TrainingData(0, 10, labels=999), 10, definition)
     []
     >>> [request] = policy.consider("7", [], TrainingData(0, 20, labels=1_000), 20, definition)

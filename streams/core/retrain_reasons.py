@@ -5,6 +5,7 @@ from typing import Any
 
 from streamgauge.schemas.message import Output
 from streamgauge.streams.core.alert_states import ENDED, State
+from streamgauge.streams.core.episode import fingerprint
 
 #: How many a request names, the gravest first.
 MAX_REASONS = 100
@@ -13,7 +14,10 @@ _SEVERITIES = tuple(_PRIORITY)
 
 
 class RetrainReasons:
-    """By version and fingerprint, from the alert's opening to its end; each waits, or has been asked for."""
+    """By version and fingerprint, from the alert's opening to its end; each waits, or has been asked for.
+
+    What an alert tells of another monitor is a reason as that monitor's own alert would be.
+    """
 
     def __init__(self) -> None:
         self._by_version: dict[str, dict[str, dict[str, Any]]] = {}
@@ -23,15 +27,19 @@ class RetrainReasons:
         for alert in alerts:
             record = alert.record
             known = self._by_version.get(record["version"], {})
-            state, fingerprint = record["state"], record["fingerprint"]
-            if state in ENDED:
-                known.pop(fingerprint, None)
-                if not known:
-                    self._by_version.pop(record["version"], None)
-            elif state == State.OPENED and record["monitor"] in on:
-                self._by_version.setdefault(record["version"], {})[fingerprint] = _entry(record, asked=False)
-            elif fingerprint in known:
-                known[fingerprint] = _entry(record, asked=known[fingerprint]["asked"])
+            for told in (record, *record["related"]):
+                place = record["fingerprint"] if told is record else _of_related(record, told)
+                opens = told is record and record["state"] == State.OPENED
+                if record["state"] in ENDED:
+                    if record["because"] is None:  # else another alert goes on with it
+                        known.pop(place, None)
+                elif place in known and not opens:
+                    known[place] |= _told(record, told)
+                elif told["monitor"] in on and (opens or told is not record):
+                    known[place] = {"asked": False, "settled": False} | _told(record, told)
+                    self._by_version[record["version"]] = known
+            if not known:
+                self._by_version.pop(record["version"], None)
 
     def waiting(self, version: str) -> bool:
         """Whether there is a reason that nobody has been asked about."""
@@ -39,9 +47,8 @@ class RetrainReasons:
 
     def ask(self, version: str) -> dict[str, Any]:
         """Marks all reasons of a version as asked for; gives what a request says of them."""
-        entries = sorted(
-            self._by_version.get(version, {}).values(), key=lambda entry: _SEVERITIES.index(entry["severity"])
-        )
+        entries = [entry for entry in self._by_version.get(version, {}).values() if not entry["settled"]]
+        entries.sort(key=lambda entry: _SEVERITIES.index(entry["severity"]))
         for entry in entries:
             entry["asked"] = True
         features = dict.fromkeys(feature for entry in entries for feature in entry["features"])
@@ -55,15 +62,13 @@ class RetrainReasons:
 
     def answered(self, version: str) -> None:
         """What was asked for is settled; only alerts that open from now on are reasons."""
-        known = self._by_version.pop(version, {})
-        waiting = {fingerprint: entry for fingerprint, entry in known.items() if not entry["asked"]}
-        if waiting:
-            self._by_version[version] = waiting
+        for entry in self._by_version.get(version, {}).values():
+            entry["settled"] = entry["asked"]
 
     def put_back(self, version: str) -> None:
         """What was asked for waits again, as far as its alerts are still open."""
         for entry in self._by_version.get(version, {}).values():
-            entry["asked"] = False
+            entry["asked"] = entry["settled"]
 
     def forget(self, version: str) -> None:
         """The version has a successor."""
@@ -72,34 +77,39 @@ class RetrainReasons:
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
         return [
-            [version, fingerprint, entry]
+            [version, place, entry]
             for version, known in self._by_version.items()
-            for fingerprint, entry in known.items()
+            for place, entry in known.items()
         ]
 
     @classmethod
     def from_state(cls, state: Sequence[Any]) -> "RetrainReasons":
         """The reasons that `to_state` was called on."""
         reasons = cls()
-        for version, fingerprint, entry in state:
-            reasons._by_version.setdefault(version, {})[fingerprint] = dict(entry)
+        for version, place, entry in state:
+            reasons._by_version.setdefault(version, {})[place] = dict(entry)
         return reasons
 
 
-def _entry(record: Mapping[str, Any], *, asked: bool) -> dict[str, Any]:
-    limit = record["limit"]
+def _of_related(record: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    segment = tuple(sorted(record["segment"].items()))
+    return fingerprint(record["model"], record["version"], told["monitor"], segment)
+
+
+def _told(record: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What an alert says of its own monitor, or of another one."""
+    limit = record["limit"] if told is record else None
     return {
-        "asked": asked,
         "severity": record["severity"],
         "features": [c["feature"] for c in record["contributors"] if c["feature"] is not None],
         "segment": dict(record["segment"]),
         "reason": {
-            "monitor": record["monitor"],
-            "metric": record["metric"],
-            "value": record["value"],
-            "baseline": record["baseline"],
-            "threshold": record["evidence_threshold"] if limit is None else limit,
-            "n": record["n"],
+            "monitor": told["monitor"],
+            "metric": told["metric"],
+            "value": told["value"],
+            "baseline": told["baseline"],
+            "threshold": told["evidence_threshold"] if limit is None else limit,
+            "n": told["n"],
             "fingerprint": record["fingerprint"],
         },
     }

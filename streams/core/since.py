@@ -5,8 +5,10 @@ from dataclasses import replace
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.exact_sum import ExactSums
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
+from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
+from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.monitor_names import ESTIMATE_GAP
 from streamgauge.streams.core.error_bank import NDCG_LOSS
 from streamgauge.streams.core.expected import explain_gap
@@ -16,9 +18,14 @@ from streamgauge.streams.core.reports import Naming
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
 
+#: What these find is told by labels, which do not come in the order of their predictions.
+_BY_LABELS = ("concept_drift", "label_drift", ESTIMATE_GAP)
+
 
 def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     """The same finding with value, interval and n over the windows since its onset."""
+    if finding.monitor in _BY_LABELS:
+        finding = _unordered(finding, version)
     if finding.monitor == ESTIMATE_GAP:
         return explain_gap(finding, _windows(finding, version), naming, version.watch.estimates)
     estimate: Estimate | None = None
@@ -32,6 +39,22 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
         return finding
     return replace(
         finding, value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n or finding.n
+    )
+
+
+def _unordered(finding: Finding, version: Version) -> Finding:
+    """Its onset is as uncertain as labels overtake each other."""
+    lag = LogHistogram()
+    for window in _windows(finding, version):
+        lag.merge(window.bags[ALL].lag)
+    soon, late = lag.quantile(0.05), lag.quantile(0.95)
+    if soon is None or late is None or finding.onset_low_us is None or finding.onset_high_us is None:
+        return finding
+    spread_us = int((late - soon) * SECOND_US)
+    return replace(
+        finding,
+        onset_low_us=finding.onset_low_us - spread_us,
+        onset_high_us=finding.onset_high_us + spread_us,
     )
 
 

@@ -1,5 +1,6 @@
 """The one sentence of an alert that people read first."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES, SAMPLE_RATIO
@@ -34,10 +35,11 @@ def summarise(
     now_us: int,
     ending: str = "",
     doubt_us: tuple[int, int] | None = None,
+    related: Sequence[Finding] = (),
 ) -> str:
     """What is wrong, how wrong, against what, and since when (UTC); `ending` says what became of it.
 
-    `doubt_us` is the interval of `since_us`.
+    `doubt_us` is the interval of `since_us`, `related` what it brought with it.
 
     >>> finding = Finding("concept_drift", "zero_one_loss", "critical", value=0.21, baseline=0.1)
     >>> summarise("credit", "7", finding, since_us=34_800_000_000, now_us=35_000_000_000)
@@ -47,7 +49,7 @@ def summarise(
     if finding.segment:
         place += " [" + ", ".join(f"{key}={value}" for key, value in finding.segment) + "]"
     sentence = f"{place}: {_measured(finding)} (since {_since(since_us, doubt_us, now_us)})"
-    return "; ".join(part for part in (sentence, _culprits(finding), ending) if part)
+    return "; ".join(part for part in (sentence, _culprits(finding), _consequences(related), ending) if part)
 
 
 def duration_in_words(duration_us: int) -> str:
@@ -96,6 +98,14 @@ def _culprits(finding: Finding) -> str:
         return ""
     more = len(finding.contributors) - len(named)
     return "mostly " + ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _consequences(related: Sequence[Finding]) -> str:
+    told = []
+    for finding in related:
+        named = [c for c in finding.contributors if c.feature is not None]
+        told.append(f"{named[0].feature} {named[0].direction}" if named else _measured(finding))
+    return "with it " + ", and ".join(told) if told else ""
 
 
 def _decimals(value: float, others: list[float]) -> int:

@@ -12,7 +12,8 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
-from streamgauge.streams.core.alerts import MAX_CLOSED, AlertBook
+from streamgauge.streams.core.alerts import AlertBook
+from streamgauge.streams.core.closed import MAX_CLOSED
 from streamgauge.streams.core.episode import fingerprint
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
 
@@ -124,6 +125,8 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "opened_at": "2026-11-21T10:00:00.000000Z",
             "time": "2026-11-21T10:00:00.000000Z",
             "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
+            "related": [],
+            "because": None,
             "offsets": [{"topic": "streamgauge.predictions", "partition": 5, "start": 1200, "end": 4400}],
             "definition_id": "sha256:d",
             "baseline_id": "sha256:b",
@@ -343,7 +346,7 @@ def test_memory_is_bounded_and_an_alert_id_never_comes_twice():
                 for output in book.observe("7", f"m{monitor}", (), finding, now_us, None, context):
                     seen.add((output.record["alert_id"], output.record["state"]))
     assert len(seen) == 2 * 2 * (MAX_CLOSED + 50)
-    assert len(book.to_state()["closed"]) == MAX_CLOSED
+    assert len(book.to_state()["closed"][1]) == MAX_CLOSED
 
 
 def test_the_context_comes_from_the_definition():

@@ -15,7 +15,7 @@ from streamgauge.streams.core.findings import Finding
 CONTEXT = AlertContext(resolve_after=2, cooldown_us=3)
 OPEN = {"opened", "updated", "acknowledged"}
 versions = st.sampled_from(["7", "8"])
-monitors = st.sampled_from(["drift", "accuracy"])
+monitors = st.sampled_from(["drift", "concept_drift", "accuracy"])
 segments = st.sampled_from([(), (("country", "NO"),)])
 
 
@@ -62,8 +62,9 @@ class Alerts(RuleBasedStateMachine):
     )
     def fires(self, version, monitor, segment, value, severity) -> None:
         finding = Finding(
-            monitor, "zero_one_loss", severity, value, value / 2, value * 1.1, 0.1, segment=segment
-        )
+            monitor, "zero_one_loss", severity, value, value / 2, value * 1.1, 0.1, segment=segment,
+            onset_low_us=self.now_us - 5, onset_high_us=self.now_us,
+        )  # fmt: skip
         self.told(self.book.observe(version, monitor, segment, finding, self.now_us, None, CONTEXT))
 
     @rule(version=versions, monitor=monitors, segment=segments)
@@ -113,11 +114,12 @@ class Alerts(RuleBasedStateMachine):
     @rule(copies=st.just(CONTEXT.resolve_after))
     def everything_calms_down(self, copies) -> None:
         """No state without exit: enough quiet windows end every episode."""
-        for _ in range(copies):
+        for _ in range(copies + 1):  # what an alert tells of besides its own monitor ends before it
             self.now_us += 1
             for episode in self.book.open_episodes():
-                key = (episode.version, episode.monitor, episode.segment)
-                self.told(self.book.observe(*key, None, self.now_us, None, CONTEXT))
+                for monitor in (episode.monitor, *episode.related):
+                    key = (episode.version, monitor, episode.segment)
+                    self.told(self.book.observe(*key, None, self.now_us, None, CONTEXT))
         assert self.book.open_episodes() == ()
 
     @invariant()

@@ -13,7 +13,7 @@ from streamgauge.schemas.control import AdoptBaseline
 from streamgauge.schemas.message import METRICS
 from streamgauge.schemas.profile import BaselineProfile
 from tests.core.scenario import START_US
-from tests.core.test_partition_alerts import Columns, Rng, Story, classifier, regressor, story
+from tests.core.test_partition_alerts import ALONE, Columns, Rng, Story, classifier, regressor, story
 
 ESTIMATED = ("estimated_accuracy", "estimated_f1", "estimated_roc_auc")
 
@@ -82,7 +82,7 @@ def test_a_model_without_scores_has_no_estimates() -> None:
 
 
 def test_the_alert_says_what_was_realised_and_what_was_estimated() -> None:
-    told = story().tell(15, classifier).tell(15, classifier, wrong=0.3)
+    told = story(**ALONE).tell(15, classifier).tell(15, classifier, wrong=0.3)
     told.run.restart()
     told.tell(3, classifier, wrong=0.3)
     last = told.alerts("estimate_gap")[-1]
@@ -149,7 +149,7 @@ def test_a_stored_profile_brings_its_estimator_for_the_windows_that_start_later(
 
 
 def test_a_version_that_learns_its_baseline_anew_learns_its_estimator_anew() -> None:
-    told = story().tell(15, classifier).tell(15, classifier, wrong=0.3)
+    told = story(**ALONE).tell(15, classifier).tell(15, classifier, wrong=0.3)
     assert told.states("estimate_gap") == ["opened"]
     adopt(told, None)
     assert told.states("estimate_gap") == ["opened", "resolved"]

@@ -12,7 +12,7 @@ from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.times import parse_time
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define, length_us
 from tests.core.test_feature_exactness import cut_by
-from tests.core.test_partition_alerts import Columns, Rng, classifier, regressor, story
+from tests.core.test_partition_alerts import ALONE, Columns, Rng, classifier, regressor, story
 
 FIRST = 200
 TASKS: dict[str, dict[str, Any]] = {
@@ -138,7 +138,7 @@ def test_labels_that_change_open_one_alert_and_their_end_resolves_it(
     columns: Any, change: dict[str, float], says: tuple[str, ...]
 ) -> None:
     definition = {"task": "regression"} if columns is larger_labels else {}
-    run = story(columns, **definition).tell(15, columns)
+    run = story(columns, **ALONE, **definition).tell(15, columns)
     assert run.alerts() == []
     run.tell(10, columns, **change).tell(40, columns)
     assert run.states("label_drift") == ["opened", "resolved"]

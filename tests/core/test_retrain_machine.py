@@ -148,6 +148,8 @@ class Requests(RuleBasedStateMachine):
             "fingerprint": fingerprint,
             "contributors": [],
             "segment": {},
+            "related": [],
+            "because": None,
         }
         return Output(ALERTS, b"credit", record)
 

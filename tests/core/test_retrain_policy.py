@@ -55,6 +55,8 @@ def alert(state="opened", monitor="concept_drift", severity="critical", version=
         "fingerprint": f"{version}-{monitor}",
         "contributors": [{"feature": "age"}, {"feature": None}],
         "segment": {},
+        "related": [],
+        "because": None,
     }
     return Output(ALERTS, b"credit", record | changes)
 

@@ -52,6 +52,7 @@ def _alert(state: str, minute: int) -> dict[str, Any]:
         "opened_at": format_time(T0 + 70 * MINUTE_US),
         "time": format_time(T0 + minute * MINUTE_US),
         "summary": "credit 7: demographic parity difference 0.35",
+        "because": None,
     }
 
 

@@ -64,6 +64,18 @@ ALERT = {
     "opened_at": END,
     "time": END,
     "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
+    "related": [
+        {
+            "monitor": "estimate_gap",
+            "metric": "accuracy",
+            "value": 0.79,
+            "baseline": 0.9,
+            "evidence_threshold": 1.0,
+            "n": 3200,
+            "onset": START,
+        }
+    ],
+    "because": None,
     "offsets": [OFFSETS],
     **MADE_BY,
     "actor": None,

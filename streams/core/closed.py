@@ -1,0 +1,62 @@
+"""`ClosedEpisodes`: what is remembered of alerts that have ended: their numbers, and that they cool down."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from streamgauge.streams.core.findings import Segment
+
+#: Version, monitor and segment of an episode.
+Key = tuple[str, str, Segment]
+#: Fingerprints whose last episode number is remembered; beyond it the one closed longest ago goes.
+MAX_CLOSED = 1_000
+
+
+class ClosedEpisodes:
+    """By key the last episode's number and when it ended. No forgotten one got beyond the number `floor`.
+
+    >>> closed = ClosedEpisodes()
+    >>> closed.note(("7", "drift", ()), number=3, now_us=100)
+    >>> closed.cools(("7", "drift", ()), now_us=150, cooldown_us=60), closed.take(("7", "drift", ()))
+    (True, 3)
+    """
+
+    def __init__(self, floor: int = 0) -> None:
+        self._floor = floor
+        self._known: dict[Key, tuple[int, int]] = {}
+
+    @property
+    def last_number(self) -> int:
+        """No episode has had a higher one."""
+        return max((number for number, _ in self._known.values()), default=self._floor)
+
+    def take(self, key: Key) -> int:
+        """The last number of one that begins again."""
+        return self._known.pop(key, (self._floor, 0))[0]
+
+    def cools(self, key: Key, now_us: int, cooldown_us: int) -> bool:
+        """Whether it ended so short a time ago that it does not open again."""
+        return key in self._known and now_us < self._known[key][1] + cooldown_us
+
+    def note(self, key: Key, number: int | None, now_us: int) -> None:
+        """An episode ended; without a number, what another episode told of."""
+        self._known[key] = (self.take(key) if number is None else number, now_us)
+        if len(self._known) > MAX_CLOSED:
+            forgotten, _ = self._known.pop(next(iter(self._known)))
+            self._floor = max(self._floor, forgotten)
+
+    def to_state(self) -> list[Any]:
+        """Plain structures, for the snapshot."""
+        rows = [
+            [version, monitor, [list(pair) for pair in segment], number, ended_us]
+            for (version, monitor, segment), (number, ended_us) in self._known.items()
+        ]
+        return [self._floor, rows]
+
+    @classmethod
+    def from_state(cls, state: Iterable[Any]) -> "ClosedEpisodes":
+        """What `to_state` gave."""
+        floor, rows = state
+        closed = cls(floor)
+        for version, monitor, segment, number, ended_us in rows:
+            closed._known[version, monitor, tuple((key, value) for key, value in segment)] = number, ended_us
+        return closed

@@ -1,0 +1,78 @@
+"""`Related`: what an open alert tells of besides its own monitor's finding; and what was told of a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamgauge.streams.core.findings import Finding
+
+#: A value that moved by less than this share of its distance from normal is not news.
+_MATERIAL = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a record last said of a value, and of which metric."""
+
+    metric: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, finding: Finding) -> "Told":
+        return cls(finding.metric, finding.value, finding.low, finding.high)
+
+    def moves(self, finding: Finding) -> bool:
+        """Whether the value left the interval last told, by a quarter of its distance from normal.
+
+        Values of two metrics can't be compared. Where a mean and a spread move together, now one and now the
+        other is the more telling: that is no news.
+        """
+        if finding.metric != self.metric:
+            return False
+        if finding.value is None or self.value is None:
+            return finding.value is not None
+        normal = finding.limit if finding.baseline is None else finding.baseline
+        distance = abs(self.value if normal is None else self.value - normal)
+        if abs(finding.value - self.value) <= _MATERIAL * distance:
+            return False
+        if self.low is None or self.high is None:
+            return True
+        return not self.low <= finding.value <= self.high
+
+
+NOTHING = Told()
+
+
+@dataclass(slots=True)
+class Related:
+    """Another monitor's finding with the same cause; when `over`, that monitor has calmed down."""
+
+    finding: Finding
+    seen_us: int
+    told: Told = NOTHING
+    quiet: int = 0
+    over: bool = False
+
+    def calm(self, now_us: int, window_us: int, after: int) -> None:
+        """A window without a finding; it is over `after` so many in a row."""
+        self.quiet = quiet_windows(self.quiet, self.seen_us, now_us, window_us)
+        self.seen_us = max(self.seen_us, now_us)
+        self.over = self.over or self.quiet >= after
+
+    def to_state(self) -> list[Any]:
+        """Plain structures, for the snapshot."""
+        told = [getattr(self.told, name) for name in Told.__slots__]
+        return [self.finding.to_state(), self.seen_us, told, self.quiet, self.over]
+
+    @classmethod
+    def from_state(cls, state: tuple[Mapping[str, Any], int, list[Any], int, bool]) -> "Related":
+        """What `to_state` gave."""
+        finding, seen_us, told, quiet, over = state
+        return cls(Finding.from_state(finding), seen_us, Told(*told), quiet, over)
+
+
+def quiet_windows(quiet: int, seen_us: int, now_us: int, window_us: int) -> int:
+    """Quiet windows in a row with this one, which counts if it is later than the last one judged."""
+    return quiet + (now_us // window_us > seen_us // window_us)
