@@ -59,7 +59,7 @@ wheel: .venv ## dist/: wheel and source distribution
 
 requirements: ## pin again, with hashes: make requirements ARGS=--upgrade
 	@test -x build/pip-tools/bin/pip-compile || { $(PYTHON) -m venv build/pip-tools && build/pip-tools/bin/pip install --quiet pip-tools; }
-	@for set in worker:worker test:dev; do \
+	@for set in worker,notifier:worker test:dev; do \
 	  build/pip-tools/bin/pip-compile --quiet --generate-hashes --no-header --strip-extras \
 	    --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --build-deps-for editable --unsafe-package streamgauge \

@@ -38,6 +38,7 @@ COMMANDS = (
     Command("alerts", "follow alerts, list what is open, acknowledge, resolve, silence", "alerts", "worker"),
     Command("compare", "show how versions that share the traffic compare", "compare", "worker"),
     Command("retrain", "follow and list retrain requests", "retrain"),
+    Command("notifier", "deliver alerts to Alertmanager, PagerDuty, chat, mail", "notifier", "notifier"),
     Command("doctor", "check cluster, topics, permissions and workers; size a model", "doctor", "worker"),
 )
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-CODE = ("schemas", "detectors", "streams", "clients", "cli", "demo")
+CODE = ("schemas", "detectors", "streams", "clients", "notify", "cli", "demo")
 MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
 LONGEST_MODULE = 250
 
@@ -67,7 +67,7 @@ def test_a_module_is_short_and_says_first_why_it_exists(path):
 def test_pins_are_hashed_name_no_host_and_satisfy_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    for name, wanted in (("worker", ["worker"]), ("dev", list(extras))):
+    for name, wanted in (("worker", ["worker", "notifier"]), ("dev", list(extras))):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         assert "://" not in text
         assert "--index-url" not in text
@@ -93,7 +93,7 @@ def test_what_is_imported_is_declared():
     extras = project["optional-dependencies"]
     base = project["dependencies"]
     worker = [*base, *extras["worker"], *extras["demo"], *extras["parquet"]]
-    of_folder = {folder: base if folder == "clients" else worker for folder in CODE}
+    of_folder = dict.fromkeys(CODE, worker) | {"clients": base, "notify": [*base, *extras["notifier"]]}
     of_module = {"clients/training_data.py": [*base, *extras["training"]]}
     for folder in CODE:
         for path in (ROOT / folder).rglob("*.py"):

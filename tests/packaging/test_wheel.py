@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ("schemas", "detectors", "streams", "clients", "cli", "demo")
+CODE = ("schemas", "detectors", "streams", "clients", "notify", "cli", "demo")
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,7 @@ def test_the_base_install_logs_predictions_and_loads_nothing_of_the_worker(base_
 import sys
 import streamgauge
 
-CODE = {"schemas", "detectors", "streams", "clients", "cli", "demo"}
+CODE = {"schemas", "detectors", "streams", "clients", "notify", "cli", "demo"}
 from streamgauge.clients.sinks import MemorySink
 
 sink = MemorySink()
@@ -109,6 +109,7 @@ def test_the_base_install_has_the_command_line_and_names_the_extra_a_command_lac
         (["worker"], "worker"),
         (["monitors", "validate", "-"], "worker"),
         (["demo"], "demo"),
+        (["notifier"], "notifier"),
     ):
         done = subprocess.run([command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (2, "")
@@ -154,4 +155,5 @@ def test_the_images_install_steps_work_in_a_clean_environment(tmp_path):
         )
     assert run(home / "bin/streamgauge", "worker", "--help", cwd=tmp_path)
     assert run(home / "bin/streamgauge", "topics", "create", "--help", cwd=tmp_path)
+    assert run(home / "bin/streamgauge", "notifier", "--help", cwd=tmp_path)
     run(home / "bin/pip", "check", cwd=tmp_path)

@@ -1,0 +1,96 @@
+"""One POST to one target: to a checked address, without redirects, within a time, with a bounded answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import SplitResult, urlsplit
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from streamgauge.notify.addresses import Allowed, ForbiddenAddressError
+from streamgauge.notify.core.outcomes import Outcome, Result, of_status
+
+TIMEOUT_S = 10.0
+_ANSWER_BYTES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to post. The URL and the headers may hold secrets: neither is ever logged."""
+
+    url: str = field(repr=False)
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def json_request(url: str, document: object, headers: Mapping[str, str] | None = None) -> Request:
+    """A request whose body is JSON."""
+    body = json.dumps(document, separators=(",", ":")).encode()
+    return Request(url, body, {"Content-Type": "application/json", **(headers or {})})
+
+
+def post(request: Request, allowed: Allowed) -> Outcome:
+    """Send it once, to the first of the host's addresses that takes a connection."""
+    parts = urlsplit(request.url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        addresses = allowed.resolve(host, port)
+    except ForbiddenAddressError as error:
+        return Outcome(Result.FAILED, str(error))
+    except OSError as error:
+        return Outcome(Result.FAILED, f"{host}: {error}")
+    for address in addresses:
+        try:
+            with _pool(parts.scheme, host, address, port) as pool:
+                return _attempt(pool, parts, request)
+        except (NewConnectionError, ConnectTimeoutError):
+            continue  # nothing was sent
+        except (HTTPError, OSError) as error:
+            return Outcome(Result.FAILED, f"{type(error).__name__}: no answer from {host}:{port}")
+    return Outcome(Result.FAILED, f"no connection to {host}:{port}")
+
+
+def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
+    """Connects to the address that was looked at; a certificate must be the host's."""
+    timeout = urllib3.Timeout(connect=TIMEOUT_S, read=TIMEOUT_S)
+    if scheme == "https":
+        return urllib3.HTTPSConnectionPool(
+            address, port, timeout=timeout, retries=False, server_hostname=host, assert_hostname=host
+        )
+    return urllib3.HTTPConnectionPool(address, port, timeout=timeout, retries=False)
+
+
+def _attempt(pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Request) -> Outcome:
+    headers = dict(request.headers)
+    headers |= {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "streamgauge-notifier"}
+    if parts.username is not None:
+        headers |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    answer = pool.urlopen(
+        "POST", path, request.body, headers,
+        redirect=False, preload_content=False, assert_same_host=False, decode_content=False,
+    )  # fmt: skip
+    said = answer.read(_ANSWER_BYTES).decode(errors="replace")
+    pause_us = _retry_after_us(answer.headers.get("Retry-After", ""))
+    answer.close()
+    return of_status(answer.status, said, pause_us)
+
+
+def _retry_after_us(text: str) -> int:
+    """Of a Retry-After header, in seconds or as a date; 0 for any other.
+
+    >>> _retry_after_us("7"), _retry_after_us("soon"), _retry_after_us("Wed, 21 Oct 2015 07:28:00 GMT")
+    (7000000, 0, 0)
+    """
+    if text.isascii() and text.isdigit():
+        return int(text[:9]) * 1_000_000
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return max(0, round(seconds * 1_000_000))

@@ -1,0 +1,220 @@
+"""One target at work: a consumer of `alerts` of its own, in a thread of its own, until it is stopped.
+
+Its consumer group is its memory. Others have their own: a target that is down, slow or new concerns no other.
+"""
+
+import time
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.kafka_answers import FORBIDDEN, MISSING, explain, partitions_of
+from streamgauge.clients.reach import Reach
+from streamgauge.notify.config import Route, Target
+from streamgauge.notify.core.outbox import Outbox
+from streamgauge.notify.core.outcomes import Outcome, Result
+from streamgauge.notify.core.queues import Notification, Transition
+from streamgauge.notify.records import alert_of
+from streamgauge.notify.senders import Sender
+from streamgauge.notify.telemetry import Telemetry
+from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.message import ALERTS
+from streamgauge.streams.settings import WorkerSettings
+
+_WAIT_S = 0.25
+_TOGETHER = 100
+#: Attempts between two looks at Kafka.
+_ATTEMPTS = 20
+#: How long attempts may keep a thread from Kafka before its partitions go to another notifier.
+_POLL_INTERVAL_MS = 600_000
+_KAFKA_S = 10.0
+
+log = structlog.get_logger("streamgauge.notifier")
+
+
+def group_of(connection: Connection, name: str) -> str:
+    """The consumer group of a target."""
+    return connection.topic(f"notifier.{name}")
+
+
+class Runner:
+    """Reads, delivers and commits for one target. `ready` is set once it has its partitions."""
+
+    def __init__(
+        self, name: str, target: Target, routes: Sequence[Route], sender: Sender,
+        *, settings: WorkerSettings, telemetry: Telemetry,
+    ) -> None:  # fmt: skip
+        connection = settings.connection
+        self._name = name
+        self._sender = sender
+        self._telemetry = telemetry
+        self._topic = connection.topic(ALERTS)
+        self._outbox = Outbox(name, target, routes, getattr(target, "resend", None))
+        self._paused = False
+        self.ready = Event()
+        reach = Reach(connection)
+        config = connection.librdkafka() | {
+            "group.id": group_of(connection, name),
+            "client.id": f"streamgauge-notifier-{name}",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,
+            "max.poll.interval.ms": _POLL_INTERVAL_MS,
+            "session.timeout.ms": int(settings.session_timeout_s * 1_000),
+            "heartbeat.interval.ms": int(settings.heartbeat_interval_s * 1_000),
+        }
+        self._consumer = Consumer(reach.config(config), logger=reach)
+        try:
+            reach.check(self._consumer)
+            partitions_of(self._consumer, self._topic)
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def run(self, stop: Event) -> None:
+        """Until `stop`; the attempt that is being made is finished first."""
+        self._consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke)
+        try:
+            while not stop.is_set():
+                self._read()
+                self._deliver(stop)
+                self._commit()
+                self._measure()
+        finally:
+            self._consumer.close()
+
+    def _read(self) -> None:
+        self._pause(self._outbox.is_full)
+        first = self._consumer.poll(_WAIT_S)
+        messages = [] if first is None else [first, *self._consumer.consume(_TOGETHER - 1, timeout=0)]
+        now_us = _now_us()
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._notice(error, message, now_us)
+                continue
+            lost = self._outbox.record(message.partition(), message.offset(), self._alert(message), now_us)
+            if lost:
+                self._telemetry.transitions.labels(self._name, "lost").inc(lost)
+                log.error("transitions_lost", target=self._name, count=lost, reason="deleted by retention")
+
+    def _alert(self, message: Any) -> Any:
+        try:
+            return alert_of(message)
+        except BadEvent as error:
+            self._telemetry.unreadable.labels(self._name).inc()
+            log.warning("unreadable", **_where(message), target=self._name, reason=error.detail)
+            return None
+
+    def _deliver(self, stop: Event) -> None:
+        self._give_up(self._outbox.give_up(_now_us()), "expired", "it could not be delivered in time")
+        for _ in range(_ATTEMPTS):
+            notification = None if stop.is_set() else self._outbox.due(_now_us())
+            if notification is None:
+                break
+            outcome = self._attempt(lambda now_us, what=notification: self._sender.send(what, now_us))
+            self._settle(notification, outcome)
+            self._commit()
+        if self._sender.refresh is not None and not stop.is_set():
+            episodes, refresh = self._outbox.refresh(_now_us()), self._sender.refresh
+            for start in range(0, len(episodes), _TOGETHER):
+                some = episodes[start : start + _TOGETHER]
+                outcome = self._attempt(lambda now_us, some=some: refresh(some, now_us))
+                if outcome.result is Result.DELIVERED:
+                    self._outbox.breaker.succeeded(_now_us())
+                    continue
+                log.warning("refresh_failed", target=self._name, reason=outcome.reason)
+                if outcome.result is Result.FAILED:
+                    self._outbox.breaker.failed(_now_us(), outcome.pause_us)
+                    break
+
+    def _attempt(self, make: Any) -> Outcome:
+        with self._telemetry.attempt_seconds.labels(self._name).time():
+            outcome: Outcome = make(_now_us())
+        self._telemetry.attempts.labels(self._name, outcome.result.value).inc()
+        return outcome
+
+    def _settle(self, notification: Notification, outcome: Outcome) -> None:
+        self._outbox.settle(notification, outcome, _now_us())
+        said = {"target": self._name, "notification": notification.key, "reason": outcome.reason}
+        if outcome.result is Result.FAILED:
+            log.warning("attempt_failed", **said, attempts=notification.attempts)
+        elif outcome.result is Result.REFUSED:
+            self._give_up(notification.transitions, "refused", outcome.reason)
+        else:
+            self._telemetry.transitions.labels(self._name, "delivered").inc(len(notification.transitions))
+            log.info("delivered", **{key: text for key, text in said.items() if text})
+
+    def _give_up(self, transitions: Sequence[Transition], outcome: str, reason: str) -> None:
+        for each in transitions:
+            self._telemetry.transitions.labels(self._name, outcome).inc()
+            log.error(
+                "given_up", target=self._name, outcome=outcome, reason=reason, alert_id=each.alert.alert_id,
+                sequence=each.alert.sequence, partition=each.partition, offset=each.offset,
+            )  # fmt: skip
+
+    def _commit(self) -> None:
+        places = self._outbox.commits()
+        if not places:
+            return
+        offsets = [TopicPartition(self._topic, n, offset, text) for n, (offset, text) in places.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:  # it is committed with what comes next
+            log.warning("not_committed", target=self._name, reason=error.args[0].str())
+        else:
+            self._outbox.committed(places)
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        found = consumer.committed(partitions, timeout=_KAFKA_S)
+        for place in found:
+            low, high = consumer.get_watermark_offsets(place, timeout=_KAFKA_S)
+            where = {"target": self._name, "partition": place.partition, "committed": place.offset}
+            known = place.offset if 0 <= place.offset <= high else None
+            if place.offset > high:
+                log.error("begun_anew", **where, reason="the topic was made anew")
+            start = self._outbox.assign(place.partition, known, place.metadata)
+            if start is not None and start < low:
+                log.warning("alerts_forgotten", **where, reason="retention deleted how they opened")
+            place.offset = OFFSET_BEGINNING if start is None else start
+        consumer.assign([TopicPartition(p.topic, p.partition, p.offset) for p in found])
+        self._paused = False
+        self.ready.set()
+
+    def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commit()
+        for place in partitions:
+            self._outbox.revoke(place.partition)
+
+    def _pause(self, wanted: bool) -> None:
+        if wanted is not self._paused:
+            change = self._consumer.pause if wanted else self._consumer.resume
+            change(self._consumer.assignment())
+            self._paused = wanted
+
+    def _notice(self, error: KafkaError, message: Any, now_us: int) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._outbox.end(message.partition(), message.offset(), now_us)
+        elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
+            raise explain(error, self._topic)
+        else:
+            log.warning("kafka", target=self._name, reason=error.str())
+
+    def _measure(self) -> None:
+        self._telemetry.waiting.labels(self._name).set(self._outbox.waiting)
+        self._telemetry.open_alerts.labels(self._name).set(self._outbox.open_alerts)
+        self._telemetry.breaker_open.labels(self._name).set(self._outbox.breaker.is_open(_now_us()))
+
+
+def _where(message: Any) -> dict[str, Any]:
+    return {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,89 @@
+"""`run_notifier`: one process with a thread for each target, until it is stopped."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from threading import Event, Thread
+from typing import NoReturn
+
+import structlog
+
+from streamgauge.notify.addresses import Allowed
+from streamgauge.notify.config import NotifierConfig, Target
+from streamgauge.notify.runner import Runner
+from streamgauge.notify.senders import Sender, sender
+from streamgauge.notify.telemetry import Telemetry
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.streams.health import HealthServer
+from streamgauge.streams.logs import configure_logs
+from streamgauge.streams.settings import WorkerSettings
+
+#: Exit codes. After 1 a supervisor should start it again.
+STOPPED, FAILED = 0, 1
+#: How long attempts that are being made may take when it stops.
+STOP_DEADLINE_S = 25.0
+
+log = structlog.get_logger("streamgauge.notifier")
+
+
+def senders_of(config: NotifierConfig, targets: Mapping[str, Target]) -> dict[str, Sender]:
+    """What sends to each target. Raises `ConfigurationError` that names one that could never work."""
+    allowed, found = Allowed(config.allow), {}
+    for name, target in targets.items():
+        try:
+            found[name] = sender(target, allowed)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"targets.{name}: {error}") from error
+    return found
+
+
+def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings: WorkerSettings) -> int:
+    """Run until SIGTERM or SIGINT; 0 after a graceful stop.
+
+    A failure in one thread ends the process: what was delivered is committed, and nothing else is lost.
+    Raises `ConfigurationError` before anything has started.
+    """
+    senders = senders_of(config, targets)
+    configure_logs(settings.log_level, settings.log_format)
+    telemetry, stop = Telemetry(), Event()
+    runners = {
+        name: Runner(name, targets[name], config.routes, each, settings=settings, telemetry=telemetry)
+        for name, each in senders.items()
+    }
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    threads = [
+        Thread(target=_guarded, args=(name, runner, stop), name=name, daemon=True)
+        for name, runner in runners.items()
+    ]
+    health = HealthServer(
+        settings.health_host,
+        settings.health_port,
+        telemetry.registry,
+        lambda: all(runner.ready.is_set() for runner in runners.values()),
+    )
+    for thread in threads:
+        thread.start()
+    log.info("started", targets=sorted(targets), health_port=health.port)
+    stop.wait()
+    log.info("stopping")
+    for thread in threads:
+        thread.join(STOP_DEADLINE_S)
+    health.close()
+    log.info("stopped")
+    return STOPPED
+
+
+def _guarded(name: str, runner: Runner, stop: Event) -> None:
+    try:
+        runner.run(stop)
+    except BaseException as error:  # noqa: BLE001
+        _fail(name, error)
+
+
+def _fail(name: str, cause: BaseException) -> NoReturn:
+    """End the process now; the others' progress is committed after each attempt."""
+    log.critical("failed", target=name, error=str(cause), kind=type(cause).__name__, exc_info=cause)
+    sys.stderr.flush()
+    os._exit(FAILED)
