@@ -71,10 +71,9 @@ def _no_broker() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = [
-        r for r in terminalreporter.stats.get("skipped", []) if "no real Kafka broker" in str(r.longrepr)
-    ]
-    if skipped:
-        reason = str(skipped[0].longrepr[2])  # type: ignore[index]
-        terminalreporter.write_sep("!", f"{len(skipped)} real-broker tests DID NOT RUN", red=True, bold=True)
-        terminalreporter.write_line(reason)
+    for missing, tests in (("no real Kafka broker", "real-broker"), ("no real Alertmanager", "Alertmanager")):
+        skipped = [r for r in terminalreporter.stats.get("skipped", []) if missing in str(r.longrepr)]
+        if skipped:
+            reason = str(skipped[0].longrepr[2])  # type: ignore[index]
+            terminalreporter.write_sep("!", f"{len(skipped)} {tests} tests DID NOT RUN", red=True, bold=True)
+            terminalreporter.write_line(reason)

@@ -1,0 +1,277 @@
+"""The notifier on a real broker: a real Alertmanager, webhooks that are counted, kills in between."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from standardwebhooks.webhooks import Webhook
+
+from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.message import ALERTS, Output
+from tests.harness import WorkerProcess, create_topics, wait_until
+from tests.notify.alerts import record
+from tests.notify.receivers import Receiver, receiver
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+QUICK = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
+
+
+class Alertmanager:
+    """A real Alertmanager, which tells a receiver of every alert by itself."""
+
+    def __init__(self, folder: Path, told: Receiver) -> None:
+        configuration = {
+            "route": {
+                "receiver": "counted", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s",
+                "repeat_interval": "1h",
+            },
+            "receivers": [{"name": "counted", "webhook_configs": [{"url": told.url, "send_resolved": True}]}],
+        }  # fmt: skip
+        (folder / "alertmanager.yml").write_text(json.dumps(configuration))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self._told = told
+        command = [
+            "prometheus-alertmanager",
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'data'}",
+            f"--web.listen-address={self.url[7:]}",
+            "--cluster.listen-address=",
+        ]
+        with (folder / "alertmanager.log").open("w") as log:
+            self._process = subprocess.Popen(command, stderr=log)
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def amtool(self) -> dict[str, str]:
+        """What an operator sees: the summary of each active alert, by its labels."""
+        done = subprocess.run(
+            ["amtool", "--alertmanager.url", self.url, "--output=json", "alert", "query"],
+            capture_output=True, check=True,
+        )  # fmt: skip
+        return {
+            json.dumps(alert["labels"], sort_keys=True): alert["annotations"]["summary"]
+            for alert in json.loads(done.stdout)
+        }
+
+    def ends(self) -> list[str]:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as answer:
+            return sorted(alert["endsAt"] for alert in json.load(answer))
+
+    def told(self) -> Counter[tuple[str, str]]:
+        """How often it told its receiver of each model and state."""
+        return Counter(
+            (alert["labels"]["model"], alert["status"])
+            for document in self._told.documents
+            for alert in document["alerts"]
+        )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
+    if shutil.which("prometheus-alertmanager") is None or shutil.which("amtool") is None:
+        message = "no real Alertmanager: install the Debian package prometheus-alertmanager"
+        pytest.fail(message, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(message)
+    with receiver() as told:
+        running = Alertmanager(tmp_path, told)
+        wait_until(running.is_ready, 30)
+        yield running
+        running.stop()
+
+
+class Topic:
+    """The topic `alerts`, as a worker writes it."""
+
+    def __init__(self, broker: str, prefix: str) -> None:
+        create_topics(broker, prefix)
+        self._broker, self._prefix = broker, prefix
+        self._producer = Producer({"bootstrap.servers": broker, "partitioner": "murmur2_random"})
+
+    def write(self, *records: dict[str, object]) -> None:
+        for each in records:
+            key = str(each["model"]).encode()
+            value, headers = encode_output(Output(ALERTS, key, each), "json")
+            self._producer.produce(self._prefix + ALERTS, value, key, headers=list(headers))
+        assert self._producer.flush(20) == 0
+
+    def is_done(self, target: str) -> bool:
+        """Whether the target's group has committed the end of every partition."""
+        consumer = Consumer(
+            {"bootstrap.servers": self._broker, "group.id": f"{self._prefix}notifier.{target}"}
+        )
+        try:
+            partitions = [TopicPartition(self._prefix + ALERTS, number) for number in range(4)]
+            ends = [consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions]
+            return [p.offset for p in consumer.committed(partitions, timeout=10)] == ends
+        finally:
+            consumer.close()
+
+
+@pytest.fixture
+def topic(broker: str, prefix: str) -> Topic:
+    return Topic(broker, prefix)
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+def notifier(broker: str, prefix: str, folder: Path, config: dict[str, object]) -> WorkerProcess:
+    (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
+    return WorkerProcess(
+        broker, prefix, folder / "notifier.log", module="streamgauge",
+        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=QUICK,
+    )  # fmt: skip
+
+
+def webhook(made: Receiver, **given: object) -> dict[str, object]:
+    return {"kind": "webhook", "url": made.url, "secret": SECRET, **given}
+
+
+def ids(made: Receiver) -> Counter[str]:
+    """How often each message came, by its id; every signature is right."""
+    for _, headers, body in made.requests:
+        Webhook(SECRET).verify(body, headers)
+    return Counter(headers["webhook-id"] for _, headers, _ in made.requests)
+
+
+def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_repeat_nothing(
+    broker, prefix, topic, hook, alertmanager, tmp_path
+):
+    config = {
+        "targets": {
+            "alertmanager": {"kind": "alertmanager", "url": alertmanager.url, "resend": "1s"},
+            "hook": webhook(hook),
+        },
+        "routes": [{"to": ["alertmanager", "hook"]}],
+    }
+    expected = Counter()
+
+    def write(*steps: dict[str, object]) -> None:
+        topic.write(*steps)
+        expected.update(f"{each['alert_id']}-{each['sequence']}" for each in steps)
+
+    def delivered() -> None:
+        wait_until(lambda: set(ids(hook)) == set(expected), 60, saying="every step came to the webhook")
+        wait_until(lambda: topic.is_done("hook") and topic.is_done("alertmanager"), 30)
+
+    with notifier(broker, prefix, tmp_path, config) as process:
+        process.wait_ready()
+        write(record("aa-1", model="a"), record("bb-1", model="b", severity="critical"))
+        wait_until(lambda: len(alertmanager.amtool()) == 2, 30)
+        delivered()
+        before = alertmanager.ends()
+        wait_until(lambda: alertmanager.ends() > before, 20, saying="open alerts are kept")
+
+        assert process.stop() == 0
+        write(record("aa-1", 2, "updated", model="a", summary="worse"), record("cc-1", model="c"))
+        process.start()
+        wait_until(lambda: len(alertmanager.amtool()) == 3, 60)
+        delivered()
+        assert "worse" in alertmanager.amtool().values()
+
+        process.kill()
+        write(record("bb-1", 2, "resolved", model="b", severity="critical"), record("dd-1", model="d"))
+        process.start()
+        delivered()
+        wait_until(lambda: len(alertmanager.amtool()) == 3, 30, saying="b has ended, a, c and d are there")
+
+        write(*(record(f"{m}{m}-1", 3, "resolved", model=m) for m in "acd"))
+        wait_until(lambda: alertmanager.amtool() == {}, 30)
+        delivered()
+        both = Counter((model, status) for model in "abcd" for status in ("firing", "resolved"))
+        wait_until(lambda: alertmanager.told() == both, 30, saying="each was told once, and its end once")
+        assert process.stop() == 0
+    assert ids(hook) == expected
+
+
+def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
+    broker, prefix, topic, hook, tmp_path
+):
+    with receiver() as silent, receiver() as failing:
+        silent.hold.clear()
+        failing.status = 503
+        config = {
+            "targets": {"hook": webhook(hook), "silent": webhook(silent), "failing": webhook(failing)},
+            "routes": [{"to": ["silent", "failing", "hook"]}],
+        }
+        with notifier(broker, prefix, tmp_path, config) as process:
+            process.wait_ready()
+            topic.write(*(record(f"{n:02x}-1", model=f"m{n}") for n in range(12)))
+            wait_until(lambda: len(ids(hook)) == 12, 30)
+            assert len(silent.requests) == 1
+            assert "delivered" not in {
+                line.split()[-1] for line in process.logs.splitlines() if "target=silent" in line
+            }
+            wait_until(lambda: 'breaker_open{target="failing"} 1.0' in process.health("/metrics")[1], 30)
+            silent.hold.set()
+            failing.status = 200
+            wait_until(lambda: topic.is_done("silent") and topic.is_done("failing"), 60)
+            process.stop()
+        for each in (silent, failing):
+            assert set(ids(each)) == set(ids(hook))
+        assert set(ids(hook).values()) == {1}
+
+
+def test_kills_at_any_moment_lose_nothing_and_what_comes_again_is_told_by_its_id(
+    broker, prefix, topic, hook, tmp_path
+):
+    config = {"targets": {"hook": webhook(hook)}, "routes": [{"to": "hook"}]}
+    wanted = {f"{n:02x}-1-{sequence}" for n in range(60) for sequence in (1, 2)}
+    with notifier(broker, prefix, tmp_path, config) as process:
+        process.wait_ready()
+        for n in range(60):
+            topic.write(record(f"{n:02x}-1", model=f"m{n % 7}"))
+        for count in (20, 45, 70):
+            wait_until(lambda count=count: len(hook.requests) >= count, 60, every=0.005)
+            process.kill()
+            if count == 45:
+                topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n % 7}") for n in range(60)))
+            process.start()
+        wait_until(lambda: set(ids(hook)) == wanted, 60)
+        wait_until(lambda: topic.is_done("hook"), 30)
+        assert process.stop() == 0
+    repeats = {key: count for key, count in ids(hook).items() if count > 1}
+    assert len(repeats) <= 3, "a kill repeats at most the one that was on its way"
+    bodies = {(headers["webhook-id"], body) for _, headers, body in hook.requests}
+    assert len(bodies) == len(wanted)
+
+
+def test_a_new_target_is_told_what_is_open_and_two_notifiers_share_the_work(
+    broker, prefix, topic, hook, tmp_path
+):
+    topic.write(*(record(f"{n:02x}-1", model=f"m{n}") for n in range(8)))
+    topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n}") for n in range(4)))
+    config = {"targets": {"hook": webhook(hook)}, "routes": [{"to": "hook"}]}
+    with (
+        notifier(broker, prefix, tmp_path, config) as first,
+        notifier(broker, prefix, tmp_path, config) as second,
+    ):
+        wait_until(lambda: len(hook.requests) == 4, 60)
+        wait_until(lambda: topic.is_done("hook"), 30)
+        first.kill()
+        topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n}") for n in range(4, 8)))
+        wait_until(lambda: len(ids(hook)) == 8, 60)
+        second.stop()
+    assert ids(hook) == Counter(f"{n:02x}-1-{sequence}" for n in range(4, 8) for sequence in (1, 2))
