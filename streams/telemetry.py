@@ -1,4 +1,4 @@
-"""The worker's own metrics, for Prometheus; docs/metrics.md has the same table, and a test compares them."""
+"""The worker's own metrics, for Prometheus; docs/reference has the same table, and a test compares them."""
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping

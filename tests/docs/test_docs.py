@@ -19,7 +19,12 @@ from streamgauge.cli.main import COMMANDS, build_parser, main
 from streamgauge.cli.monitors import check
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.detectors.baseline import build_profile
+from streamgauge.notify import config_file, wording
+from streamgauge.notify.config import KINDS as TARGETS
+from streamgauge.notify.config import NotifierConfig, Route
+from streamgauge.notify.telemetry import Telemetry as NotifierTelemetry
 from streamgauge.schemas.decode import decode_messages
+from streamgauge.schemas.durations import format_duration
 from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.limits import Limits
@@ -54,6 +59,9 @@ NOT_RUN = {
     "streamgauge monitors retire": _BROKER,
     "streamgauge doctor --role": _BROKER,
     "streamgauge metrics": _BROKER,
+    "streamgauge notifier --config": _BROKER,
+    "streamgauge notifier test": "needs the target; tests/notify sends to real ones",
+    "kafka-acls.sh": "needs a broker with an authorizer",
     "streamgauge replay --from-topics": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
     "make test": "this is it",
@@ -62,6 +70,16 @@ NOT_RUN = {
     "docker": "needs a container engine, which the tests do not have",
     "export": "no effect outside its shell",
     "pip install": "what it installs is tested from the wheel, in tests/packaging",
+}
+
+
+#: What the examples of the notifier's file take from the environment.
+SECRETS = {
+    "PAGERDUTY_KEY": "k" * 32,
+    "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
+    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "SMTP_PASSWORD": "p",
+    "APPRISE_URL": "tgram://123456789:abcdefg_hijklmnop/12315544/",
 }
 
 
@@ -111,7 +129,8 @@ def test_decisions_have_numbers_of_their_own():
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_definitions_are_valid(text):
-    assert check("example", text).problems == ()
+    checked = config_file.check("n", text, SECRETS) if "\ntargets:" in text else check("example", text)
+    assert checked.problems == ()
 
 
 @pytest.mark.parametrize("text", blocks("json"))
@@ -149,6 +168,8 @@ OUTPUTS = {"alert", "metric", "retrain_request", "dead_letter"}
 def test_commands_run_or_say_why_not(text, tmp_path, monkeypatch):
     write_files_of_the_examples(tmp_path)
     monkeypatch.chdir(tmp_path)
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
     commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
     assert commands
     for command in commands:
@@ -173,6 +194,8 @@ def write_files_of_the_examples(folder):
     for name, event in zip(("predictions", "labels"), events, strict=False):
         (folder / f"{name}.jsonl").write_text(json.dumps(json.loads(event)) + "\n")
     (folder / "stricter.yaml").write_text(definitions[1])
+    notifier = re.search(fence.format("yaml"), (ROOT / "docs/how-to/notify.md").read_text())
+    (folder / "notifier.yaml").write_text(notifier[1])
     tables = re.findall(fence.format("csv"), (ROOT / "docs/how-to/replay.md").read_text())
     for name, table in zip(("predictions", "labels"), tables, strict=True):
         (folder / f"{name}.csv").write_text(table)
@@ -288,3 +311,46 @@ def test_defaults_are_those_of_the_code():
             value = value.get(part) if isinstance(value, dict) else None
         if isinstance(value, str | int | float) and name != "model":
             assert said == str(value).lower(), name
+
+
+def test_every_field_of_the_notifiers_file_has_its_row_and_its_default():
+    page = (ROOT / "docs/reference/notifier.md").read_text()
+    routes = table("docs/reference/notifier.md", "A route")
+    assert list(routes) == [field.alias or name for name, field in Route.model_fields.items()]
+    assert list(table("docs/reference/notifier.md", "The file")) == list(NotifierConfig.model_fields)
+    section = page.split("\n## Targets\n")[1].split("\n## ")[0]
+    documented, kind = {}, ""
+    for row in re.findall(r"(?m)^\| (`?\w*`?) ?\| (`.+?`) \| ?(.*?) ?\|", section):
+        kind = row[0].strip("`") or kind
+        names, defaults = (re.findall(r"`(.+?)`", cell) for cell in row[1:])
+        documented |= {(kind, name): defaults[n : n + 1] for n, name in enumerate(names)}
+    assert documented.pop(("all", "expire")) == ["1d"]
+    fields = {
+        (kind, name): field.default
+        for kind, model in TARGETS.items()
+        for name, field in model.model_fields.items()
+        if name not in ("kind", "expire")
+    }
+    assert set(documented) == set(fields)
+    for at, said in documented.items():
+        default = getattr(fields[at], "get_secret_value", lambda at=at: fields[at])()
+        assert said in ([], [format_duration(default) if at[1] == "resend" else str(default)]), at
+
+
+def test_every_field_of_a_template_is_there():
+    page = (ROOT / "docs/reference/notifier.md").read_text()
+    section = page.split("\n## Templates\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"`\$(\w+)`", section)) - {"name"} == set(wording.FIELDS)
+
+
+def test_the_notifiers_metrics_are_those_of_its_registry():
+    page = (ROOT / "docs/reference/notifier.md").read_text()
+    rows = re.findall(r"(?m)^\| `(streamgauge_\w+)` \| (\w+) \| (.+?) \| (.+) \|$", page)
+    registered = {
+        f"{each._name}{'_total' if each._type == 'counter' else ''}": (
+            each._type, ", ".join(f"`{label}`" for label in each._labelnames), each._documentation,
+        )
+        for each in vars(NotifierTelemetry()).values()
+        if hasattr(each, "_labelnames")
+    }  # fmt: skip
+    assert {name: tuple(rest) for name, *rest in rows} == registered
