@@ -61,7 +61,7 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
         settings.health_host,
         settings.health_port,
         telemetry.registry,
-        lambda: all(runner.ready.is_set() for runner in runners.values()),
+        lambda: ", ".join(name for name, runner in runners.items() if not runner.ready.is_set()),
     )
     for thread in threads:
         thread.start()
