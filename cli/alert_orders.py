@@ -1,15 +1,14 @@
 """`streamgauge alerts ack`, `resolve`, `silence`, `unsilence`, `silences`: what operators say of alerts."""
 
 import argparse
-import getpass
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from streamgauge.cli import arguments
+from streamgauge.cli.saying import add_said, control_of
 from streamgauge.cli.watching import add_verb, clock, connection_of
 from streamgauge.clients.alerts import latest_alerts
 from streamgauge.clients.control import Control
@@ -31,7 +30,7 @@ def configure(verbs: Any) -> None:
         verb.add_argument(
             "alert", metavar="ALERT", help="its id, or a beginning that no other open alert has"
         )
-        _add_said(verb)
+        add_said(verb)
     quiet = add_verb(
         verbs, "silence", "keep alerts quiet for a time, now or during maintenance to come",
         "streamgauge alerts silence --model credit --match monitor=drift --for 2h --note 'price campaign'",
@@ -42,7 +41,7 @@ def configure(verbs: Any) -> None:
     ends = quiet.add_mutually_exclusive_group(required=True)
     ends.add_argument("--for", dest="length", type=arguments.duration, metavar="DURATION", help="such as 2h")
     ends.add_argument("--until", type=arguments.moment, metavar="TIME", help="such as 2026-11-22T08:00:00Z")
-    _add_said(quiet)
+    add_said(quiet)
     ended = add_verb(
         verbs, "unsilence", "end silences of a matcher before their time",
         "streamgauge alerts unsilence --model credit --match monitor=drift", unsilence,
@@ -50,7 +49,7 @@ def configure(verbs: Any) -> None:
     _add_matcher(ended)
     ended.add_argument("--from", dest="start", type=arguments.moment, metavar="TIME",
                        help="the beginning of one that is still to come")  # fmt: skip
-    _add_said(ended)
+    add_said(ended)
     add_verb(
         verbs, "silences", "list the silences that hold or will hold, with who said them and why",
         "streamgauge alerts silences --json", list_silences,
@@ -108,7 +107,7 @@ def list_silences(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, order: Callable[[Control, Alert], None]) -> int:
     alert = _meant(args)
-    with _control(args) as control:
+    with control_of(args) as control:
         order(control, alert)
     if args.json:
         print(json.dumps({"alert_id": alert.alert_id, "model": alert.model, "sent": True}))
@@ -133,7 +132,7 @@ def _meant(args: argparse.Namespace) -> Alert:
 
 
 def _silence(args: argparse.Namespace, matcher: dict[str, str], until_us: int, start_us: int | None) -> None:
-    with _control(args) as control:
+    with control_of(args) as control:
         start = None if start_us is None else _moment(start_us)
         control.silence(_moment(until_us), matcher, args.model, args.note, start)
 
@@ -152,25 +151,11 @@ def _matcher(args: argparse.Namespace) -> dict[str, str]:
     return matcher
 
 
-@contextmanager
-def _control(args: argparse.Namespace) -> Iterator[Control]:
-    control = Control(connection_of(args), args.actor or getpass.getuser())
-    try:
-        yield control
-    finally:
-        control.close()
-
-
 def _add_matcher(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--match", action="append", metavar="FIELD=VALUE",
         help="alerts with this value, such as monitor=drift or segment.country=NO; all, if given several",
     )  # fmt: skip
-
-
-def _add_said(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--note", metavar="TEXT", help="why, for the others")
-    verb.add_argument("--actor", metavar="NAME", help="who says so (default: your user name)")
 
 
 def _record(model: str | None, said: Silence) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def _lines(
     seen = "no event yet" if behind_s is None else f"watermark {model.watermark}, {_ago(behind_s)}"
     yield f"{model.model}  {model.task or 'task not known yet'}  partition {partition.number}"
     yield f"  {seen}; {'records not applied: ' + waits if waits else 'all records applied'}"
-    yield f"  {model.pending:,} predictions wait for labels; retrain request: {model.retrain}"
+    held = f", the next is held back: {model.retrain_held}" if model.retrain_held else ""
+    yield f"  {model.pending:,} predictions wait for labels; retrain request: {model.retrain}{held}"
     for version in model.versions:
         if not version.superseded or everything:
             yield from _version_lines(version)

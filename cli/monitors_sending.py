@@ -1,7 +1,6 @@
 """`streamgauge monitors apply` and `retire`: what would change, a question, and then the control events."""
 
 import argparse
-import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamgauge.cli.definition_files import contents, read_valid
+from streamgauge.cli.saying import control_of
 from streamgauge.cli.watching import connection_of
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.control import Control
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import CONTROL
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
@@ -73,14 +72,11 @@ def apply(args: argparse.Namespace) -> int:
     sent = bool(due) and not args.dry_run
     if sent:
         _agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
-        control = Control(connection, args.actor or getpass.getuser())
-        try:
+        with control_of(args) as control:
             for step in due:
                 control.define(step.document)
                 if step.model is not None and step.profile is not None:
                     control.adopt_baseline(step.model, step.profile.to_json())
-        finally:
-            control.close()
     if args.json:
         for step in steps:
             told = {"file": step.file, "model": step.model, "new": step.is_new, "anew": step.anew}
@@ -104,11 +100,8 @@ def retire(args: argparse.Namespace) -> int:
             watched = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
             raise ConfigurationError(f"the workers watch no model {args.model!r}; there are: {watched}")
     _agree(args, f"end the alerts of {args.model} and delete its windows, baselines and waiting predictions")
-    control = Control(connection, args.actor or getpass.getuser())
-    try:
+    with control_of(args) as control:
         control.retire(args.model, note=args.note)
-    finally:
-        control.close()
     if args.json:
         print(json.dumps({"model": args.model, "sent": True}))
     else:

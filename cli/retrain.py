@@ -1,11 +1,13 @@
-"""`streamgauge retrain`: follow retrain requests, list them with the training jobs' answers."""
+"""`streamgauge retrain`: follow retrain requests, list them with the jobs' answers, ask for one."""
 
 import argparse
 import json
 
+from streamgauge.cli.saying import add_said, control_of
 from streamgauge.cli.watching import add_following, add_verb, clock, connection_of, follow, number, start_of
 from streamgauge.clients.events import RetrainRequest
 from streamgauge.clients.retrain import RetrainRequests, RetrainStatuses
+from streamgauge.schemas.errors import ConfigurationError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         verbs, "list", "list retrain requests and what became of them",
         "streamgauge retrain list --model credit", list_all,
     )  # fmt: skip
+    asking = add_verb(
+        verbs, "request", "ask for a new model now, whatever guards say",
+        "streamgauge retrain request --model credit --note 'new features'", ask,
+    )  # fmt: skip
+    asking.add_argument("--version", help="of this version (default: the one that was served last)")
+    add_said(asking)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,6 +74,19 @@ def list_all(args: argparse.Namespace) -> int:
                 print(f"{state:<10} {line(request)}")
     if not found and not args.json:
         print("no retrain requests")
+    return 0
+
+
+def ask(args: argparse.Namespace) -> int:
+    """0 when Kafka has stored the order; the request itself follows, unless one is in flight."""
+    if args.model is None:
+        raise ConfigurationError("say of which model: --model NAME")
+    with control_of(args) as control:
+        control.retrain(args.model, args.version, args.note)
+    if args.json:
+        print(json.dumps({"model": args.model, "version": args.version, "sent": True}))
+    else:
+        print(f"sent: a new {args.model} is asked for; `streamgauge retrain list` shows what becomes of it")
     return 0
 
 

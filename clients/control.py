@@ -14,6 +14,7 @@ from streamgauge.schemas.control import (
     Define,
     Resolve,
     Retire,
+    Retrain,
     Silence,
     encode_control,
 )
@@ -99,6 +100,10 @@ class Control:
     def retire(self, model: str, version: str | None = None, note: str | None = None) -> None:
         """Watch the model, or one version of it, no longer."""
         self._send(Retire(actor=self._actor, time_us=_now_us(), model=model, version=version, note=note))
+
+    def retrain(self, model: str, version: str | None = None, note: str | None = None) -> None:
+        """Ask for a new model now, whatever guards say; refused while a request is in flight."""
+        self._send(Retrain(actor=self._actor, time_us=_now_us(), model=model, version=version, note=note))
 
     def close(self) -> None:
         """End its threads and connections."""

@@ -85,7 +85,16 @@ class Retire(_Said):
     note: str | None = None
 
 
-ControlEvent = Define | AdoptBaseline | Acknowledge | Resolve | Silence | Retire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrain(_Said):
+    """A new model is to be asked for now, of one version, or of the one that was served last."""
+
+    model: str
+    version: str | None = None
+    note: str | None = None
+
+
+ControlEvent = Define | AdoptBaseline | Acknowledge | Resolve | Silence | Retire | Retrain
 RetrainState = Literal["accepted", "started", "succeeded", "failed", "declined"]
 
 
@@ -122,6 +131,7 @@ _KINDS: dict[str, type[ControlEvent]] = {
     "resolve": Resolve,
     "silence": Silence,
     "retire": Retire,
+    "retrain": Retrain,
 }
 _KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
 _FREE_TEXT = ("note", "message")

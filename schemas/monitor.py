@@ -13,6 +13,7 @@ from streamgauge.schemas.monitor_comparison import ComparedVersions
 from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
 from streamgauge.schemas.monitor_names import MonitorName, TolerableGap, is_metric, known_monitors
+from streamgauge.schemas.monitor_retrain import Retrain
 
 
 class _Document(BaseModel):
@@ -145,17 +146,6 @@ class Rule(_Document):
         return weight
 
 
-class Retrain(_Document):
-    """When to ask for a new model: `on` names the monitors whose alerts do."""
-
-    on: tuple[str, ...] = ("concept_drift", "accuracy")
-    min_labels: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000
-    cooldown: Duration = 6 * 3_600_000_000
-    expiry: Duration = 86_400_000_000
-    max_attempts: Count = 3
-    dry_run: bool = False
-
-
 class MonitorDefinition(_Document):
     """Everything about one model; all of it has a default but the model's name."""
 
@@ -183,7 +173,8 @@ class MonitorDefinition(_Document):
     @field_validator("retrain")
     @classmethod
     def _monitors_that_ask_exist(cls, retrain: Retrain, info: ValidationInfo) -> Retrain:
-        known_monitors(retrain.on, info.data.get("metrics", ()))
+        known_monitors("on", retrain.on, info.data.get("metrics", ()))
+        known_monitors("blocked_by", retrain.blocked_by, info.data.get("metrics", ()))
         return retrain
 
     @field_validator("monitors")

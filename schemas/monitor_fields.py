@@ -18,5 +18,7 @@ Duration = Annotated[
 #: JSON knows integers of any length; what is computed with them does not.
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+#: Hours of the day, as ``22:00-06:00``; from and to the same minute is the whole day.
+Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 Task = Literal["binary", "multiclass", "regression", "ranking"]
 Severity = Literal["info", "warning", "critical"]

@@ -30,6 +30,8 @@ ERROR_DETECTORS = ("adwin", "hddm_w", "hddm_a", "ddm", "eddm", "fhddm", "page_hi
 UNANSWERED = "retrain_unanswered"
 #: A challenger is worse than its champion; the traffic between them is not as declared.
 COMPARISON, SAMPLE_RATIO = "comparison", "sample_ratio"
+#: Opens when a request is due, and an open alert says that the data are broken.
+BLOCKED = "retrain_blocked"
 #: Opens when drift has lasted so long that it may be the new normal.
 STALE_BASELINE = "stale_baseline"
 
@@ -52,7 +54,16 @@ METRICS = frozenset(
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )
-_BUILT_IN = (*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE, COMPARISON, SAMPLE_RATIO)
+_BUILT_IN = (
+    *EVIDENCE,
+    *OBJECTIVES,
+    *ERROR_DETECTORS,
+    UNANSWERED,
+    BLOCKED,
+    STALE_BASELINE,
+    COMPARISON,
+    SAMPLE_RATIO,
+)
 
 
 #: Of rankings, cut at any k that a definition names.
@@ -86,13 +97,13 @@ def known_monitor(name: str, own: Collection[str] = ()) -> str:
     raise ValueError(f"no monitor is called {name!r}; {hint}")
 
 
-def known_monitors(names: Collection[str], own: Collection[str]) -> None:
+def known_monitors(field: str, names: Collection[str], own: Collection[str]) -> None:
     """Raises pydantic's error for the first unknown name; it says where in `retrain` that is."""
     for place, name in enumerate(names):
         try:
             known_monitor(name, own)
         except ValueError as error:
-            found = {"message": str(error), "at": ["on", place]}
+            found = {"message": str(error), "at": [field, place]}
             raise PydanticCustomError("unknown_monitor", "{message}", found) from error
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from streamgauge.detectors.comparison import (
@@ -21,13 +21,12 @@ from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.monitor_comparison import better
 from streamgauge.schemas.monitor_names import COMPARISON, SAMPLE_RATIO
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.comparisons import Arm, Duel
 from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.following import follow
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.reports import Naming, built_in_metrics
-from streamgauge.streams.core.windows import ALL
 
 _PROPORTIONS = ("accuracy", "zero_one_loss", "precision", "recall", "failure_rate")
 #: The chance that traffic as declared is ever said to be otherwise.
@@ -89,7 +88,8 @@ def compare(intake: Intake, book: AlertBook, naming: Naming, software: str) -> l
         found = verdicts(duel, naming)
         outputs += [_record(intake, duel, verdict) for verdict in found]
         for monitor, finding in _findings(duel, found):
-            outputs += _observe(intake, book, duel.terms.challenger, monitor, finding, software)
+            challenger = duel.terms.challenger
+            outputs += follow(book, challenger, monitor, finding, intake.now_us, intake.definition, software)
     return outputs
 
 
@@ -160,18 +160,6 @@ def _findings(duel: Duel, found: list[Verdict]) -> Iterator[tuple[str, Finding |
             evidence=math.exp(min(evidence, 700.0)), evidence_threshold=1 / _RATIO_ALPHA,
         )  # fmt: skip
     yield SAMPLE_RATIO, finding
-
-
-def _observe(
-    intake: Intake, book: AlertBook, version: str, monitor: str, finding: Finding | None, software: str
-) -> list[Output]:
-    rule = intake.definition.rule(monitor)
-    if not rule.enabled or (finding is None and not book.is_open(version, monitor, ALL)):
-        return []
-    if finding is not None:
-        finding = replace(finding, severity=rule.severity)
-    context = AlertContext.of(intake.definition, software=software)
-    return book.observe(version, monitor, ALL, finding, intake.now_us, rule, context)
 
 
 def _record(intake: Intake, duel: Duel, verdict: Verdict) -> Output:

@@ -72,6 +72,11 @@ class Episode:
         """The monitors that it tells of besides its own, and that have not calmed down."""
         return [monitor for monitor, related in self.related.items() if not related.over]
 
+    def firing(self, resolve_after: int) -> set[str]:
+        """The monitors that it tells of and that have not calmed down; its own may have, before others."""
+        own = {self.monitor} if self.quiet < resolve_after else set[str]()
+        return own | set(self.going_on)
+
     def adopt(self, other: "Episode") -> None:
         """Tells of another one from now on, which ends."""
         self.related |= other.related

@@ -47,6 +47,16 @@ class Intake(Tally):
     def watermark_us(self) -> int:
         return max(self.now_us - self.definition.grace, self.passed_us)
 
+    @property
+    def latest(self) -> str | None:
+        """The version that was served last."""
+        return max(self.versions, key=lambda name: self.versions[name].last_served_us, default=None)
+
+    def is_served(self, version: str) -> bool:
+        """Whether it is known, and still gets traffic."""
+        known = self.versions.get(version)
+        return known is not None and not self.superseded(known)
+
     def predictions(
         self,
         parts: Sequence[tuple[PredictionBatch, Ints]],

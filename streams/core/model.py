@@ -15,11 +15,12 @@ from streamgauge.schemas.control import (
     ControlEvent,
     Define,
     Resolve,
+    Retrain,
     RetrainStatus,
     Silence,
 )
 from streamgauge.schemas.errors import BadEvent, Reason
-from streamgauge.schemas.message import ALERTS, Output
+from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core import baselines
 from streamgauge.streams.core.alerts import AlertBook
@@ -31,7 +32,9 @@ from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
-from streamgauge.streams.core.retrain import RetrainPolicy, TrainingData, tell_unanswered
+from streamgauge.streams.core.retrain import RetrainPolicy
+from streamgauge.streams.core.retrain_alerts import tell
+from streamgauge.streams.core.retrain_asking import consider
 from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.watch import Watch
 
@@ -105,6 +108,12 @@ class ModelState:
                 outputs = self._redefine(order, now_us)
             case AdoptBaseline():
                 outputs = baselines.adopt(order, self.intake, self.book, self.account.paid, now_us)
+            case Retrain():
+                version = order.version or self.intake.latest
+                if version not in self.intake.versions:
+                    raise BadEvent(Reason.REFUSED, f"{order.model} has no version {version!r}")
+                self.retrain.demand(version, order.actor, order.note)
+                outputs = []
             case Acknowledge() | Resolve() | Silence():
                 outputs = self.book.control(order, now_us)
             case _:
@@ -118,7 +127,7 @@ class ModelState:
         self.retrain.status(status, now_us)
         if status.new_version is not None:
             self.intake.comparisons.ask(self.retrain.version or "", status.new_version)
-        return self._unanswered()
+        return self._tell()
 
     def rebudget(self, context: Context) -> None:
         """The fleet's budget changed; what was paid in stays."""
@@ -138,12 +147,12 @@ class ModelState:
             outputs += self.judge.advance(intake, self.book)
             outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
             outputs += self._expire()
-            outputs += self._unanswered() + baselines.stale(intake, self.book, self.context.software)
+            outputs += self._tell() + baselines.stale(intake, self.book, self.context.software)
             outputs += compare(intake, self.book, self.judge.naming(intake), self.context.software)
         outputs += self._consider(outputs)
         asked_of = self.retrain.version
         return outputs + self.retrain.tick(
-            intake.now_us, superseded=asked_of is not None and not self._is_served(asked_of)
+            intake.now_us, superseded=asked_of is not None and not self.intake.is_served(asked_of)
         )
 
     def _expire(self) -> list[Output]:
@@ -151,38 +160,11 @@ class ModelState:
         classes = names.classes.values if names.classifies else None
         return orphan_letters(self.definition.model, self.intake.expire(), classes, self.context)
 
-    def _is_served(self, version: str) -> bool:
-        known = self.intake.versions.get(version)
-        return known is not None and not self.intake.superseded(known)
-
     def _consider(self, outputs: list[Output]) -> list[Output]:
-        """Whether what was told asks for training."""
-        alerts = [output for output in outputs if output.topic == ALERTS]
-        now_us = self.intake.now_us
-        asked: list[Output] = []
-        for version in self.intake.versions.values():
-            if not alerts and not self.retrain.waiting(version.name, now_us):
-                continue
-            onset_us = min(
-                (e.onset_us for e in self.book.open_episodes() if e.version == version.name and e.onset_us),
-                default=None,
-            )
-            since = version.since(onset_us)
-            offsets = self.judge.offsets(version, onset_us)
-            data = TrainingData(since.start_us, since.end_us, since.labelled, since.coverage, offsets)
-            asked += self.retrain.consider(
-                version.name, alerts, data, now_us, self.definition,
-                baseline_id=version.watch.baseline_id, software=self.context.software,
-            )  # fmt: skip
-            alerts = []
-        return asked
+        return consider(self.retrain, self.intake, self.book, self.judge, outputs)
 
-    def _unanswered(self) -> list[Output]:
-        version = self.retrain.version
-        if version is None or not self._is_served(version):
-            return []
-        software, now_us = self.context.software, self.intake.now_us
-        return tell_unanswered(self.retrain, self.book, self.definition, now_us, software)
+    def _tell(self) -> list[Output]:
+        return tell(self.retrain, self.intake, self.book, self.context.software)
 
     def _redefine(self, order: Define, now_us: int) -> list[Output]:
         definition = definition_of(self.definition.model, order.document, self.context.metrics)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.monitor_names import (
+    BLOCKED,
     COMPARISON,
     ERROR_DETECTORS,
     ESTIMATE_GAP,
@@ -69,6 +70,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
     if monitor == UNANSWERED:
         state = model.retrain.state.value
         return Reason("quiet", "no retrain request" if state == "none" else f"the latest request is {state}")
+    if monitor == BLOCKED:
+        return Reason("quiet", "no request is held back by broken data")
     if monitor == STALE_BASELINE:
         return Reason("quiet", "no drift has lasted a day")
     return _limit(monitor, model, version)

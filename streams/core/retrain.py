@@ -1,17 +1,15 @@
 """`RetrainPolicy`: when to ask for a new model, and what becomes of the request."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.monitor_retrain import Retrain
 from streamgauge.schemas.times import format_time
-from streamgauge.streams.core.alert_context import AlertContext
-from streamgauge.streams.core.alerts import AlertBook
-from streamgauge.streams.core.findings import Finding, OffsetRange
+from streamgauge.streams.core.retrain_guards import Held, TrainingData, held_by
 from streamgauge.streams.core.retrain_reasons import RetrainReasons
 from streamgauge.streams.core.retrain_states import (
     IN_FLIGHT,
@@ -21,20 +19,8 @@ from streamgauge.streams.core.retrain_states import (
     RequestState,
 )
 
-#: The monitor under which an alert says that nobody answered.
-UNANSWERED = "retrain_unanswered"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """What a new model can learn from: an event-time range in microseconds (end exclusive), where it lies in
-    the input topics, how many of its predictions have a label, and their share of all (0..1)."""
-
-    start_us: int | None
-    end_us: int | None
-    labels: int
-    coverage: float | None = None
-    offsets: tuple[OffsetRange, ...] = ()
+#: Of the definition, what holds for a request from when it was made to its end.
+_TERMS = ("expiry", "cooldown", "max_attempts")
 
 
 class RetrainPolicy:
@@ -62,6 +48,13 @@ class RetrainPolicy:
         self._deadline_us = 0
         self._rest_until_us: int | None = None
         self._reasons = RetrainReasons()
+        #: What held the latest request back, if one was wanted.
+        self.held: Held | None = None
+        #: Who demanded one that is not made yet, and why.
+        self._demanded: tuple[str, str | None] | None = None
+        #: When the latest request was made, and how many labels there had been; then, how many there are.
+        self._since: tuple[int, int] | None = None
+        self._labels = 0
 
     @property
     def version(self) -> str | None:
@@ -78,6 +71,29 @@ class RetrainPolicy:
         resting = self._rest_until_us is not None and now_us < self._rest_until_us
         return not resting and self.state not in IN_FLIGHT and self._reasons.waiting(version)
 
+    @property
+    def asked(self) -> tuple[int, int]:
+        """The attempt of the latest request, and when it was first made."""
+        return self._request["attempt"], self._requested_us
+
+    def remind(self, version: str, labels: int, now_us: int, terms: Retrain) -> None:
+        """By the clock, and by `labels`, all that the model ever had: whether it is time for a request."""
+        self._labels = labels
+        if self._since is None:
+            self._since = now_us, labels
+        since_us, before = self._since
+        if terms.every is not None and now_us - since_us >= terms.every:
+            self._reasons.prompt(version, "schedule", labels - before)
+        if terms.fresh_labels is not None and labels - before >= terms.fresh_labels:
+            self._reasons.prompt(version, "fresh_labels", labels - before)
+
+    def demand(self, version: str, actor: str, note: str | None) -> None:
+        """An operator wants a request now, whatever guards say. Raises `BadEvent` while one is in flight."""
+        if self.state in IN_FLIGHT:
+            raise BadEvent(Reason.REFUSED, f"{self._request['request_id']} is {self.state.value}")
+        self._rest_until_us, self._demanded = None, (actor, note)
+        self._reasons.prompt(version, "manual", 0)
+
     def consider(
         self,
         version: str,
@@ -86,18 +102,25 @@ class RetrainPolicy:
         now_us: int,
         definition: MonitorDefinition,
         *,
+        open_monitors: Collection[str] = (),
         baseline_id: str | None = None,
         software: str | None = None,
     ) -> list[Output]:
         """Takes note of `alerts`, of any version, and asks for a successor of `version` if it should.
 
         An alert of a monitor in `retrain.on` is a reason from opened to its end. One that comes while labels
-        are too few, a request is in flight or the cooldown lasts, waits.
+        are too few, another guard holds, a request is in flight or the cooldown lasts, waits.
         """
         settings = definition.retrain
         self._reasons.note(alerts, settings.on)
-        if data.labels < settings.min_labels or not self.waiting(version, now_us):
+        self.held = None
+        if not self.waiting(version, now_us):
             return []
+        if self._demanded is None:
+            self.held = held_by(settings, data, now_us, open_monitors)
+        if self.held is not None:
+            return []
+        self._since = now_us, self._labels
         self._sequence += 1
         record = {
             "request_id": f"{self.model}:{version}:{self._sequence}",
@@ -105,20 +128,17 @@ class RetrainPolicy:
             "version": version,
             "attempt": 1,
             **self._reasons.ask(version),
-            "data": {
-                "start": None if data.start_us is None else format_time(data.start_us),
-                "end": None if data.end_us is None else format_time(data.end_us),
-                "offsets": [offsets.record() for offsets in data.offsets],
-            },
-            "label_coverage": data.coverage,
-            "labels": data.labels,
+            **data.record(),
             "dry_run": settings.dry_run,
             "time": format_time(now_us),
             "expires_at": format_time(now_us + settings.expiry),
             "definition_id": definition.definition_id,
             "baseline_id": baseline_id,
             "software": software,
+            "actor": self._demanded and self._demanded[0],
+            "note": self._demanded and self._demanded[1],
         }
+        self._demanded = None
         if settings.dry_run:
             self._step(RequestEvent.REHEARSE)
             self._request = {}
@@ -127,11 +147,7 @@ class RetrainPolicy:
         else:
             self._step(RequestEvent.ASK)
             self._request = record
-            self._terms = {
-                "expiry_us": settings.expiry,
-                "cooldown_us": settings.cooldown,
-                "max_attempts": settings.max_attempts,
-            }
+            self._terms = {name: getattr(settings, name) for name in _TERMS}
             self._requested_us = now_us
             self._deadline_us = now_us + settings.expiry
         return [self._output(record)]
@@ -157,7 +173,7 @@ class RetrainPolicy:
             self._reasons.ask(self._request["version"])
         self._step(RequestEvent(status.state))
         if self.state in IN_FLIGHT:
-            self._deadline_us = now_us + self._terms["expiry_us"]
+            self._deadline_us = now_us + self._terms["expiry"]
         elif self.state is not before:
             self._end(now_us)
 
@@ -173,27 +189,13 @@ class RetrainPolicy:
             self._end(now_us)
             return []
         self._step(RequestEvent.OVERDUE)
-        self._deadline_us = now_us + self._terms["expiry_us"]
+        self._deadline_us = now_us + self._terms["expiry"]
         self._request = self._request | {
             "attempt": self._request["attempt"] + 1,
             "time": format_time(now_us),
             "expires_at": format_time(self._deadline_us),
         }
         return [self._output(self._request)]
-
-    def unanswered(self) -> Finding | None:
-        """For an alert about `version`, as long as the latest request was given up and nobody answers."""
-        if self.state is not RequestState.UNANSWERED:
-            return None
-        attempts = self._request["attempt"]
-        return Finding(
-            UNANSWERED,
-            "unanswered_retrain_requests",
-            "warning",
-            value=float(attempts),
-            n=attempts,
-            onset_us=self._requested_us,
-        )
 
     def to_state(self) -> dict[str, Any]:
         """Plain structures, for the snapshot."""
@@ -206,6 +208,10 @@ class RetrainPolicy:
             "deadline_us": self._deadline_us,
             "rest_until_us": self._rest_until_us,
             "reasons": self._reasons.to_state(),
+            "held": None if self.held is None else self.held.to_state(),
+            "since": None if self._since is None else list(self._since),
+            "labels": self._labels,
+            "demanded": None if self._demanded is None else list(self._demanded),
         }
 
     @classmethod
@@ -220,6 +226,10 @@ class RetrainPolicy:
         policy._deadline_us = state["deadline_us"]
         policy._rest_until_us = state["rest_until_us"]
         policy._reasons = RetrainReasons.from_state(state["reasons"])
+        policy.held = Held.from_state(state["held"])
+        policy._since = None if state["since"] is None else tuple(state["since"])
+        policy._labels = state["labels"]
+        policy._demanded = None if state["demanded"] is None else tuple(state["demanded"])
         return policy
 
     def _step(self, event: RequestEvent) -> None:
@@ -228,7 +238,7 @@ class RetrainPolicy:
     def _end(self, now_us: int) -> None:
         """A success speaks for the whole version, a refusal for its reasons; otherwise they wait again."""
         version = self._request["version"]
-        self._rest_until_us = now_us + self._terms["cooldown_us"]
+        self._rest_until_us = now_us + self._terms["cooldown"]
         if self.state is RequestState.SUCCEEDED:
             self._reasons.forget(version)
         elif self.state is RequestState.DECLINED:
@@ -238,14 +248,3 @@ class RetrainPolicy:
 
     def _output(self, record: Mapping[str, Any]) -> Output:
         return Output(RETRAIN_REQUESTS, self.model.encode(), record)
-
-
-def tell_unanswered(
-    policy: RetrainPolicy, book: AlertBook, definition: MonitorDefinition, now_us: int, software: str
-) -> list[Output]:
-    """Opens the alert that nobody answers, goes on with it, or ends it."""
-    version, finding = policy.version, policy.unanswered()
-    if version is None or (finding is None and not book.is_open(version, UNANSWERED, ())):
-        return []
-    rule, context = definition.rule(UNANSWERED), AlertContext.of(definition, software=software)
-    return book.observe(version, UNANSWERED, (), finding, now_us, rule, context)

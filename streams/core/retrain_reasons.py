@@ -60,6 +60,15 @@ class RetrainReasons:
             "priority": _PRIORITY[entries[0]["severity"]] if entries else "normal",
         }
 
+    def prompt(self, version: str, name: str, n: int) -> None:
+        """A reason that no alert gives, such as a schedule, unless it is there already."""
+        known = self._by_version.setdefault(version, {})
+        if name not in known or known[name]["settled"]:
+            none = dict.fromkeys(("value", "baseline", "threshold"))
+            reason = {"monitor": name, "metric": name, **none, "n": n, "fingerprint": name}
+            entry = {"asked": False, "settled": False, "severity": "info", "features": [], "segment": {}}
+            known[name] = entry | {"reason": reason}
+
     def answered(self, version: str) -> None:
         """What was asked for is settled; only alerts that open from now on are reasons."""
         for entry in self._by_version.get(version, {}).values():

@@ -6,6 +6,7 @@ from typing import Literal
 
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import (
+    BLOCKED,
     COMPARISON,
     ERROR_DETECTORS,
     EVIDENCE,
@@ -70,6 +71,7 @@ class ModelStatus:
     watermark_us: int | None
     pending: int
     retrain: str
+    retrain_held: str | None
     versions: tuple[VersionStatus, ...] = field(default=())
 
 
@@ -85,6 +87,7 @@ def status_of(model: ModelState) -> ModelStatus:
         watermark_us=intake.watermark_us if started else None,
         pending=intake.join.counts["pending"],
         retrain=model.retrain.state.value,
+        retrain_held=None if model.retrain.held is None else model.retrain.held.why,
         versions=tuple(_version(model, version) for version in intake.versions.values()),
     )
 
@@ -122,7 +125,7 @@ def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
     ['retrain_unanswered', 'accuracy']
     """
     compared = (COMPARISON, SAMPLE_RATIO) if definition.comparisons else ()
-    built_in = (*EVIDENCE, *OBJECTIVES, *compared, STALE_BASELINE, UNANSWERED)
+    built_in = (*EVIDENCE, *OBJECTIVES, *compared, STALE_BASELINE, UNANSWERED, BLOCKED)
     yield from built_in
     detectors = [name for name in ERROR_DETECTORS if name in definition.monitors]
     yield from detectors

@@ -335,13 +335,14 @@ def test_control_of_a_model_goes_to_its_partition_and_of_the_fleet_to_all(connec
     control.acknowledge("credit", "9f2c", note="on it")
     control.resolve("credit", "9f2c")
     control.retire("credit", "6")
+    control.retrain("credit", note="new features")
     control.adopt_baseline("credit", {"n": 5}, "7")
     control.silence(datetime(2026, 11, 22, tzinfo=UTC), {"severity": "warning"}, note="deploy")
     control.define({"models": 3})
     records = stored(connection, CONTROL)
     decoded = [(r.partition(), decode_control(message(r))) for r in records]
     of_model = [(partition, event) for partition, event in decoded if event.model == "credit"]
-    assert len(of_model) == 5
+    assert len(of_model) == 6
     assert len({partition for partition, _ in of_model}) == 1
     for kind in (Silence, Define):
         fleet = [partition for partition, event in decoded if type(event) is kind and event.model is None]

@@ -7,7 +7,8 @@ from streamgauge.schemas.monitor import MonitorDefinition, Rule
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
-from streamgauge.streams.core.retrain import RetrainPolicy, TrainingData
+from streamgauge.streams.core.retrain import RetrainPolicy
+from streamgauge.streams.core.retrain_guards import TrainingData
 
 NOW = 1_795_255_200_000_000
 FULL = Finding(

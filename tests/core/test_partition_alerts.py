@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
-from streamgauge.schemas.control import RetrainStatus, encode_retrain_status
+from streamgauge.schemas.control import Retrain, RetrainStatus, encode_retrain_status
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_output, encode_prediction_batch
 from streamgauge.schemas.message import (
     ALERTS,
@@ -279,3 +279,28 @@ def test_without_enough_labels_nothing_is_asked() -> None:
     told.tell(10, classifier, age=60.0, labelled=False)
     assert told.states("drift") == ["opened"]
     assert told.run.records(RETRAIN_REQUESTS) == []
+
+
+def test_broken_data_hold_a_request_back_and_say_so_until_they_are_mended() -> None:
+    told = story(monitors={"accuracy": {"min": 0.8}}, retrain={"on": ["accuracy"], "min_labels": 100})
+    told.tell(7, classifier).tell(6, classifier, wrong=0.4, missing=0.6)
+    assert told.run.records(RETRAIN_REQUESTS) == []
+    [opened] = [a for a in told.alerts("retrain_blocked") if a["state"] == "opened"]
+    assert "age" in [c["feature"] for c in opened["contributors"]]
+    told.tell(8, classifier, wrong=0.4)
+    assert told.states("retrain_blocked") == ["opened", "resolved"]
+    assert len(told.run.records(RETRAIN_REQUESTS)) == 1
+
+
+def test_an_operator_gets_a_request_at_once_and_no_second_one_in_flight() -> None:
+    told = story().tell(7, classifier)
+    order = Retrain(actor="kari", time_us=START_US, model="m", note="new features")
+    told.run.apply(told.feed.control(order)).commit()
+    [request] = told.run.records(RETRAIN_REQUESTS)
+    assert (request["version"], request["actor"], request["note"]) == ("7", "kari", "new features")
+    assert request["labels"] >= 1_500
+    told.run.apply(told.feed.control(order)).commit()
+    assert "m:7:1 is requested" in told.run.records(DEAD_LETTERS)[0]["detail"]
+    elsewhere = Retrain(actor="kari", time_us=START_US, model="m", version="99")
+    told.run.apply(told.feed.control(elsewhere)).commit()
+    assert "m has no version '99'" in told.run.records(DEAD_LETTERS)[1]["detail"]

@@ -8,7 +8,7 @@ from streamgauge.schemas.control import Define, Resolve, Retire
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS, RETRAIN_REQUESTS
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.core.retrain import UNANSWERED
+from streamgauge.schemas.monitor_names import UNANSWERED
 from tests.core.scenario import SECOND_US, START_US, Run, define
 from tests.core.test_partition_alerts import Story, classifier, story
 from tests.core.test_partition_orders import WHO, Told, label, prediction

@@ -10,7 +10,9 @@ from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.core.retrain import RetrainPolicy, TrainingData
+from streamgauge.streams.core.retrain import RetrainPolicy
+from streamgauge.streams.core.retrain_alerts import unanswered
+from streamgauge.streams.core.retrain_guards import TrainingData
 from streamgauge.streams.core.retrain_states import IN_FLIGHT, REPORTS, RequestState
 
 HOUR = 3_600_000_000
@@ -130,7 +132,7 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def an_unanswered_request_is_an_alert_and_nothing_else_is(self) -> None:
-        assert (self.policy.unanswered() is not None) == (self.policy.state is RequestState.UNANSWERED)
+        assert (unanswered(self.policy) is not None) == (self.policy.state is RequestState.UNANSWERED)
 
     @staticmethod
     def alert(state, version, fingerprint, monitor="drift") -> Output:

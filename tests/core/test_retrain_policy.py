@@ -8,9 +8,12 @@ from streamgauge.schemas.control import RetrainStatus
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, RETRAIN_REQUESTS, Output
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.monitor_names import UNANSWERED
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
-from streamgauge.streams.core.retrain import UNANSWERED, RetrainPolicy, TrainingData
+from streamgauge.streams.core.retrain import RetrainPolicy
+from streamgauge.streams.core.retrain_alerts import unanswered
+from streamgauge.streams.core.retrain_guards import TrainingData
 from streamgauge.streams.core.retrain_states import (
     IN_FLIGHT,
     TRANSITIONS,
@@ -169,6 +172,8 @@ def test_a_request_says_everything_the_contract_asks_for():
         "definition_id": DEFINITION.definition_id,
         "baseline_id": "sha256:b",
         "software": "streamgauge 0.1.0",
+        "actor": None,
+        "note": None,
     }
 
 
@@ -251,7 +256,7 @@ def test_silence_asks_again_up_to_the_last_attempt_and_then_alerts():
         for output in policy.tick(NOW + hour * HOUR):
             attempts += [(hour, output.record["attempt"], output.record["request_id"])]
     assert attempts == [(24, 2, "credit:7:1"), (48, 3, "credit:7:1")]
-    finding = policy.unanswered()
+    finding = unanswered(policy)
     assert (finding.monitor, finding.value, finding.onset_us, policy.version) == (UNANSWERED, 3.0, NOW, "7")
 
 
@@ -284,9 +289,9 @@ def test_a_job_that_answers_after_all_ends_the_alert():
     policy = requested()
     for day in (1, 2, 3):
         policy.tick(NOW + day * 24 * HOUR)
-    assert policy.unanswered() is not None
+    assert unanswered(policy) is not None
     policy.status(report("accepted", attempt=3), NOW + 73 * HOUR)
-    assert policy.unanswered() is None
+    assert unanswered(policy) is None
     policy.status(report("declined", attempt=3), NOW + 74 * HOUR)
     assert policy.consider("7", [], ENOUGH, NOW + 200 * HOUR, DEFINITION) == []
 
@@ -319,3 +324,78 @@ def test_a_request_names_the_gravest_hundred_reasons():
     [request] = RetrainPolicy("credit").consider("7", alerts[::-1], ENOUGH, NOW, DEFINITION)
     assert len(request.record["reasons"]) == 100
     assert request.record["reasons"][0]["fingerprint"] == "0"
+
+
+def definition(**terms) -> MonitorDefinition:
+    return MonitorDefinition.model_validate(
+        {"model": "credit", "retrain": {"on": ["concept_drift"], "min_labels": 100, **terms}}
+    )
+
+
+def test_a_request_waits_while_its_data_are_said_to_be_broken():
+    policy = RetrainPolicy("credit")
+    held = definition(blocked_by=["data_quality"])
+    assert policy.consider("7", [alert()], ENOUGH, NOW, held, open_monitors={"data_quality"}) == []
+    assert policy.held is not None
+    assert policy.held.guard == "blocked_by"
+    assert policy.consider("7", [], ENOUGH, NOW, held, open_monitors={"drift"}) != []
+    assert policy.held is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "guard"),
+    [
+        ({"min_coverage": 0.97}, "min_coverage"),
+        ({"blackout": ["09:30-10:30"]}, "blackout"),
+        ({"blackout": ["22:00-10:01"]}, "blackout"),
+        ({"blackout": ["00:00-00:00"]}, "blackout"),
+        ({"blackout": ["10:01-10:00"]}, None),
+        ({"min_labels": 3_073}, "min_labels"),
+    ],
+)
+def test_each_guard_holds_a_request_back(terms, guard):
+    policy = RetrainPolicy("credit")
+    asked = policy.consider("7", [alert()], ENOUGH, NOW, definition(**terms))
+    assert (policy.held and policy.held.guard, bool(asked)) == (guard, guard is None)
+
+
+def test_a_schedule_asks_without_an_alert_and_counts_from_the_latest_request():
+    policy, monthly = RetrainPolicy("credit"), definition(every="30d", cooldown="1h")
+    day = 24 * HOUR
+    for elapsed, asks in ((0, False), (29, False), (30, True)):
+        policy.remind("7", 5_000, NOW + elapsed * day, monthly.retrain)
+        asked = policy.consider("7", [], ENOUGH, NOW + elapsed * day, monthly)
+        assert bool(asked) is asks
+    assert [reason["monitor"] for reason in asked[0].record["reasons"]] == ["schedule"]
+    policy.status(report("declined"), NOW + 30 * day)
+    for elapsed, asks in ((59, False), (60, True)):
+        policy.remind("7", 9_000, NOW + elapsed * day, monthly.retrain)
+        assert bool(policy.consider("7", [], ENOUGH, NOW + elapsed * day, monthly)) is asks
+
+
+def test_so_many_fresh_labels_ask_without_an_alert():
+    policy, terms = RetrainPolicy("credit"), definition(fresh_labels=1_000)
+    for labels, asks in ((400, False), (1_399, False), (1_400, True)):
+        policy.remind("7", labels, NOW, terms.retrain)
+        assert bool(policy.consider("7", [], ENOUGH, NOW, terms)) is asks
+
+
+def test_what_an_operator_demands_no_guard_holds_back():
+    policy, terms = RetrainPolicy("credit"), definition(blackout=["00:00-00:00"], min_labels=10_000)
+    policy.demand("7", "kari", "before the campaign")
+    [request] = policy.consider("7", [], FEW, NOW, terms, open_monitors={"data_quality"})
+    assert (request.record["actor"], request.record["note"]) == ("kari", "before the campaign")
+    assert [reason["monitor"] for reason in request.record["reasons"]] == ["manual"]
+    with pytest.raises(BadEvent, match="credit:7:1 is requested"):
+        policy.demand("7", "kari", None)
+
+
+def test_what_was_demanded_and_what_is_held_back_survives_a_restart():
+    policy = RetrainPolicy("credit")
+    policy.remind("7", 5, NOW, definition(every="1d").retrain)
+    policy.consider("7", [alert()], FEW, NOW, definition())
+    policy.demand("7", "kari", None)
+    again = RetrainPolicy.from_state("credit", json.loads(json.dumps(policy.to_state())))
+    assert again.to_state() == policy.to_state()
+    [request] = again.consider("7", [], FEW, NOW, definition())
+    assert request.record["actor"] == "kari"

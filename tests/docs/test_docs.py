@@ -31,6 +31,7 @@ from streamgauge.schemas.limits import Limits
 from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
 from streamgauge.schemas.monitor_names import (
+    BLOCKED,
     COMPARISON,
     ERROR_DETECTORS,
     EVIDENCE,
@@ -63,6 +64,7 @@ NOT_RUN = {
     "streamgauge notifier test": "needs the target; tests/notify sends to real ones",
     "kafka-acls.sh": "needs a broker with an authorizer",
     "streamgauge replay --from-topics": _BROKER,
+    "streamgauge retrain": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
     "make test": "this is it",
     "make up": "needs a container engine, which the tests do not have",
@@ -289,7 +291,7 @@ def test_every_name_of_a_monitor_is_there():
     page = (ROOT / "docs/reference/monitors.md").read_text()
     section = page.split("\n## Monitors\n")[1].split("\n## ")[0]
     names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max", "share"}
-    others = {STALE_BASELINE, UNANSWERED, COMPARISON, SAMPLE_RATIO}
+    others = {STALE_BASELINE, UNANSWERED, BLOCKED, COMPARISON, SAMPLE_RATIO}
     assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS} | others
 
 

@@ -7,6 +7,7 @@ from streamgauge.schemas.control import (
     Define,
     Resolve,
     Retire,
+    Retrain,
     RetrainStatus,
     Silence,
 )
@@ -109,6 +110,8 @@ RETRAIN_REQUEST = {
     "time": END,
     "expires_at": "2026-11-22T10:05:00.000000Z",
     **MADE_BY,
+    "actor": None,
+    "note": None,
 }
 OUTPUTS = {
     "metric": Output(METRICS, b"credit", METRIC),
@@ -143,6 +146,7 @@ CONTROLS: dict[str, ControlEvent] = {
         model="credit",
         note="broker upgrade",
     ),
+    "retrain": Retrain(actor="ann", time_us=TIME_US, model="credit", note="new features"),
     "retire": Retire(actor="ann", time_us=TIME_US, model="credit", version="6"),
 }
 STATUS = RetrainStatus(
