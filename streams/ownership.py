@@ -19,7 +19,8 @@ from streamgauge.schemas.message import (
     Message,
 )
 from streamgauge.streams.membership import Probe
-from streamgauge.streams.task import PartitionTask, TaskContext
+from streamgauge.streams.task import PartitionTask
+from streamgauge.streams.task_context import TaskContext
 from streamgauge.streams.ticks import tick_time
 
 log = structlog.get_logger("streamgauge.ownership")

@@ -43,6 +43,8 @@ class WorkerSettings(BaseSettings):
     #: Where partitions' state is mirrored on disk; without it, a start reads all of it from Kafka.
     state_dir: Path | None = None
     commit_interval_s: float = Field(0.3, gt=0, le=5)
+    #: Of each partition: after a commit that wrote more state, the next one waits accordingly longer.
+    commit_bytes_per_s: int = Field(10_000_000, ge=10_000)
     #: After this long without a heartbeat a worker's partitions go to others.
     session_timeout_s: float = Field(30.0, ge=1, le=90)
     heartbeat_interval_s: float = Field(3.0, gt=0)

@@ -3,21 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
 import structlog
 
-from streamgauge.clients.connection import Connection
-from streamgauge.schemas.message import INPUTS, STATE, Checkpoint, Message, Output
-from streamgauge.streams.membership import Membership
+from streamgauge.schemas.message import INPUTS, STATE, Checkpoint, Message
 from streamgauge.streams.opening import Opening
 from streamgauge.streams.records import StateRecord
-from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.store import Progress, StateStore
-from streamgauge.streams.telemetry import Telemetry
+from streamgauge.streams.store import Progress
+from streamgauge.streams.task_context import Core, TaskContext
 from streamgauge.streams.transaction import (
     MAX_RECORD_BYTES,
     AbortedError,
@@ -30,41 +26,8 @@ log = structlog.get_logger("streamgauge.task")
 
 #: How often the log tells how far a restore has come.
 _PROGRESS_S = 5.0
-
-
-class Core(Protocol):
-    """What a task asks of `streamgauge.streams.core.partition.Partition`."""
-
-    @property
-    def applied(self) -> Mapping[str, int]: ...
-    @property
-    def changed(self) -> bool: ...
-    @property
-    def urgent(self) -> bool: ...
-    def apply(self, messages: Sequence[Message]) -> None: ...
-    def tick(self, now_us: int) -> None: ...
-    def checkpoint(self) -> Checkpoint: ...
-    def counts(self) -> Mapping[str, int]: ...
-
-
-#: Makes a partition's core from its number and the live records of its state.
-CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]]], Core]
-#: An output record's value and headers; called in the commit's thread.
-Encoder = Callable[[Output], tuple[bytes, list[tuple[str, bytes]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskContext:
-    """What all tasks of a worker share. `fail` ends the process and is called with the cause."""
-
-    settings: WorkerSettings
-    connection: Connection
-    membership: Membership
-    core: CoreFactory
-    encode: Encoder
-    telemetry: Telemetry
-    fail: Callable[[BaseException], NoReturn]
-    new_store: Callable[[int], StateStore]
+#: However much is written: what a crash makes the next owner apply again is bounded.
+LONGEST_PAUSE_S = 10.0
 
 
 class PartitionTask:
@@ -86,6 +49,7 @@ class PartitionTask:
         self.progress = Progress()
         self._store = context.new_store(number)
         self._written: list[StateRecord] = []
+        self._pause_s = context.settings.commit_interval_s
         connection, settings = context.connection, context.settings
         self._log = log.bind(partition=number)
         self._producer = FencedProducer(
@@ -150,7 +114,7 @@ class PartitionTask:
                     return
             self._kept = None
             self.uncommitted_since = began if core.changed else None
-            self._context.telemetry.commit_seconds.observe(time.monotonic() - began)
+            self._note_commit(time.monotonic() - began)
             for output in checkpoint.outputs:
                 self._context.telemetry.outputs.labels(output.topic).inc()
 
@@ -172,6 +136,13 @@ class PartitionTask:
             self.uncommitted_since = time.monotonic()
         if core.urgent:
             self._due.set()
+
+    def _note_commit(self, seconds: float) -> None:
+        settings, telemetry = self._context.settings, self._context.telemetry
+        written = sum(len(record.value or b"") for record in self._written)
+        self._pause_s = pause_s(written, settings.commit_interval_s, settings.commit_bytes_per_s)
+        telemetry.commit_seconds.observe(seconds)
+        telemetry.state_bytes.inc(written)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """Any error of a partition that is still ours ends the process: going on would lose its events."""
@@ -220,7 +191,7 @@ class PartitionTask:
         await self.opened
         while self._wanted:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._context.settings.commit_interval_s)
+                await asyncio.wait_for(self._due.wait(), self._pause_s)
             self._due.clear()
             await self.commit()
 
@@ -248,3 +219,12 @@ class PartitionTask:
         if committed:
             self._store.committed(self._written, None)
         return committed
+
+
+def pause_s(written_bytes: int, interval_s: float, bytes_per_s: int) -> float:
+    """How long changes are gathered before the next commit, after one that wrote so much state.
+
+    >>> pause_s(1_000, 0.3, 1_000_000), pause_s(2_000_000, 0.3, 1_000_000)
+    (0.3, 2.0)
+    """
+    return min(max(interval_s, written_bytes / bytes_per_s), LONGEST_PAUSE_S)

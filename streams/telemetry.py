@@ -42,6 +42,9 @@ class Telemetry:
             buckets=_SLOW,
             registry=registry,
         )
+        self.state_bytes = Counter(
+            "streamgauge_state_bytes_total", "Bytes of state that commits have written.", registry=registry
+        )
         self.mirrors_given_up = Counter(
             "streamgauge_mirrors_given_up_total",
             "Partitions whose state on the local disk could not be read or written; Kafka has it all.",

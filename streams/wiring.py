@@ -8,7 +8,7 @@ from streamgauge.schemas.message import STATE, Output
 from streamgauge.streams.mirror import Mirrors
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import MemoryStore, StateStore
-from streamgauge.streams.task import CoreFactory, Encoder
+from streamgauge.streams.task_context import CoreFactory, Encoder
 
 
 def core_of(settings: WorkerSettings) -> CoreFactory:

@@ -23,7 +23,8 @@ from streamgauge.streams.logs import configure_logs
 from streamgauge.streams.membership import Membership, Probe, ReadCommittedApp
 from streamgauge.streams.ownership import Ownership
 from streamgauge.streams.settings import WorkerSettings, check_state_dir
-from streamgauge.streams.task import CoreFactory, Encoder, TaskContext
+from streamgauge.streams.task import LONGEST_PAUSE_S
+from streamgauge.streams.task_context import CoreFactory, Encoder, TaskContext
 from streamgauge.streams.telemetry import Telemetry
 from streamgauge.streams.topics import check_topics, describe_topics
 from streamgauge.streams.transaction import FencedError
@@ -185,7 +186,7 @@ class _Worker:
         return Observation(
             probe,
             now_us=time.time_ns() // 1000,
-            uncommitted=self._uncommitted_s() > self._settings.commit_interval_s + 5,
+            uncommitted=self._uncommitted_s() > LONGEST_PAUSE_S + 5,
             opening=any(task.core is None for task in tasks),
         )
 

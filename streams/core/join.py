@@ -66,8 +66,8 @@ class LabelJoin:
         found, places = table.probe(ids)
         sibling = np.full(len(ids), -1, np.int64)
         while (found >= 0).any():
-            live = (found >= 0) & (table.column("time")[found] + self.ttl_us >= watermark_us)
-            new &= ~(live & (table.column("version")[found] == version))
+            live = (found >= 0) & (table.gather("time", found) + self.ttl_us >= watermark_us)
+            new &= ~(live & (table.gather("version", found) == version))
             label = table.labels(found)
             labelled = live & (label.revision > UNLABELLED)
             labelled &= np.abs(label.time_us - time_us) <= self.ttl_us
@@ -93,7 +93,7 @@ class LabelJoin:
             found = waiting.find_live(ids, watermark_us - self.ttl_us)
             ok = (found >= 0) & ~has
             ok[ok] &= (
-                np.abs(waiting.column("time")[found[ok]] - table.column("time")[rows[ok]]) <= self.ttl_us
+                np.abs(waiting.column("time")[found[ok]] - table.gather("time", rows[ok])) <= self.ttl_us
             )
             if ok.any():
                 source = found[ok]
@@ -126,7 +126,7 @@ class LabelJoin:
         while (found >= 0).any():
             at = np.flatnonzero(found >= 0)
             rows = found[at]
-            times = table.column("time")[rows]
+            times = table.gather("time", rows)
             near = (times + self.ttl_us >= watermark_us) & (np.abs(labels.time_us[at] - times) <= self.ttl_us)
             at, rows = at[near], rows[near]
             matched[at] = True
@@ -165,7 +165,7 @@ class LabelJoin:
 
     def _assign(self, rows: Ints, new: Labels) -> Pairs:
         """Writes labels into rows; says what stops counting and what starts."""
-        old, time = self.predictions.labels(rows), self.predictions.column("time")[rows]
+        old, time = self.predictions.labels(rows), self.predictions.gather("time", rows)
         counted, counts = (old.revision > UNLABELLED) & ~old.retracted, ~new.retracted
         self.predictions.assign(rows, new)
         stops, starts = int(counted.sum()), int(counts.sum())

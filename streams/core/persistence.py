@@ -3,7 +3,7 @@
 Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
 ["reference", name], ["profile", name, version], ["learning", name, version, chunk],
 ["window", name, version, start], ["rollup", name, version, length, start], ["predictions", name, block],
-["waiting", name, block], ["retired", name].
+["labels", name, block], ["waiting", name, block], ["retired", name].
 """
 
 import json
@@ -93,7 +93,8 @@ def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]
     if changed:
         yield ("reference", name), profile
     join = model.intake.join
-    for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
+    predictions, waiting = join.predictions, join.waiting
+    for kind, table in (("predictions", predictions), ("labels", predictions.given), ("waiting", waiting)):
         for block, state in table.changes():
             yield (kind, name, block), state
     gone, model.intake.gone = model.intake.gone, []
@@ -118,8 +119,13 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
     for profile in kinds.get("reference", {}).values():
         model.intake.reference.load(profile)
     join = model.intake.join
-    for kind, table in (("predictions", join.predictions), ("waiting", join.waiting)):
-        table.load({block: part for (block,), part in kinds.get(kind, {}).items()})
+    blocks = {
+        kind: {block: part for (block,), part in kinds.get(kind, {}).items()}
+        for kind in ("predictions", "labels", "waiting")
+    }
+    join.predictions.load(blocks["predictions"])
+    join.predictions.load_labels(blocks["labels"])
+    join.waiting.load(blocks["waiting"])
     for (version, start), window in sorted(kinds.get("window", {}).items()):
         found = model.intake.version(version)
         found.windows[start] = Window.from_state(start, window, *_binners(found))

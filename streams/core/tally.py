@@ -28,8 +28,6 @@ from streamgauge.streams.core.windows import SegmentColumns
 
 #: The columns of the join that hold codes begin so.
 GROUP, SEGMENT = "group:", "segment:"
-#: The column that says against which reference a prediction's labels count; 0 where against none.
-HEEDED = "heeded"
 
 
 class Tally:
@@ -133,21 +131,21 @@ class Tally:
     def count_pairs(self, pairs: Pairs, span: tuple[int, int] | None, paid: float) -> None:
         """Labels that start or stop counting; `span` are the offsets they came from, if they just came."""
         table, length, names = self.join.predictions, self.definition.window, self.names
-        predicted = table.column("prediction")[pairs.rows]
+        predicted = table.gather("prediction", pairs.rows)
         answered = predicted != None if names.ranks else ~np.isnan(predicted)  # noqa: E711  (of each)
         if not answered.all():
             pairs, predicted = pairs.take(answered), predicted[answered]
         rows = pairs.rows
-        time = table.column("time")[rows]
+        time = table.gather("time", rows)
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
         values = self._values(predicted, pairs.label)
         if names.ranks:  # all that is said of a ranking are its values
             predicted = np.full(len(rows), np.nan)
             pairs = replace(pairs, label=predicted)
-        labelled = Labelled(predicted, table.column("score")[rows], pairs.label, lag_s, pairs.sign, values)
-        codes = self._crossed({name: table.column(name)[rows] for name in table.names if ":" in name})
+        labelled = Labelled(predicted, table.gather("score", rows), pairs.label, lag_s, pairs.sign, values)
+        codes = self._crossed({name: table.gather(name, rows) for name in table.names if ":" in name})
         starts = time - time % length
-        for code, of_version in split_by(table.column("version")[rows]):
+        for code, of_version in split_by(table.gather("version", rows)):
             version = self.version(names.versions.values[code])
             for duel in self.comparisons.of(version.name):
                 mine = labelled if of_version is None else labelled.take(of_version)
@@ -192,15 +190,14 @@ class Tally:
     def _heed(self, version: Version, pairs: Pairs, paid: float) -> None:
         """Labels against the first ones of the version: evidence, and counts in their windows."""
         table, length, bank = self.join.predictions, self.definition.window, version.watch.labels
-        table.declare(HEEDED, "|i1", 0)
-        time, heeded = table.column("time")[pairs.rows], table.column(HEEDED)
+        time = table.gather("time", pairs.rows)
         label: Column = self.names.class_column(pairs.label) if self.names.classifies else pairs.label
         fresh = np.flatnonzero(pairs.fresh & (pairs.sign > 0))
         learned = version.watch.heed(take_column(label, fresh), time[fresh], paid)
         if bank.binner is None:
             return
-        heeded[pairs.rows[fresh[learned:]]] = bank.generation
-        counted = heeded[pairs.rows] == bank.generation
+        table.heed(pairs.rows[fresh[learned:]], bank.generation)
+        counted = table.heeded(pairs.rows) == bank.generation
         if not counted.any():
             return
         bins = bank.binner.bins({LABEL: take_column(label, counted)}, int(counted.sum()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamgauge.schemas.batch import Ids, Ints
 from streamgauge.streams.core.pairs import Orphans
-from streamgauge.streams.core.predictions import Labels
+from streamgauge.streams.core.predictions import LABEL, Labels
 from streamgauge.streams.core.table import IdTable
 
 _COLUMNS: dict[str, tuple[str, Any]] = {
@@ -17,8 +17,6 @@ _COLUMNS: dict[str, tuple[str, Any]] = {
     "offset": ("<i8", 0),
     "live": ("|b1", True),
 }
-#: The columns that make `Labels`, in its order.
-_LABEL = ("label", "revision", "retracted", "time")
 
 
 class WaitingLabels(IdTable):
@@ -38,7 +36,7 @@ class WaitingLabels(IdTable):
 
     def labels(self, rows: Ints) -> Labels:
         """What waits in these rows."""
-        return Labels(*(self.column(name)[rows] for name in _LABEL))
+        return Labels(*(self.column(name)[rows] for name in LABEL))
 
     def add(self, ids: Ids, labels: Labels, offset: Ints, oldest_us: int) -> tuple[int, int]:
         """Distinct identities: how many wait now, and how many they replace; the others are stale."""
@@ -49,7 +47,7 @@ class WaitingLabels(IdTable):
         replaced = found[known & ~stale]
         self.end(replaced)
         keep = ~stale
-        columns = zip(_LABEL, labels.take(keep), strict=True)
+        columns = zip(LABEL, labels.take(keep), strict=True)
         self.append(ids[keep], {**dict(columns), "offset": offset[keep]})
         return int(keep.sum()), len(replaced)
 

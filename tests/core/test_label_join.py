@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamgauge.streams.core.blocks import BLOCK
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.snapshot import decode_state, encode_state
-from streamgauge.streams.core.table import BLOCK, IdTable
+from streamgauge.streams.core.table import IdTable
 
 TTL = 100
 
