@@ -68,7 +68,7 @@ requirements: ## pin again, with hashes: make requirements ARGS=--upgrade
 	@# pip-compile warns, in the file, that this project itself is not pinned
 	@for file in requirements/*.txt; do sed -i.old '/^# WARNING: The following/,$$d' $$file && rm $$file.old; done
 
-up: ## Kafka, topics, two workers and Prometheus in containers
+up: ## Kafka, topics, two workers, a notifier, Alertmanager and Prometheus in containers
 	docker compose up --build --detach --wait
 
 down: ## stop them; the data stays (docker compose down --volumes removes it)

@@ -58,7 +58,10 @@ class Allowed:
 
     def resolve(self, host: str, port: int) -> list[str]:
         """The addresses to use for a host. Raises `ForbiddenAddressError`, and OSError if it has none."""
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise OSError("this is no host name") from error
         addresses = [str(sockaddr[0]) for *_, sockaddr in found]
         usable = [
             text

@@ -91,18 +91,26 @@ class Runner:
 
     def _read(self) -> None:
         self._pause(self._outbox.is_full)
-        first = self._consumer.poll(_WAIT_S)
-        messages = [] if first is None else [first, *self._consumer.consume(_TOGETHER - 1, timeout=0)]
-        now_us = _now_us()
-        for message in messages:
+        wait_s = _WAIT_S
+        for _ in range(
+            _TOGETHER
+        ):  # one by one: any poll may take a partition, and give it with another start
+            message = self._consumer.poll(wait_s)
+            if message is None:
+                break
+            wait_s = 0.0
             error = message.error()
             if error is not None:
-                self._notice(error, message, now_us)
-                continue
-            lost = self._outbox.record(message.partition(), message.offset(), self._alert(message), now_us)
-            if lost:
-                self._telemetry.transitions.labels(self._name, "lost").inc(lost)
-                log.error("transitions_lost", target=self._name, count=lost, reason="deleted by retention")
+                self._notice(error, message)
+            else:
+                self._record(message)
+
+    def _record(self, message: Any) -> None:
+        partition, offset = message.partition(), message.offset()
+        lost = self._outbox.record(partition, offset, self._alert(message), _now_us())
+        if lost:
+            self._telemetry.transitions.labels(self._name, "lost").inc(lost)
+            log.error("transitions_lost", target=self._name, count=lost, reason="deleted by retention")
 
     def _alert(self, message: Any) -> Any:
         try:
@@ -172,8 +180,10 @@ class Runner:
             self._outbox.committed(places)
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        found = consumer.committed(partitions, timeout=_KAFKA_S)
+        found = consumer.committed(partitions, timeout=_KAFKA_S) if partitions else []
         for place in found:
+            if place.error is not None:  # an unknown offset is none: the target would count as new
+                raise KafkaException(place.error)
             low, high = consumer.get_watermark_offsets(place, timeout=_KAFKA_S)
             where = {"target": self._name, "partition": place.partition, "committed": place.offset}
             known = place.offset if 0 <= place.offset <= high else None
@@ -198,9 +208,9 @@ class Runner:
             change(self._consumer.assignment())
             self._paused = wanted
 
-    def _notice(self, error: KafkaError, message: Any, now_us: int) -> None:
+    def _notice(self, error: KafkaError, message: Any) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
-            self._outbox.end(message.partition(), message.offset(), now_us)
+            self._outbox.end(message.partition(), message.offset(), _now_us())
         elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
             raise explain(error, self._topic)
         else:
@@ -209,7 +219,7 @@ class Runner:
     def _measure(self) -> None:
         self._telemetry.waiting.labels(self._name).set(self._outbox.waiting)
         self._telemetry.open_alerts.labels(self._name).set(self._outbox.open_alerts)
-        self._telemetry.breaker_open.labels(self._name).set(self._outbox.breaker.is_open(_now_us()))
+        self._telemetry.breaker_open.labels(self._name).set(self._outbox.breaker.is_tripped)
 
 
 def _where(message: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from threading import Event, Thread
 from typing import NoReturn
@@ -68,8 +69,9 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
     log.info("started", targets=sorted(targets), health_port=health.port)
     stop.wait()
     log.info("stopping")
+    deadline = time.monotonic() + STOP_DEADLINE_S
     for thread in threads:
-        thread.join(STOP_DEADLINE_S)
+        thread.join(max(0.0, deadline - time.monotonic()))
     health.close()
     log.info("stopped")
     return STOPPED

@@ -47,7 +47,7 @@ class Telemetry:
         )
         self.breaker_open = Gauge(
             "streamgauge_notifier_breaker_open",
-            "1 while the target is left alone because it failed, else 0.",
+            "1 while the target fails again and again and is left alone between attempts, else 0.",
             ["target"],
             registry=registry,
         )

@@ -36,6 +36,11 @@ class Breaker:
         self.failures = 0
         self.until_us = 0
 
+    @property
+    def is_tripped(self) -> bool:
+        """Whether it failed so often that only one notification at a time tries it."""
+        return self.failures >= THRESHOLD
+
     def is_open(self, now_us: int) -> bool:
         """Whether nothing may be sent now."""
         return now_us < self.until_us
@@ -48,6 +53,6 @@ class Breaker:
     def failed(self, now_us: int, asked_us: int = 0) -> None:
         """It does not, or asks for a pause of `asked_us`."""
         self.failures += 1
-        if self.failures >= THRESHOLD:
+        if self.is_tripped:
             self.until_us = now_us + backoff_us(self.failures)
         self.until_us = max(self.until_us, now_us + min(asked_us, LONGEST_ASKED_US))

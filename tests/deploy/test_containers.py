@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from streamgauge.cli.main import build_parser
+from streamgauge.notify import config_file
 from streamgauge.streams.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = {"topics", "worker"}
+OURS = {"topics", "worker", "notifier"}
 SERVICE_KEYS = {
     "build", "cap_drop", "command", "depends_on", "deploy", "environment", "expose", "healthcheck", "image",
     "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
@@ -47,7 +48,7 @@ class TestService:
         assert float(limits["cpus"]) > 0
 
     def test_its_health_is_watched(self, name):
-        if name == "worker":  # the image's own check
+        if name in ("worker", "notifier"):  # the image's own check
             assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
         else:
             assert SERVICES[name]["healthcheck"].get("test") or name == "topics"
@@ -78,6 +79,8 @@ def test_commands_of_our_services_are_right():
     command = SERVICES["topics"]["command"]
     assert build_parser(command[0]).parse_args(command).command == "topics"
     assert "command" not in SERVICES["worker"]
+    notifier = SERVICES["notifier"]["command"]
+    assert build_parser(notifier[0]).parse_args(notifier).config in SERVICES["notifier"]["volumes"][0]
     assert '\nCMD ["worker"]' in (ROOT / "Dockerfile").read_text()
 
 
@@ -91,13 +94,13 @@ def test_clients_reach_kafka_where_it_listens():
 
 
 def test_the_port_of_health_and_metrics_is_the_same_everywhere():
-    worker = SERVICES["worker"]
-    port = worker["environment"]["STREAMGAUGE_HEALTH_PORT"]
-    (scrape,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
-    (found,) = scrape["dns_sd_configs"]
-    assert worker["expose"] == [port]
-    assert found["names"] == ["worker"]
-    assert str(found["port"]) == port == str(WorkerSettings.model_fields["health_port"].default)
+    port = str(WorkerSettings.model_fields["health_port"].default)
+    scrapes = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    for name, scrape in zip(("worker", "notifier"), scrapes, strict=True):
+        (found,) = scrape["dns_sd_configs"]
+        assert SERVICES[name]["environment"]["STREAMGAUGE_HEALTH_PORT"] == port
+        assert SERVICES[name]["expose"] == [port]
+        assert (found["names"], str(found["port"])) == ([name], port)
     assert f"http://127.0.0.1:{port}/readyz" in (ROOT / "Dockerfile").read_text()
 
 
@@ -105,3 +108,11 @@ def test_the_image_runs_as_nobody_in_particular():
     _, build, final = (ROOT / "Dockerfile").read_text().split("\nFROM ")
     assert "--require-hashes" in build
     assert re.search(r"(?m)^USER 10001$", final)
+
+
+def test_the_notifier_tells_the_alertmanager_that_is_there():
+    checked = config_file.load(str(ROOT / "deploy/notifier.yaml"), {})
+    assert checked.problems == ()
+    host, port = checked.targets["alertmanager"].url.get_secret_value().removeprefix("http://").split(":")
+    assert checked.config.allow == (host,)
+    assert SERVICES[host]["ports"] == [f"127.0.0.1:{port}:{port}"]

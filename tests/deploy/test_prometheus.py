@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from streamgauge.notify.telemetry import Telemetry as NotifierTelemetry
 from streamgauge.schemas.message import Message
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.telemetry import Telemetry
@@ -22,8 +23,10 @@ RULES = [
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 class TestRule:
     def test_it_names_metrics_that_the_worker_has(self, rule):
-        families = {family.name: family.type for family in Telemetry().registry.collect()}
-        known = {name + "_total" if kind == "counter" else name for name, kind in families.items()}
+        families = [
+            family for each in (Telemetry(), NotifierTelemetry()) for family in each.registry.collect()
+        ]
+        known = {each.name + "_total" if each.type == "counter" else each.name for each in families}
         assert set(re.findall(r"streamgauge_\w+", rule["expr"])) <= known
 
     def test_it_names_outcomes_that_the_core_counts(self, rule):
@@ -43,7 +46,7 @@ class TestRule:
 
 def test_jobs_that_rules_name_are_scraped():
     jobs = {config["job_name"] for config in CONFIGURATION["scrape_configs"]}
-    assert {job for rule in RULES for job in re.findall(r'job="(\w+)"', rule["expr"])} <= jobs
+    assert {job for rule in RULES for job in re.findall(r'job="([\w-]+)"', rule["expr"])} <= jobs
 
 
 def test_the_rules_are_loaded_from_where_compose_mounts_them():

@@ -185,7 +185,8 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
         wait_until(lambda: alertmanager.ends() > before, 20, saying="open alerts are kept")
 
         assert process.stop() == 0
-        write(record("aa-1", 2, "updated", model="a", summary="worse"), record("cc-1", model="c"))
+        worse = record("aa-1", 2, "updated", model="a", severity="critical", summary="worse")
+        write(worse, record("cc-1", model="c"))
         process.start()
         wait_until(lambda: len(alertmanager.amtool()) == 3, 60)
         delivered()
@@ -197,10 +198,12 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
         delivered()
         wait_until(lambda: len(alertmanager.amtool()) == 3, 30, saying="b has ended, a, c and d are there")
 
-        write(*(record(f"{m}{m}-1", 3, "resolved", model=m) for m in "acd"))
+        write(record("aa-1", 3, "resolved", model="a", severity="critical"))
+        write(*(record(f"{m}{m}-1", 2, "resolved", model=m) for m in "cd"))
         wait_until(lambda: alertmanager.amtool() == {}, 30)
         delivered()
-        both = Counter((model, status) for model in "abcd" for status in ("firing", "resolved"))
+        # a was two alerts, for its severity is a label
+        both = Counter((model, status) for model in "aabcd" for status in ("firing", "resolved"))
         wait_until(lambda: alertmanager.told() == both, 30, saying="each was told once, and its end once")
         assert process.stop() == 0
     assert ids(hook) == expected

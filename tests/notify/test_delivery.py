@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from contextlib import contextmanager
 from email import message_from_bytes
 
 import pytest
@@ -71,6 +72,12 @@ class TestPost:
             port = server.getsockname()[1]
         outcome = post(Request(f"http://127.0.0.1:{port}/secret", b"{}"), LOOPBACK)
         assert outcome == Outcome(Result.FAILED, f"no connection to 127.0.0.1:{port}")
+
+    @pytest.mark.parametrize("host", ["a..b", "x" * 70, "nowhere.invalid"])
+    def test_a_host_that_does_not_exist_is_a_failure(self, host):
+        outcome = post(Request(f"http://{host}/", b"{}"), LOOPBACK)
+        assert outcome.result is Result.FAILED
+        assert outcome.reason.startswith(host)
 
     def test_the_next_address_of_a_host_is_tried(self, there, monkeypatch):
         monkeypatch.setattr(Allowed, "resolve", lambda *_: ["127.0.0.9", "127.0.0.1"])
@@ -155,20 +162,26 @@ class _Mailbox:
         return self.answer
 
 
-@pytest.fixture
-def mailbox():
+@contextmanager
+def mail_server(**how):
     box = _Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
     with socket.create_server(("127.0.0.1", 0)) as free:
-        controller.port = free.getsockname()[1]
+        box.port = free.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=box.port, **how)
     controller.start()
-    box.port = controller.port
     yield box
     controller.stop()
 
 
+@pytest.fixture
+def mailbox():
+    with mail_server() as box:
+        yield box
+
+
 def mail_target(mailbox, **given):
-    return target("email", host="127.0.0.1", port=mailbox.port, sender="s@x.org", to=["a@x.org"], **given)
+    given = {"host": "127.0.0.1", "port": mailbox.port, "sender": "s@x.org", "to": ["a@x.org"], **given}
+    return target("email", **given)
 
 
 class TestKinds:
@@ -250,6 +263,21 @@ class TestKinds:
         outcome = trial(made, NOW_US)
         assert (outcome.result, mailbox.mails) == (Result.FAILED, [])
         assert "STARTTLS" in outcome.reason
+
+    @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+    @pytest.mark.parametrize(("name", "result"), [("mail.example", "delivered"), ("other.example", "failed")])
+    def test_a_mail_servers_certificate_must_be_the_hosts(self, tls, name, result, tmp_path, monkeypatch):
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(name).configure_cert(context)
+        how = {"tls_context": context} if tls == "starttls" else {"ssl_context": context}
+        monkeypatch.setattr(Allowed, "resolve", lambda *_: ["127.0.0.1"])
+        with mail_server(**how) as box:
+            made = sender(mail_target(box, tls=tls, host="mail.example"), LOOPBACK)
+            assert trial(made, NOW_US).result == result
+            assert len(box.mails) == (result == "delivered")
 
     def test_mail_goes_to_allowed_addresses_only(self, mailbox):
         made = sender(
