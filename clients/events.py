@@ -85,6 +85,9 @@ class Alert(Event):
     opened_at: datetime
     time: datetime
     contributors: tuple[Record, ...] | None
+    carried_by: tuple[Record, ...] | None
+    prediction_shift: Record | None
+    coincidences: tuple[Record, ...] | None
     related: tuple[Record, ...] | None
     because: str | None
     offsets: tuple[OffsetRange, ...] | None

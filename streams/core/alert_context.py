@@ -1,8 +1,11 @@
 """`AlertContext`: what alerts are told of the model that they are about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.core.attribution import Attribution
+from streamgauge.streams.core.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +18,16 @@ class AlertContext:
     baseline_id: str | None = None
     software: str | None = None
     window_us: int = 1
+    #: What explains a finding, asked for only when it is told.
+    attribute: Callable[[Finding], Attribution] | None = None
 
     @classmethod
     def of(
-        cls, definition: MonitorDefinition, baseline_id: str | None = None, software: str | None = None
+        cls,
+        definition: MonitorDefinition,
+        baseline_id: str | None = None,
+        software: str | None = None,
+        attribute: Callable[[Finding], Attribution] | None = None,
     ) -> "AlertContext":
         """Make it once per definition: its hash takes longer than everything else here."""
         return cls(
@@ -28,4 +37,5 @@ class AlertContext:
             baseline_id,
             software,
             definition.window,
+            attribute,
         )

@@ -69,7 +69,7 @@ class AlertBook:
         episode.judged(finding, now_us, context, rule)
         if finding is not None and event is Event.WORSENS:
             episode.severity = finding.severity
-        outputs = self._step(key, event, now_us)
+        outputs = self._tell(episode, event, now_us, context) if finding else self._step(key, event, now_us)
         for each in explained:
             outputs += self._step(each.key, Event.EXPLAINED, now_us, because=episode)
         return outputs
@@ -121,8 +121,7 @@ class AlertBook:
 
     def superseded(self, version: str, now_us: int) -> list[Output]:
         """The version gets no more traffic: its alerts resolve."""
-        keys = [key for key in self._open if key[0] == version]
-        return self._all(keys, Event.SUPERSEDE, now_us)
+        return self._all([key for key in self._open if key[0] == version], Event.SUPERSEDE, now_us)
 
     def supersede_all(self, now_us: int) -> list[Output]:
         """The model is no longer watched."""
@@ -187,11 +186,13 @@ class AlertBook:
             return []
         if self._silenced(key, finding, now_us):
             return []
-        news = episode.relate(finding, now_us)
-        if episode.worsens(finding):
-            episode.severity = finding.severity
-            return self._step(episode.key, Event.WORSENS, now_us)
-        return self._step(episode.key, Event.JOINED, now_us) if news else []
+        return self._tell(episode, episode.relate(finding, now_us), now_us, context)
+
+    def _tell(self, episode: Episode, event: Event, now_us: int, context: AlertContext) -> list[Output]:
+        """A step because of a finding: if it is told, with what explains it."""
+        if TRANSITIONS[event][State(episode.state)][1]:
+            episode.explain(context)
+        return self._step(episode.key, event, now_us)
 
     def _begin(self, key: Key, finding: Finding, now_us: int) -> Episode:
         version, monitor, segment = key
@@ -243,7 +244,5 @@ class AlertBook:
     def _silenced(self, key: Key, finding: Finding, now_us: int) -> bool:
         if not self._silences:
             return False
-        version, monitor, segment = key
-        known = fingerprint(self.model, *key)
-        fields = alert_fields(known, self.model, version, monitor, finding.metric, finding.severity, segment)
-        return self._silences.cover(fields, now_us)
+        names = fingerprint(self.model, *key), self.model, *key[:2]
+        return self._silences.cover(alert_fields(*names, finding.metric, finding.severity, key[2]), now_us)

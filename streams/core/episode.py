@@ -11,6 +11,8 @@ from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.alert_context import AlertContext
+from streamgauge.streams.core.alert_states import Event
+from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
 from streamgauge.streams.core.summary import summarise
@@ -51,6 +53,7 @@ class Episode:
     sequence: int = 0
     quiet: int = 0
     told: Told = NOTHING
+    attribution: Attribution = NOTHING_KNOWN
     related: dict[str, Related] = field(default_factory=dict)
     definition_id: str | None = None
     baseline_id: str | None = None
@@ -82,13 +85,16 @@ class Episode:
         self.related |= other.related
         self.related[other.monitor] = Related(other.finding, other.seen_us, other.told, other.quiet)
 
-    def relate(self, finding: Finding, now_us: int) -> bool:
-        """Tells of another monitor's finding too; whether that is news."""
+    def relate(self, finding: Finding, now_us: int) -> Event:
+        """Tells of another monitor's finding too."""
         known = self.related.get(finding.monitor)
         told = NOTHING if known is None else known.told
         self.related[finding.monitor] = Related(finding, now_us, told)
         self.seen_us = max(self.seen_us, now_us)
-        return known is None or known.over or told.moves(finding)
+        if self.worsens(finding):
+            self.severity = finding.severity
+            return Event.WORSENS
+        return Event.JOINED if known is None or known.over or told.moves(finding) else Event.HELD
 
     def worsens(self, finding: Finding) -> bool:
         """Whether it is graver than anything this episode has told."""
@@ -104,6 +110,11 @@ class Episode:
         self.definition_id, self.baseline_id = context.definition_id, context.baseline_id
         self.software = context.software
         self.runbook_url = rule.runbook_url if rule else self.runbook_url
+
+    def explain(self, context: AlertContext) -> None:
+        """It is about to be told: what explains an evidence alert is asked for now."""
+        if context.attribute is not None and self.finding.evidence_threshold == 1.0:
+            self.attribution = context.attribute(self.finding)
 
     def quiet_at(self, now_us: int, window_us: int) -> int:
         """Quiet windows in a row with this one."""
@@ -165,9 +176,11 @@ class Episode:
                     "share": _finite(c.share),
                     "direction": c.direction,
                     "size": _finite(c.size),
+                    "bins": self.attribution.bins_of(c.feature),
                 }
                 for c in finding.contributors
             ],
+            **self.attribution.record(),
             "related": [_consequence(related) for related in self.related.values()],
             "because": because,
             "offsets": [offsets.record() for offsets in finding.offsets],
@@ -183,8 +196,9 @@ class Episode:
                 since_us,
                 now_us,
                 ending,
-                doubt_us,
-                [related.finding for related in self.related.values()],
+                doubt_us=doubt_us,
+                related=[related.finding for related in self.related.values()],
+                attribution=self.attribution,
             ),
             "runbook_url": self.runbook_url,
         }
@@ -194,6 +208,7 @@ class Episode:
         state: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
         state["segment"] = [list(pair) for pair in self.segment]
         state["finding"] = self.finding.to_state()
+        state["attribution"] = self.attribution.to_state()
         state["told"] = [getattr(self.told, name) for name in Told.__slots__]
         state["related"] = [related.to_state() for related in self.related.values()]
         return state
@@ -206,11 +221,12 @@ class Episode:
             segment=tuple((key, value) for key, value in state["segment"]),
             finding=Finding.from_state(state["finding"]),
             told=Told(*state["told"]),
+            attribution=Attribution.from_state(state["attribution"]),
             related={r.finding.monitor: r for r in map(Related.from_state, state["related"])},
         )
 
 
-_PARTS = ("segment", "finding", "told", "related")
+_PARTS = ("segment", "finding", "told", "attribution", "related")
 _SCALARS = tuple(name for name in Episode.__slots__ if name not in _PARTS)
 
 

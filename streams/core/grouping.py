@@ -96,7 +96,16 @@ def _contributors(
 
 
 def continued(before: Alarm, alarm: Alarm) -> Alarm:
-    """A change that goes on: since when it did, and its mean size over all events that told of it."""
+    """A change that goes on: since when it did, and its mean size over all events that told of it.
+
+    Where a shift is told now by the mean and now by the spread, it is one all the same, since the first.
+    """
+    alarm = replace(
+        alarm,
+        onset_us=before.onset_us,
+        onset_low_us=before.onset_low_us,
+        onset_high_us=before.onset_high_us,
+    )
     if any(getattr(before, name) != getattr(alarm, name) for name in _SAME):
         return alarm
     n = before.n + alarm.n
@@ -106,9 +115,6 @@ def continued(before: Alarm, alarm: Alarm) -> Alarm:
         value = before.value + share * (value - before.value)
     return replace(
         alarm,
-        onset_us=before.onset_us,
-        onset_low_us=before.onset_low_us,
-        onset_high_us=before.onset_high_us,
         n=n,
         size=before.size + share * (alarm.size - before.size),
         value=value,

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from streamgauge.schemas.message import Output
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
+from streamgauge.streams.core.attributing import attribute
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.reports import Measured, Naming
@@ -173,7 +175,12 @@ class Judge:
                 return []
             finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
         definition = intake.definition
-        context = AlertContext.of(definition, version.watch.baseline_id, self.software)
+        context = AlertContext.of(
+            definition,
+            version.watch.baseline_id,
+            self.software,
+            partial(attribute, version=version, intake=intake),
+        )
         return book.observe(
             version.name, monitor, segment, finding, intake.now_us, definition.rule(monitor), context
         )

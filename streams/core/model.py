@@ -30,6 +30,7 @@ from streamgauge.streams.core.context import Context, definition_of, starts_anew
 from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.judge import Judge
+from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
 from streamgauge.streams.core.retrain import RetrainPolicy
@@ -217,10 +218,11 @@ class ModelState:
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
         intake.comparisons = Comparisons.from_state(state["comparisons"])
-        for version_name, last_served_us, folded_us, segments, watch in state["versions"]:
+        for version_name, served_us, folded_us, latest, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = intake.new_version(version_name, restored)
-            version.last_served_us, version.rollups.folded_us = last_served_us, folded_us
+            version.first_served_us, version.last_served_us = served_us
+            version.rollups.folded_us, version.latest = folded_us, LatestRows.from_state(latest)
             version.segments.load(segments)
         model.account = Account.from_state(state["account"], model.account.alpha, model.account.horizon_us)
         model.judge.load(state["judge"])

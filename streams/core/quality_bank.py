@@ -44,6 +44,11 @@ class QualityBank:
         repeats = 0.0 if self._repeats is None else self._repeats.weight
         return repeats + sum(evidence.weight for evidence in self._open.values())
 
+    @property
+    def open(self) -> list[tuple[_Aspect, str]]:
+        """What is watched because it was seen: (aspect, feature)."""
+        return list(self._open)
+
     def explains(self, name: str, alarm: Alarm) -> bool:
         """Whether an alarm about missing values says no more than that they have another type."""
         return alarm.aspect == "missing" and ("wrong_type", name) in self._open

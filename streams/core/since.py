@@ -27,7 +27,7 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     if finding.monitor in _BY_LABELS:
         finding = _unordered(finding, version)
     if finding.monitor == ESTIMATE_GAP:
-        return explain_gap(finding, _windows(finding, version), naming, version.watch.estimates)
+        return explain_gap(finding, windows_since(finding, version), naming, version.watch.estimates)
     estimate: Estimate | None = None
     if finding.metric == NDCG_LOSS:
         return _ranking(finding, version, naming)
@@ -45,7 +45,7 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
 def _unordered(finding: Finding, version: Version) -> Finding:
     """Its onset is as uncertain as labels overtake each other."""
     lag = LogHistogram()
-    for window in _windows(finding, version):
+    for window in windows_since(finding, version):
         lag.merge(window.bags[ALL].lag)
     soon, late = lag.quantile(0.05), lag.quantile(0.95)
     if soon is None or late is None or finding.onset_low_us is None or finding.onset_high_us is None:
@@ -60,7 +60,7 @@ def _unordered(finding: Finding, version: Version) -> Finding:
 
 def _errors(finding: Finding, version: Version) -> Estimate | None:
     errors = RegressionErrors()
-    for window in _windows(finding, version):
+    for window in windows_since(finding, version):
         errors.merge(window.bags[ALL].errors)
     return errors.metrics().get(finding.metric)
 
@@ -68,7 +68,9 @@ def _errors(finding: Finding, version: Version) -> Estimate | None:
 def _ranking(finding: Finding, version: Version, naming: Naming) -> Finding:
     """Told as NDCG, which falls, and not as the loss that was watched."""
     sums, n = ExactSums(4 * len(naming.ks) + 2), 0
-    since = [bag for window in _windows(finding, version) if (bag := window.bags[ALL]).values is not None]
+    since = [
+        bag for window in windows_since(finding, version) if (bag := window.bags[ALL]).values is not None
+    ]
     if not any(bag.labelled for bag in since):  # of what came after the onset, labels are still to come
         since = [window.bags[ALL] for window in version.in_order() if window.end_us > (finding.onset_us or 0)]
     for bag in since:
@@ -94,7 +96,7 @@ def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate |
     if attribute is None:
         return None
     counts = GroupCounts()
-    for window in _windows(finding, version):
+    for window in windows_since(finding, version):
         if attribute in window.groups:
             counts.merge(window.groups[attribute])
     groups = naming.groups[attribute]
@@ -103,7 +105,7 @@ def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate |
     )
 
 
-def _windows(finding: Finding, version: Version) -> list[Window]:
+def windows_since(finding: Finding, version: Version) -> list[Window]:
     """Those that lie after the onset; if there is none yet, the one that it lies in."""
     onset_us = finding.onset_us
     if onset_us is None:

@@ -1,10 +1,13 @@
 """The one sentence of an alert that people read first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES, SAMPLE_RATIO
+from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.wording import in_words, where
 
 _WORDS = {
     "zero_one_loss": "zero-one loss",
@@ -34,12 +37,15 @@ def summarise(
     since_us: int,
     now_us: int,
     ending: str = "",
+    *,
     doubt_us: tuple[int, int] | None = None,
     related: Sequence[Finding] = (),
+    attribution: Attribution = NOTHING_KNOWN,
 ) -> str:
     """What is wrong, how wrong, against what, and since when (UTC); `ending` says what became of it.
 
-    `doubt_us` is the interval of `since_us`, `related` what it brought with it.
+    `doubt_us` is the interval of `since_us`, `related` what it brought with it, `attribution` what explains
+    it, which is left out of how it ended.
 
     >>> finding = Finding("concept_drift", "zero_one_loss", "critical", value=0.21, baseline=0.1)
     >>> summarise("credit", "7", finding, since_us=34_800_000_000, now_us=35_000_000_000)
@@ -49,7 +55,11 @@ def summarise(
     if finding.segment:
         place += " [" + ", ".join(f"{key}={value}" for key, value in finding.segment) + "]"
     sentence = f"{place}: {_measured(finding)} (since {_since(since_us, doubt_us, now_us)})"
-    return "; ".join(part for part in (sentence, _culprits(finding), _consequences(related), ending) if part)
+    if any(each.monitor == "prediction_drift" for each in related):  # which says how the prediction moved
+        attribution = replace(attribution, prediction=None)
+    explained = [] if ending else in_words(attribution, since_us)
+    parts = sentence, _culprits(finding, attribution), *explained, _consequences(related), ending
+    return "; ".join(part for part in parts if part)
 
 
 def duration_in_words(duration_us: int) -> str:
@@ -89,11 +99,12 @@ def _measured(finding: Finding) -> str:
     return text
 
 
-def _culprits(finding: Finding) -> str:
+def _culprits(finding: Finding, attribution: Attribution) -> str:
     named = []
     for contributor in finding.contributors[:_MOST_NAMED]:
         name = contributor.feature if contributor.feature is not None else contributor.group
-        named.append(f"{name} {contributor.direction}" if contributor.direction else str(name))
+        told = f"{name} {contributor.direction}" if contributor.direction else str(name)
+        named.append(told + where(attribution, contributor.feature))
     if not named:
         return ""
     more = len(finding.contributors) - len(named)

@@ -92,6 +92,7 @@ class Tally:
         length, names, watch = self.definition.window, self.names, version.watch
         predicted: Floats = _lengths(values["prediction"]) if names.ranks else values["prediction"]
         time, positive = batch.time_us, names.positive
+        version.first_served_us = version.first_served_us or int(time.min())
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
         values = self._crossed(values)
@@ -104,6 +105,9 @@ class Tally:
             cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
         watch.estimates.latest_us = version.last_served_us
         bins = watch.serve(batch.features, column, values["score"], time, paid)
+        if bins is not None and version.segments.names:
+            slots = {name: column for name, column in values.items() if name.startswith(SEGMENT)}
+            version.latest.add(time, bins.codes, slots)
         if positive is not None:
             answered = ~np.isnan(predicted)
             groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}

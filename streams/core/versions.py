@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamgauge.schemas.profile import BaselineProfile
+from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.rollups import Rollups
 from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.watch import Watch
@@ -21,7 +22,9 @@ class Version:
         self.rollups = Rollups(window_us)
         self.windows: dict[int, Window] = {}
         self.gone: set[int] = set()
-        self.last_served_us = 0
+        self.first_served_us = self.last_served_us = 0
+        #: Where there are segments, what a change can be traced to.
+        self.latest = LatestRows()
 
     def window(self, start_us: int, classes: bool) -> Window:
         """The window that starts at `start_us`, made when first needed, or what it was folded into."""
@@ -76,7 +79,7 @@ class Version:
         """This empty one takes another's place: what is stored of that is to be deleted."""
         self.gone = other.gone | set(other.windows)
         self.rollups.gone = other.rollups.gone | set(other.rollups.held)
-        self.last_served_us = other.last_served_us
+        self.first_served_us, self.last_served_us = other.first_served_us, other.last_served_us
         self.watch.replaces(other.watch)
 
     def in_order(self) -> Iterator[Window]:
@@ -99,7 +102,8 @@ class Version:
     def to_state(self) -> list[Any]:
         """All but the windows, which are records of their own."""
         parts = self.segments.to_state(), self.watch.to_state()
-        return [self.name, self.last_served_us, self.rollups.folded_us, *parts]
+        served_us = [self.first_served_us, self.last_served_us]
+        return [self.name, served_us, self.rollups.folded_us, self.latest.to_state(), *parts]
 
     def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """(start, state or None if it is gone) of what changed since the last call."""

@@ -124,7 +124,12 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "onset_high": "2026-11-21T09:44:00.000000Z",
             "opened_at": "2026-11-21T10:00:00.000000Z",
             "time": "2026-11-21T10:00:00.000000Z",
-            "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
+            "contributors": [
+                {"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4, "bins": []}
+            ],
+            "carried_by": None,
+            "prediction_shift": None,
+            "coincidences": [],
             "related": [],
             "because": None,
             "offsets": [{"topic": "streamgauge.predictions", "partition": 5, "start": 1200, "end": 4400}],

@@ -64,7 +64,21 @@ ALERT = {
     "onset_high": "2026-11-21T10:01:20.000000Z",
     "opened_at": END,
     "time": END,
-    "contributors": [{"feature": "age", "group": None, "share": 0.7, "direction": "up", "size": 0.4}],
+    "contributors": [
+        {
+            "feature": "age",
+            "group": None,
+            "share": 0.7,
+            "direction": "up",
+            "size": 0.4,
+            "bins": [{"bin": "35 to 49", "baseline": 0.2, "value": 0.41}],
+        }
+    ],
+    "carried_by": [{"segment": {"country": "NO"}, "share": 0.95}],
+    "prediction_shift": {"feature": "prediction", "moved": True, "direction": "approved up", "size": 0.1},
+    "coincidences": [
+        {"kind": "version_started", "name": "8", "time": START, "value": None, "baseline": None}
+    ],
     "related": [
         {
             "monitor": "estimate_gap",
