@@ -115,6 +115,11 @@ class Story:
     def alerts(self, monitor: str | None = None) -> list[Any]:
         return [a for a in self.run.records(ALERTS) if monitor in (None, a["monitor"])]
 
+    def noticed(self, monitor: str) -> bool:
+        """Whether an alert tells of it, its own or that of its cause."""
+        related = [each for alert in self.alerts() for each in alert["related"]]
+        return monitor in [told["monitor"] for told in (*self.alerts(), *related)]
+
     def states(self, monitor: str) -> list[str]:
         """The states of a monitor's alerts, updates left out."""
         return [alert["state"] for alert in self.alerts(monitor) if alert["state"] != "updated"]

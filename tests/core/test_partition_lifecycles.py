@@ -40,7 +40,7 @@ def test_a_monitor_switched_off_or_on_later_survives_a_restart(monitor: str, fir
     for told in (kept, restarted):
         told.tell(3, classifier, wrong=0.5, age=60.0, gap=0.8)
     assert restarted.run.outputs == kept.run.outputs
-    assert bool(kept.alerts(monitor)) != first_on or monitor in ("prediction_drift", "data_quality")
+    assert kept.noticed(monitor) != first_on or monitor in ("prediction_drift", "data_quality")
 
 
 def test_a_detector_of_rivers_runs_where_concept_drift_is_off() -> None:
