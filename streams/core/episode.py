@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,14 @@ from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import Event
 from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding, Segment
-from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
+from streamgauge.streams.core.related import (
+    NOTHING,
+    Related,
+    Told,
+    finite,
+    quiet_windows,
+    time_or_none,
+)
 from streamgauge.streams.core.summary import summarise
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
@@ -155,33 +161,33 @@ class Episode:
             "monitor": self.monitor,
             "metric": finding.metric,
             "segment": dict(self.segment),
-            "value": _finite(finding.value),
-            "low": _finite(finding.low),
-            "high": _finite(finding.high),
-            "baseline": _finite(finding.baseline),
+            "value": finite(finding.value),
+            "low": finite(finding.low),
+            "high": finite(finding.high),
+            "baseline": finite(finding.baseline),
             "compared_with": finding.compared_with,
-            "limit": _finite(finding.limit),
-            "evidence": _finite(finding.evidence),
-            "evidence_threshold": _finite(finding.evidence_threshold),
+            "limit": finite(finding.limit),
+            "evidence": finite(finding.evidence),
+            "evidence_threshold": finite(finding.evidence_threshold),
             "n": finding.n,
-            "onset": _time(self.onset_us),
-            "onset_low": _time(self.onset_low_us),
-            "onset_high": _time(self.onset_high_us),
-            "opened_at": format_time(self.opened_us),
+            "onset": time_or_none(self.onset_us),
+            "onset_low": time_or_none(self.onset_low_us),
+            "onset_high": time_or_none(self.onset_high_us),
+            "opened_at": time_or_none(self.opened_us),
             "time": format_time(now_us),
             "contributors": [
                 {
                     "feature": c.feature,
                     "group": c.group,
-                    "share": _finite(c.share),
+                    "share": finite(c.share),
                     "direction": c.direction,
-                    "size": _finite(c.size),
+                    "size": finite(c.size),
                     "bins": self.attribution.bins_of(c.feature),
                 }
                 for c in finding.contributors
             ],
             **self.attribution.record(),
-            "related": [_consequence(related) for related in self.related.values()],
+            "related": [related.record() for related in self.related.values()],
             "because": because,
             "offsets": [offsets.record() for offsets in finding.offsets],
             "definition_id": self.definition_id,
@@ -228,24 +234,3 @@ class Episode:
 
 _PARTS = ("segment", "finding", "told", "attribution", "related")
 _SCALARS = tuple(name for name in Episode.__slots__ if name not in _PARTS)
-
-
-def _consequence(related: Related) -> dict[str, Any]:
-    finding = related.finding
-    return {
-        "monitor": finding.monitor,
-        "metric": finding.metric,
-        "value": _finite(finding.value),
-        "baseline": _finite(finding.baseline),
-        "evidence_threshold": _finite(finding.evidence_threshold),
-        "n": finding.n,
-        "onset": _time(finding.onset_us),
-    }
-
-
-def _time(time_us: int | None) -> str | None:
-    return None if time_us is None else format_time(time_us)
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None

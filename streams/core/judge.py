@@ -174,16 +174,9 @@ class Judge:
             if intake.superseded(version):  # labels still come, but its alerts have ended
                 return []
             finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
-        definition = intake.definition
-        context = AlertContext.of(
-            definition,
-            version.watch.baseline_id,
-            self.software,
-            partial(attribute, version=version, intake=intake),
-        )
-        return book.observe(
-            version.name, monitor, segment, finding, intake.now_us, definition.rule(monitor), context
-        )
+        rule, why = intake.definition.rule(monitor), partial(attribute, version=version, intake=intake)
+        context = AlertContext.of(intake.definition, version.watch.baseline_id, self.software, why)
+        return book.observe(version.name, monitor, segment, finding, intake.now_us, rule, context)
 
     def offsets(self, version: Version, since_us: int | None) -> tuple[OffsetRange, ...]:
         """The input records that the windows from `since_us` on rest on."""

@@ -1,9 +1,11 @@
 """`Related`: what an open alert tells of besides its own monitor's finding; and what was told of a value."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.findings import Finding
 
 #: A value that moved by less than this share of its distance from normal is not news.
@@ -61,6 +63,19 @@ class Related:
         self.seen_us = max(self.seen_us, now_us)
         self.over = self.over or self.quiet >= after
 
+    def record(self) -> dict[str, Any]:
+        """The contract's JSON form."""
+        finding = self.finding
+        return {
+            "monitor": finding.monitor,
+            "metric": finding.metric,
+            "value": finite(finding.value),
+            "baseline": finite(finding.baseline),
+            "evidence_threshold": finite(finding.evidence_threshold),
+            "n": finding.n,
+            "onset": time_or_none(finding.onset_us),
+        }
+
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
         told = [getattr(self.told, name) for name in Told.__slots__]
@@ -71,6 +86,16 @@ class Related:
         """What `to_state` gave."""
         finding, seen_us, told, quiet, over = state
         return cls(Finding.from_state(finding), seen_us, Told(*told), quiet, over)
+
+
+def finite(number: float | None) -> float | None:
+    """As JSON can carry it."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def time_or_none(time_us: int | None) -> str | None:
+    """RFC 3339, where there is a time."""
+    return None if time_us is None else format_time(time_us)
 
 
 def quiet_windows(quiet: int, seen_us: int, now_us: int, window_us: int) -> int:
