@@ -82,6 +82,8 @@ class ConfusionCounts:
 
 def grown(counts: Ints, shape: tuple[int, ...]) -> Ints:
     """`counts` with zeros added behind on each axis up to `shape`; itself if that is large enough."""
+    if counts.shape == shape:
+        return counts
     missing = [(0, max(0, want - have)) for want, have in zip(shape, counts.shape, strict=True)]
     return np.pad(counts, missing) if any(after for _, after in missing) else counts
 

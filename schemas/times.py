@@ -51,7 +51,7 @@ def format_time(time_us: int) -> str:
     ('2026-11-21T10:00:00.123456Z', '2026-11-21T10:00:00.000000Z')
     """
     moment = _EPOCH + timedelta(microseconds=time_us)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _short(number: int) -> str:

@@ -5,7 +5,8 @@ that nothing can change any more into its day. So what is held is bounded, whate
 hour says is what was folded into it together with its windows that were not yet.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from streamgauge.streams.core.windows import ALL, Window
@@ -32,6 +33,8 @@ class Rollups:
         self.held: dict[Place, Window] = {}
         self.gone: set[Place] = set()
         self.folded_us = _NEVER
+        #: Hours with their windows, by their start, as long as nothing in them changes.
+        self._kept: dict[int, Window] = {}
 
     def fold_before(self, time_us: int) -> None:
         """From now on windows that end before this are folded, and labels of theirs go to their hours."""
@@ -45,6 +48,7 @@ class Rollups:
 
     def fold(self, window: Window) -> None:
         """A window, or a shorter roll-up, is held no more; what it counted is."""
+        self.touch(window.start_us)
         longer = [length for length in self.lengths if length > window.end_us - window.start_us]
         if longer:
             whole = self._at(longer[0], window.start_us, window.classes)
@@ -74,16 +78,35 @@ class Rollups:
         ]
 
     def whole(self, rollup: Window, windows: Iterable[Window]) -> Window:
-        """The roll-up with its parts that are not folded yet, out of the shorter ones and `windows`."""
-        length = rollup.end_us - rollup.start_us
-        shorter = (part for held, part in self.in_order() if held < length)
-        whole = Window(rollup.start_us, rollup.end_us, rollup.classes)
-        whole.features_over = rollup.features_over
-        whole.merge(rollup)
-        for part in (*shorter, *windows):
-            if rollup.start_us <= part.start_us < rollup.end_us:
-                whole.merge(part)
+        """The roll-up with its parts that are not folded yet, out of the shorter ones and `windows`.
+
+        Only to be read: that of an hour is kept, so that a day is merged from hours and not from windows.
+        """
+        inside = [window for window in windows if rollup.start_us <= window.start_us < rollup.end_us]
+        shortest = self.lengths[0]
+        if rollup.end_us - rollup.start_us == shortest:
+            whole = self._shortest(rollup, inside)
+        else:
+            by_part: dict[int, list[Window]] = {}
+            for window in inside:
+                by_part.setdefault(window.start_us - window.start_us % shortest, []).append(window)
+            whole = _merged(rollup)
+            for length, part in self.in_order():
+                if length == shortest and rollup.start_us <= part.start_us < rollup.end_us:
+                    whole.merge(self._shortest(part, by_part.get(part.start_us, ())))
+        if rollup.features_over:
+            whole = copy(whole)
+            whole.features = None
         return whole
+
+    def touch(self, time_us: int) -> None:
+        """A window that begins then is about to change: what is kept of its hour holds no more."""
+        if self._kept:
+            self._kept.pop(time_us - time_us % self.lengths[0], None)
+
+    def forget(self) -> None:
+        """As `touch`, of all windows."""
+        self._kept.clear()
 
     def changes(self) -> Iterator[tuple[Place, dict[str, Any] | None]]:
         """(place, state or None if it is gone) of what changed since the last call."""
@@ -95,6 +118,14 @@ class Rollups:
                 rollup.touched = False
                 yield place, rollup.to_state()
 
+    def _shortest(self, rollup: Window, windows: Sequence[Window]) -> Window:
+        if not windows:
+            return rollup
+        kept = self._kept.get(rollup.start_us)
+        if kept is None:
+            kept = self._kept[rollup.start_us] = _merged(rollup, *windows)
+        return kept
+
     def _at(self, length: int, time_us: int, classes: bool) -> Window:
         start_us = time_us - time_us % length
         found = self.held.get((length, start_us))
@@ -104,3 +135,10 @@ class Rollups:
         elif found.classes != classes:
             found.learned(classes)
         return found
+
+
+def _merged(rollup: Window, *parts: Window) -> Window:
+    whole = Window(rollup.start_us, rollup.end_us, rollup.classes)
+    for part in (rollup, *parts):
+        whole.merge(part)
+    return whole

@@ -39,6 +39,7 @@ class Version:
         elif found.classes != classes:
             found.learned(classes)
         found.touched = True
+        self.rollups.touch(start_us)
         return found
 
     def served(self, start_us: int, classes: bool) -> Window:
@@ -73,6 +74,7 @@ class Version:
             window.rebase()
             if profile is None:
                 window.labels = None
+        self.rollups.forget()
         return self.watch.rebase(profile, paid)
 
     def replaces(self, other: "Version") -> None:
