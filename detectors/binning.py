@@ -4,7 +4,7 @@ Window counts and sequential evidence read the same bins, so a batch is digitise
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,19 @@ class FeatureBins:
     an unseen category and `width − 1` a missing value. The first rows are the numbers, N of them: `outside`
     bool (N, n) is whether they are out of the profile's range, `z` float64 (N, n) how many multiples of 2⁻¹⁶
     reference standard deviations from the reference mean, whole, cut at ± 2¹⁵ deviations, 0 where missing.
+    `mistyped` says, by row, which events gave a value of another type than the profile's, bool (n,): only
+    where the whole batch did, and such a value has the code of a missing one.
     """
 
     codes: NDArray[np.int16]
     outside: Bools
     z: Floats
+    mistyped: Mapping[int, Bools] = field(default_factory=dict)
 
     def take(self, rows: "NDArray[np.intp] | Bools | slice") -> "FeatureBins":
         """The bins of some of the events."""
-        return FeatureBins(self.codes[:, rows], self.outside[:, rows], self.z[:, rows])
+        mistyped = {row: given[rows] for row, given in self.mistyped.items()}
+        return FeatureBins(self.codes[:, rows], self.outside[:, rows], self.z[:, rows], mistyped)
 
 
 class FeatureBinner:
@@ -79,16 +83,21 @@ class FeatureBinner:
             n = len(next(iter(features.values()))) if features else 0
         values = np.full((len(self._numbers), n), np.nan)
         codes = np.full((len(self.names), n), self.width - 1, np.int16)
+        mistyped: dict[int, Bools] = {}
         for row, name in enumerate(self._numbers):
             column = features.get(name)
             if isinstance(column, np.ndarray):
                 values[row] = column
+            elif column is not None:
+                mistyped[row] = column.codes >= 0
         for row, (name, bin_of) in enumerate(self._bin_of.items(), len(self._numbers)):
             column = features.get(name)
             if isinstance(column, Categories):
                 unseen = self.width - 2
                 table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
                 codes[row] = np.array(table, np.int16)[column.codes]
+            elif column is not None:
+                mistyped[row] = ~np.isnan(column)
         codes[: len(values)] = self._places(values)
         with np.errstate(invalid="ignore", over="ignore"):
             outside = (values < self._low) | (values > self._high)
@@ -101,7 +110,7 @@ class FeatureBinner:
             codes[: len(values)][~finite] = self.width - 1
             outside &= finite
             z = np.where(finite, z, 0.0)
-        return FeatureBins(codes, outside, z)
+        return FeatureBins(codes, outside, z, mistyped)
 
     def _places(self, values: Floats) -> NDArray[np.int16]:
         """How many edges each value exceeds. Comparing all values with one edge at a time has no branches to

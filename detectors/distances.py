@@ -32,7 +32,7 @@ class FeatureCounts:
     [1.73, 0.5, 0.5]
     """
 
-    __slots__ = ("binner", "counts", "n", "outside", "z_sums")
+    __slots__ = ("binner", "counts", "mistyped", "n", "outside", "z_sums")
 
     def __init__(self, profile: BaselineProfile | FeatureBinner) -> None:
         self.binner = profile if isinstance(profile, FeatureBinner) else FeatureBinner(profile.features)
@@ -41,6 +41,8 @@ class FeatureCounts:
         #: int64 (F, width): by the codes of `FeatureBins`.
         self.counts: Ints = np.zeros(shape, np.int64)
         self.outside: Ints = np.zeros(shape[0], np.int64)
+        #: int64 (F,): values of another type than the profile's.
+        self.mistyped: Ints = np.zeros(shape[0], np.int64)
         #: int64 (F, width): sums of standardised values by bin, in units of 2⁻¹⁶.
         self.z_sums: Ints = np.zeros(shape, np.int64)
 
@@ -63,6 +65,8 @@ class FeatureCounts:
         cells = bins.codes + np.arange(0, rows * width, width)[:, None]
         self.counts += sign * np.bincount(cells.ravel(), minlength=rows * width).reshape(rows, width)
         self.outside[:numbers] += sign * bins.outside.sum(axis=1)
+        for row, given in bins.mistyped.items():
+            self.mistyped[row] += sign * int(given.sum())
         # Whole numbers below 2³¹: float64 holds their sums exactly for up to 2²² events a batch.
         sums = np.bincount(cells[:numbers].ravel(), bins.z.ravel(), numbers * width)
         self.z_sums[:numbers] += sign * sums.astype(np.int64).reshape(numbers, width)
@@ -72,14 +76,15 @@ class FeatureCounts:
         self.n += other.n
         self.counts += other.counts
         self.outside += other.outside
+        self.mistyped += other.mistyped
         self.z_sums += other.z_sums
 
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Feature → metric → estimate.
 
-        For all: psi, psi_noise_level, js_distance (base 2), missing_rate. For numbers ks, wasserstein (in
-        reference standard deviations), out_of_range_rate; for categories chi2 (the statistic per degree of
-        freedom) and unseen_category_rate. Rates have intervals.
+        For all: psi, psi_noise_level, js_distance (base 2), missing_rate (of events), wrong_type_rate (of
+        values). For numbers ks, wasserstein (in reference standard deviations), out_of_range_rate; for
+        categories chi2 (the statistic per degree of freedom) and unseen_category_rate. Rates have intervals.
         """
         return {
             name: self._of(row, profile)
@@ -92,6 +97,7 @@ class FeatureCounts:
             "n": self.n,
             "counts": self.counts.copy(),
             "outside": self.outside.copy(),
+            "mistyped": self.mistyped.copy(),
             "z_sums": self.z_sums.copy(),
         }
 
@@ -102,6 +108,7 @@ class FeatureCounts:
         counts.n = state["n"]
         counts.counts = np.array(state["counts"], np.int64)
         counts.outside = np.array(state["outside"], np.int64)
+        counts.mistyped = np.array(state["mistyped"], np.int64)
         counts.z_sums = np.array(state["z_sums"], np.int64)
         return counts
 
@@ -111,7 +118,11 @@ class FeatureCounts:
         present = self.n - missing
         reference = bin_masses(profile)
         seen = self.counts[row, :bins]
-        rates = {"missing_rate": proportion(missing, self.n)}
+        mistyped = int(self.mistyped[row])
+        rates = {
+            "missing_rate": proportion(missing, self.n),
+            "wrong_type_rate": proportion(mistyped, present + mistyped),
+        }
         if isinstance(profile, NumericProfile):
             rates["out_of_range_rate"] = proportion(int(self.outside[row]), present)
             if present == 0:

@@ -38,7 +38,7 @@ STALE_BASELINE = "stale_baseline"
 #: Every metric that is published, spelled as scikit-learn, fairlearn and River spell it.
 METRICS = frozenset(
     (  # noqa: SIM905  (the list would take forty lines)
-        "throughput_per_s failure_rate latency_p50_ms latency_p90_ms latency_p99_ms "
+        "throughput_per_s failure_rate duplicate_rate latency_p50_ms latency_p90_ms latency_p99_ms "
         "label_coverage label_lag_p50_s segment_overflow_rate "
         "accuracy zero_one_loss balanced_accuracy precision recall f1 matthews_corrcoef cohen_kappa "
         "precision_weighted recall_weighted f1_weighted class_precision class_recall class_f1 "
@@ -49,7 +49,7 @@ METRICS = frozenset(
         "adwin_changes hddm_w_changes hddm_a_changes ddm_changes eddm_changes fhddm_changes "
         "page_hinkley_changes kswin_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
-        "missing_rate out_of_range_rate unseen_category_rate baseline_fit "
+        "missing_rate wrong_type_rate out_of_range_rate unseen_category_rate baseline_fit "
         "selection_rate demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()

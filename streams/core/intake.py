@@ -127,9 +127,11 @@ class Intake(Tally):
         self.traffic.count(batch.time_us[new], watermark[new])
         version = self.version(self.names.versions.values[code])
         version.watch.repeat(~new, batch.time_us, account.paid)
+        if len(rows) < len(new):
+            self.count_repeats(version, batch.time_us[~new])
         if len(rows) == 0:
             return
-        if not new.all():
+        if len(rows) < len(new):
             batch, offsets = take_rows(batch, new), offsets[new]
             values = {name: column[new] for name, column in values.items()}
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():

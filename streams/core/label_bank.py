@@ -21,8 +21,8 @@ MONITOR = "label_drift"
 #: A byte of each prediction holds one.
 _GENERATIONS = 127
 _DISTANCES = ("psi", "psi_noise_level", "js_distance")
-#: No label is missing or has a declared range.
-_NOT_OF_LABELS = ("missing_rate", "out_of_range_rate")
+#: No label is missing, of another type or has a declared range.
+_NOT_OF_LABELS = ("missing_rate", "out_of_range_rate", "wrong_type_rate")
 
 
 class LabelBank:

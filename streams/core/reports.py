@@ -62,6 +62,7 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
         yield Measured("failure_rate", proportion(bag.failed, bag.n), segment)
         for name, q in _QUANTILES:
             yield Measured(f"latency_{name}_ms", bag.latency.estimate(q), segment)
+    yield Measured("duplicate_rate", proportion(window.repeats, window.bags[ALL].n + window.repeats))
     if len(window.bags) > 1:
         yield Measured("segment_overflow_rate", proportion(window.beyond, window.bags[ALL].n))
     if window.features is not None:

@@ -39,6 +39,8 @@ class Window:
         self.offsets: dict[str, list[int]] = {}
         #: How often River's detectors fired on the errors of this window's predictions.
         self.changes: dict[str, int] = {}
+        #: Predictions that had come before: they count here and nowhere else.
+        self.repeats = 0
         #: Predictions with a segment that is counted under ``other``, as there are too many.
         self.beyond = 0
         self.served_revision = -1
@@ -157,6 +159,7 @@ class Window:
         for topic, (first, last) in other.offsets.items():
             self.saw(topic, first, last)
         self.beyond += other.beyond
+        self.repeats += other.repeats
 
     def to_state(self) -> dict[str, Any]:
         return {
@@ -169,6 +172,7 @@ class Window:
             "offsets": self.offsets,
             "changes": self.changes,
             "beyond": self.beyond,
+            "repeats": self.repeats,
             "flags": [getattr(self, flag) for flag in _FLAGS],
         }
 
@@ -193,6 +197,7 @@ class Window:
             window.labels = FeatureCounts.from_state(state["labels"], labels)
         window.offsets = state["offsets"]
         window.changes, window.beyond = state["changes"], state["beyond"]
+        window.repeats = state["repeats"]
         for flag, value in zip(_FLAGS, state["flags"], strict=True):
             setattr(window, flag, value)
         window.touched = False

@@ -75,6 +75,7 @@ def _rates(reference: Sequence[Any], values: Sequence[Any]) -> Iterator[tuple[st
     known = [value for value in reference if value is not None]
     present = [value for value in values if value is not None]
     yield "missing_rate", (1 - len(present) / len(values), len(values))
+    yield "wrong_type_rate", (0.0, len(present)) if present else (None, 0)
     if present and isinstance(present[0], str):
         yield "unseen_category_rate", (sum(v not in known for v in present) / len(present), len(present))
     elif present:

@@ -95,6 +95,8 @@ class Model:
     #: What the windows said that were folded before their labels were complete.
     folded: dict[Key, Number] = field(default_factory=dict)
     predictions: dict[bytes, list[Prediction]] = field(default_factory=dict)
+    #: Version and time of each prediction that came again.
+    repeats: list[tuple[str, int]] = field(default_factory=list)
     waiting: dict[bytes, list[Label]] = field(default_factory=dict)
 
     @property
@@ -140,6 +142,7 @@ class Naive:
         ]
         if any(p.version == version for p in siblings):
             self.counts["duplicate"] += 1
+            model.repeats.append((version, time_us))
             return
         self.counts["applied"] += 1
         score = event.get("score")
@@ -342,6 +345,11 @@ def _metrics(name: str, model: Model, wanted: Callable[[Span], bool]) -> dict[Ke
         for span in filter(wanted, _spans(model.definition.window, p.time_us)):
             for segment in ((), *p.segments):
                 spans.setdefault((p.version, span, segment), []).append(p)
+    repeats: dict[tuple[str, Span], int] = {}
+    for version, time_us in model.repeats:
+        for span in filter(wanted, _spans(model.definition.window, time_us)):
+            repeats[version, span] = repeats.get((version, span), 0) + 1
+            spans.setdefault((version, span, ()), [])
     for (version, span, segment), rows in spans.items():
         for metric, number in _measure(model, rows, (span[1] - span[0]) / 1e6):
             found[name, version, segment, span, metric, None, None] = number
@@ -349,6 +357,9 @@ def _metrics(name: str, model: Model, wanted: Callable[[Span], bool]) -> dict[Ke
             for of_class, metric, number in _of_classes(rows):
                 found[name, version, segment, span, metric, None, of_class] = number
         if not segment:
+            again = repeats.get((version, span), 0)
+            number = _share(again, again + len(rows))
+            found[name, version, segment, span, "duplicate_rate", None, None] = number
             if any(p.segments for p in rows):
                 number = _share(sum(p.beyond for p in rows), len(rows))
                 found[name, version, segment, span, "segment_overflow_rate", None, None] = number

@@ -43,6 +43,10 @@ class Rows:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     reference: "Rows | None" = None
     before: "Sequence[Rows]" = ()
+    #: Which values were sent as text, though the feature is a number: they are missing.
+    mistyped: dict[str, Array] = field(default_factory=dict)
+    #: How many of the first rows were sent twice.
+    repeats: int = 0
 
     @property
     def n(self) -> int:
@@ -318,6 +322,13 @@ def missing_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
     return 1 - len(values_of(rows, feature)) / rows.n
 
 
+def wrong_type_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
+    assert feature is not None
+    mistyped = rows.mistyped.get(feature, np.zeros(rows.n, bool))
+    given = mistyped.sum() + len(values_of(rows, feature))
+    return float(mistyped.sum() / given) if given else None
+
+
 def out_of_range(rows: Rows, feature: str | None, group: str | None) -> Value:
     assert feature is not None
     assert rows.reference is not None
@@ -475,6 +486,7 @@ def expected_error(rows: Rows) -> Value:
 ORACLES: dict[str, Oracle] = {
     "throughput_per_s": whole(lambda rows: rows.n / rows.seconds),
     "failure_rate": whole(lambda rows: share(rows.failed)),
+    "duplicate_rate": whole(lambda rows: share(np.arange(rows.n + rows.repeats) >= rows.n)),
     "latency_p50_ms": quantile("latency_ms", 0.5),
     "latency_p90_ms": quantile("latency_ms", 0.9),
     "latency_p99_ms": quantile("latency_ms", 0.99),
@@ -533,6 +545,7 @@ ORACLES: dict[str, Oracle] = {
     "wasserstein": wasserstein,
     "chi2": distance(chi2_per_degree),
     "missing_rate": missing_rate,
+    "wrong_type_rate": wrong_type_rate,
     "out_of_range_rate": out_of_range,
     "unseen_category_rate": unseen,
     "baseline_fit": baseline_fit,

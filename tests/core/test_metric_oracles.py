@@ -6,6 +6,7 @@ answered; and random ones.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.item_lists import ItemLists
+from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS
@@ -41,10 +43,13 @@ def binary(rng: Rng, n: int, **change: Any) -> Rows:
         "jobs": 4,
         "age": 40.0,
         "unscored": 0.03,
+        "mistyped": 0.05,
     } | change
     said = np.where(rng.random(n) < 0.5, "yes", "no").astype(object)
     true = np.where(rng.random(n) < given["wrong"], np.where(said == "yes", "no", "yes"), said)
     logit = rng.normal(np.where(true == "yes", 2.0, -1.0), 1.5)
+    mistyped = rng.random(n) < given["mistyped"]
+    age = np.where(rng.random(n) < 0.04, np.nan, rng.normal(given["age"], 10, n).round(1))
     return Rows(
         said=said,
         true=np.where(rng.random(n) < given["labelled"], true, None),
@@ -53,7 +58,7 @@ def binary(rng: Rng, n: int, **change: Any) -> Rows:
         lag_s=rng.integers(1, 50, n).astype(float),
         score=np.where(rng.random(n) < given["unscored"], np.nan, 1 / (1 + np.exp(-logit))),
         features={
-            "age": np.where(rng.random(n) < 0.04, np.nan, rng.normal(given["age"], 10, n).round(1)),
+            "age": np.where(mistyped, np.nan, age),
             "job": JOBS[rng.integers(0, given["jobs"], n)],
         },
         groups={"sex": np.array(["f", "m", "x", None], object)[rng.choice(4, n, p=[0.5, 0.3, 0.18, 0.02])]},
@@ -61,6 +66,8 @@ def binary(rng: Rng, n: int, **change: Any) -> Rows:
         pos_label="yes",
         live=frozenset(["NO", "SE"]),
         ranges={"age": (0.0, 60.0)},
+        mistyped={"age": mistyped},
+        repeats=n // 20,
     )  # fmt: skip
 
 
@@ -232,7 +239,9 @@ def tell(task: str) -> Iterator[tuple[tuple[str, str], tuple[Rows, list[Mapping[
     run.apply(feed.definitions([define("m", **{"baseline": {"first": first}, **definition})]))
     before: list[Rows] = []
     for number, name in enumerate([""] * (REFERENCE_WINDOWS + 1) + [*windows, ""]):
-        rows = windows[name](rng) if name else make(rng, A_WINDOW, failing=0, labelled=1, unscored=0)
+        rows = (
+            windows[name](rng) if name else make(rng, A_WINDOW, failing=0, labelled=1, unscored=0, mistyped=0)
+        )
         rows.reference = joined(before[:REFERENCE_WINDOWS]) if len(before) >= REFERENCE_WINDOWS else None
         rows.before = tuple(before[REFERENCE_WINDOWS:])
         if rows.n:
@@ -255,6 +264,7 @@ def send(run: Run, feed: Feed, rng: Rng, rows: Rows, start_us: int) -> None:
         said[rows.failed] = None
     else:
         said[rows.failed] = np.nan
+    mistyped = rows.mistyped.get("age", np.zeros(rows.n, bool))
     predictions = PredictionBatch(
         model="m", version="1", ids=ids, time_us=time_us, prediction=column(said),
         latency_ms=rows.latency_ms, score=np.where(rows.failed, np.nan, rows.score), failed=rows.failed,
@@ -262,7 +272,11 @@ def send(run: Run, feed: Feed, rng: Rng, rows: Rows, start_us: int) -> None:
         groups={name: Categories.of(values.tolist()) for name, values in rows.groups.items()},
         segments={name: Categories.of(values.tolist()) for name, values in rows.segments.items()},
     )  # fmt: skip
-    run.apply([feed.message(PREDICTIONS, encode_prediction_batch(predictions))])
+    text = Categories.of(["old"] * int(mistyped.sum()))
+    parts = [take_rows(predictions, ~mistyped), take_rows(predictions, mistyped)]
+    parts[1] = replace(parts[1], features={**parts[1].features, "age": text})
+    parts.append(take_rows(predictions, np.arange(rows.n) < rows.repeats))
+    run.apply([feed.message(PREDICTIONS, encode_prediction_batch(part)) for part in parts if len(part)])
     if labels.any():
         none, no = np.zeros(labels.sum(), np.int32), np.zeros(labels.sum(), np.bool_)
         due_us = time_us + np.rint(rows.lag_s * SECOND_US).astype(np.int64)

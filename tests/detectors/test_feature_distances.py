@@ -83,6 +83,8 @@ def test_missing_unseen_and_mistyped_values_are_counted_as_such(profile):
     counts.update_many({}, n=2)
     metrics = counts.metrics()
     assert metrics["x"]["missing_rate"].value == pytest.approx(4 / 7)
+    assert (metrics["x"]["wrong_type_rate"].value, metrics["x"]["wrong_type_rate"].n) == (1 / 4, 4)
+    assert (metrics["c"]["wrong_type_rate"].value, metrics["c"]["wrong_type_rate"].n) == (1 / 4, 4)
     assert metrics["x"]["out_of_range_rate"].value == pytest.approx(1 / 3)
     assert metrics["c"]["missing_rate"].value == pytest.approx(4 / 7)
     assert metrics["c"]["unseen_category_rate"].value == pytest.approx(1 / 3)
@@ -91,7 +93,7 @@ def test_missing_unseen_and_mistyped_values_are_counted_as_such(profile):
 def test_a_window_without_values_has_rates_and_no_distances(profile):
     counts = FeatureCounts(profile)
     counts.update_many({"x": np.array([np.nan]), "c": Categories.of([None])})
-    assert set(counts.metrics()["x"]) == {"missing_rate", "out_of_range_rate"}
+    assert set(counts.metrics()["x"]) == {"missing_rate", "out_of_range_rate", "wrong_type_rate"}
     assert counts.metrics()["x"]["out_of_range_rate"].value is None
 
 
