@@ -34,7 +34,7 @@ else
 endif
 
 check: lint types ## what to run before a commit: lint, types, fast tests (under a minute)
-	$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --hypothesis-profile daily -m "not kafka and not slow" $(ARGS)
 
 lint: .venv ## style, format, import rules
 	$(BIN)/ruff check .

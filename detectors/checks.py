@@ -122,6 +122,58 @@ def check_its_size_is_bounded(case: Case, seed: int, n: int = 10_000, times: int
     assert late <= 2 * early + 1024, f"{case.name}: grew from {early} to {late} bytes"
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A drift detector on streams that are known to change after `steady` events, for the worse.
+
+    `watch(seed)` gives where it fired in a stream of `steady` + `changed` events, ascending integers (k,).
+    `most_false` bounds its false alarms in 10,000 steady events, `most_delay` the median delay in events.
+    """
+
+    name: str
+    watch: Callable[[int], NDArray[np.intp]]
+    steady: int
+    changed: int
+    most_false: float
+    most_delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Of some streams: false alarms in 10,000 steady events, the median delay in events, infinite if most
+    changes were not found, and the share that was.
+    """
+
+    false_alarms: float
+    delay: float
+    found: float
+
+
+def measure_detection(trial: Trial, seeds: Sequence[int]) -> Detection:
+    """What a detector does on the streams of `seeds`; an alarm after the change counts, whatever was before.
+
+    >>> trial = Trial("tenth", lambda seed: np.array([seed, 100 + seed]), 100, 50, 0.0, 5.0)
+    >>> measure_detection(trial, [1, 2, 60])
+    Detection(false_alarms=100.0, delay=2.0, found=0.6666666666666666)
+    """
+    false, delays = 0, []
+    for seed in seeds:
+        fired = trial.watch(seed)
+        within = fired[(fired >= trial.steady) & (fired < trial.steady + trial.changed)]
+        false += int((fired < trial.steady).sum())
+        delays.append(float(within[0]) - trial.steady if len(within) else math.inf)
+    found = sum(map(math.isfinite, delays)) / len(seeds)
+    return Detection(1e4 * false / (len(seeds) * trial.steady), float(np.median(delays)), found)
+
+
+def check_false_alarms_and_delay(trial: Trial, seeds: Sequence[int]) -> Detection:
+    """Both are within the bounds that are stated for this detector."""
+    told = measure_detection(trial, seeds)
+    assert told.false_alarms <= trial.most_false, f"{trial.name}: {told.false_alarms} false alarms in 10,000"
+    assert told.delay <= trial.most_delay, f"{trial.name}: tells a change after {told.delay} events"
+    return told
+
+
 def same(a: State, b: State) -> bool:
     """Whether two states are equal bit for bit; NaN equals NaN, 1 does not equal 1.0."""
     if type(a) is not type(b):

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import settings
 
+from tests.examples import DAILY
 from tests.kafka_broker import Broker, JarBroker, NoBrokerError, OwnBroker, open_broker, open_jar_broker
 
+settings.register_profile("daily", max_examples=DAILY, deadline=None)
 _unavailable: list[str] = []
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.cli.monitors_sending import _agree
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.definitions import check
+from tests.examples import examples
 
 JARGON = ("dictionary", "instance of", "tuple", "parse", "Input", "NoneType", "validation")
 scalars = st.none() | st.booleans() | st.integers(-5, 10**12) | st.floats() | st.text(max_size=6)
@@ -32,7 +33,7 @@ deeper = st.dictionaries(
 documents = st.dictionaries(st.sampled_from(FIELDS), deeper | values, max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(documents, min_size=1, max_size=3), st.booleans())
 def test_any_documents_are_valid_or_their_problems_have_lines_and_plain_words(
     made: list[dict[str, Any]], flow: bool
@@ -50,7 +51,7 @@ def test_any_documents_are_valid_or_their_problems_have_lines_and_plain_words(
         assert Fleet.model_validate_json(checked.fleet.model_dump_json()) == checked.fleet
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(max_size=40) | st.text(alphabet="a:{}[]-,&*!|>'\"#%@` \n\t", max_size=40))
 def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     for problem in check("m.yaml", text).problems:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.clients.logger import PredictionLogger
@@ -23,6 +23,7 @@ from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.ids import identity
 from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, Message
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from tests.examples import examples
 
 
 def make(sink: Any, **settings: Any) -> PredictionLogger:
@@ -339,7 +340,7 @@ mappings = st.one_of(
     ),
     labels=st.lists(st.tuples(scalars, scalars, scalars, scalars), max_size=5),
 )
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_argument_raises_and_every_event_is_accounted_for(
     calls: list[dict[str, Any]], labels: list[Any]
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -11,6 +10,7 @@ from streamgauge.schemas.errors import BadEvent
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.findings import Finding
+from tests.examples import examples
 
 CONTEXT = AlertContext(resolve_after=2, cooldown_us=3)
 OPEN = {"opened", "updated", "acknowledged"}
@@ -135,5 +135,5 @@ class Alerts(RuleBasedStateMachine):
         }
 
 
-Alerts.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Alerts.TestCase.settings = examples(60, stateful_step_count=40)
 test_every_story_of_alerts_is_consistent = Alerts.TestCase

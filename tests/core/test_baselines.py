@@ -121,6 +121,7 @@ def drifted() -> Story:
     return story
 
 
+@pytest.mark.slow
 def test_a_drift_alert_resolves_when_its_new_normal_is_adopted_and_the_record_says_who_and_why() -> None:
     story = drifted()
     before = story.watch().baseline_id
@@ -134,6 +135,7 @@ def test_a_drift_alert_resolves_when_its_new_normal_is_adopted_and_the_record_sa
     assert story.watch().baseline_id == profile.profile_id != before
 
 
+@pytest.mark.slow
 def test_after_the_adoption_the_shifted_world_is_quiet_and_the_old_one_is_drift() -> None:
     story = drifted().adopt(profile_of(events(400, 900, shift=1.5)))
     told = len(story.alerts("drift"))
@@ -237,6 +239,7 @@ def eventful(**definition: Any) -> Story:
     return story.sent(events(1_090, 60, version="10"))
 
 
+@pytest.mark.slow
 def test_restarts_between_adoptions_change_nothing() -> None:
     story = eventful()
     assert story.refused == []
@@ -247,12 +250,14 @@ def test_restarts_between_adoptions_change_nothing() -> None:
     assert interrupted.state == steady.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [13, 400])
 def test_how_messages_are_cut_between_adoptions_does_not_show(size: int) -> None:
     story = eventful()
     assert story.again(size).finish().final() == story.finish().final()
 
 
+@pytest.mark.slow
 def test_current_learns_a_baseline_anew_of_features_and_of_errors() -> None:
     story = drifted()
     story.adopt(None)
@@ -274,6 +279,7 @@ def test_a_profile_with_errors_is_the_baseline_of_errors_too() -> None:
     assert story.watch().errors.profile.n == FIRST
 
 
+@pytest.mark.slow
 def test_a_concept_drift_alert_resolves_when_worse_errors_are_adopted() -> None:
     story = learned().sent(events(400, 900, wrong=0.5))
     assert story.alerts("concept_drift")[0]["state"] == "opened"
@@ -324,6 +330,7 @@ def test_who_comes_before_the_named_version_has_a_baseline_learns_its_own() -> N
     assert story.watch("9").baseline_id == story.watch("7").baseline_id is not None
 
 
+@pytest.mark.slow
 def test_the_named_version_may_be_forgotten_and_its_baseline_is_not() -> None:
     story = Story(baseline={"first": FIRST, "version": "7"}).sent(events(0, 250))
     own = story.watch().baseline_id
@@ -389,6 +396,7 @@ def test_an_adoption_without_evidence_monitors_is_fine() -> None:
     assert story.records(ALERTS) == []
 
 
+@pytest.mark.slow
 def test_drift_that_lasts_a_day_says_that_the_baseline_may_be_stale_until_another_is_adopted() -> None:
     story = learned(window="1h", labels={"ttl": "1h"})
     hour = 3_600
@@ -443,6 +451,7 @@ def damaged(document: Any, chance: random.Random) -> None:
         document = document[key]
 
 
+@pytest.mark.slow
 def test_no_damaged_profile_stops_the_partition() -> None:
     rng, chance = np.random.default_rng(1), random.Random(1)
     cells, outcomes = rng.integers(0, 100, 500), rng.random((2, 500)) < 0.5

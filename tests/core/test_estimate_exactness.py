@@ -70,7 +70,7 @@ def cut_by(encoded: list[Message], sizes: list[int], restarts: bool = False) -> 
 
 
 @pytest.mark.parametrize("definition", [CREDIT, PRICES], ids=["classifier", "regression"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_every_final_estimate_is_what_the_raw_events_say(seed: int, definition: MonitorDefinition) -> None:
     sent, feed, oracle = events(seed, definition), Feed(), EstimateOracle(definition)
     run = cut_by(feed.definitions([definition]) + feed.singles(sent), [40, 7])
@@ -87,6 +87,7 @@ def test_every_final_estimate_is_what_the_raw_events_say(seed: int, definition: 
         assert agrees("", found[key]["value"], value, n), (key, found[key], value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", [CREDIT, PRICES], ids=["classifier", "regression"])
 def test_how_messages_are_cut_does_not_show_in_estimates(definition: MonitorDefinition) -> None:
     sent, feed = events(5, definition), Feed()
@@ -97,6 +98,7 @@ def test_how_messages_are_cut_does_not_show_in_estimates(definition: MonitorDefi
         assert cut_by(encoded, sizes).final() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", [CREDIT, PRICES], ids=["classifier", "regression"])
 def test_restarts_do_not_show_in_estimates(definition: MonitorDefinition) -> None:
     sent, feed = events(6, definition), Feed()

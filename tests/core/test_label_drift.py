@@ -98,6 +98,7 @@ def test_distances_are_those_of_the_labels_that_count_in_the_end(task: str) -> N
     assert len(found) == len(windows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_how_messages_are_cut_does_not_show(task: str) -> None:
     events = sent(task, 2)
@@ -106,6 +107,7 @@ def test_how_messages_are_cut_does_not_show(task: str) -> None:
         assert told(task, events, sizes).final() == whole.final()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_restarts_do_not_show(task: str) -> None:
     events = sent(task, 3)

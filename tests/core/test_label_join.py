@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.streams.core.blocks import BLOCK
@@ -10,6 +10,7 @@ from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.snapshot import decode_state, encode_state
 from streamgauge.streams.core.table import IdTable
+from tests.examples import examples
 
 TTL = 100
 
@@ -140,7 +141,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(events)
 def test_pairs_and_ledger_are_those_of_a_naive_join(history):
     join = LabelJoin(TTL)
@@ -190,7 +191,7 @@ def test_pairs_and_ledger_are_those_of_a_naive_join(history):
     assert join.counts["labelled"] == len(expected)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=600), st.integers(1, 50))
 def test_a_table_finds_the_newest_row_and_the_older_ones_also_after_a_restart(numbers, size):
     table = IdTable({"value": ("<i8", 0)})

@@ -1,5 +1,7 @@
 """The list of metrics that a definition may set limits on is the list of metrics that are published."""
 
+import pytest
+
 from streamgauge.schemas.message import METRICS
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, EVIDENCE
 from streamgauge.schemas.monitor_names import METRICS as NAMES
@@ -7,6 +9,7 @@ from tests.core.test_partition_alerts import classifier, regressor, story
 from tests.core.test_rankings import RANKING, ranker
 
 
+@pytest.mark.slow
 def test_every_metric_that_is_published_can_have_a_limit_and_no_other() -> None:
     published: set[str] = set()
     every: dict[str, dict[str, object]] = {name: {} for name in ERROR_DETECTORS}

@@ -164,9 +164,13 @@ CASES: dict[str, tuple[str, Callable[..., Columns], Columns, Columns]] = {
     "ADWIN is named": ("adwin", classifier, {"monitors": {"adwin": {}}}, {"wrong": 0.4}),
     "HDDM_W is named": ("hddm_w", classifier, {"monitors": {"hddm_w": {}}}, {"wrong": 0.4}),
 }
+#: One of each kind is told every day, all of them in CI.
+DAILY = ("answers are wrong", "a number moves", "one group is selected less", "errors grow")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in DAILY else pytest.mark.slow) for case in CASES]
+)
 def test_a_change_opens_one_alert_and_its_end_resolves_it(case: str) -> None:
     monitor, columns, definition, change = CASES[case]
     told = story(columns, **definition).tell(15, columns)

@@ -92,6 +92,7 @@ def resent(messages: Any, share: float, rng: Rng) -> list[Any]:
     return sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "alarms"), [(0.0, 0.3, 1), (0.2, 0.2, 0), (0.0, 0.0, 0)])
 def test_predictions_that_come_again_are_told_unless_they_always_did(
     before: float, after: float, alarms: int

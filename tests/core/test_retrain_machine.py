@@ -2,7 +2,6 @@
 
 import json
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -14,6 +13,7 @@ from streamgauge.streams.core.retrain import RetrainPolicy
 from streamgauge.streams.core.retrain_alerts import unanswered
 from streamgauge.streams.core.retrain_guards import TrainingData
 from streamgauge.streams.core.retrain_states import IN_FLIGHT, REPORTS, RequestState
+from tests.examples import examples
 
 HOUR = 3_600_000_000
 MAX_ATTEMPTS = 2
@@ -156,5 +156,5 @@ class Requests(RuleBasedStateMachine):
         return Output(ALERTS, b"credit", record)
 
 
-Requests.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Requests.TestCase.settings = examples(60, stateful_step_count=40)
 test_every_story_of_requests_is_consistent = Requests.TestCase

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from streamgauge.schemas.encode import encode_output
@@ -12,6 +12,7 @@ from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, Mess
 from streamgauge.schemas.monitor import MonitorDefinition
 from tests.core.naive import Naive, differences
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, assert_ledgers_balance, define
+from tests.examples import examples
 
 DEFINITIONS = [
     define(
@@ -51,7 +52,7 @@ RELEVANCE: list[Any] = [{"a": 2.0, "z": 0.5}, ["c", "a"], {"b": 1.0, "c": 3.5, "
 SCORES = [None, 0.0, 0.1, 0.5, 0.9, 1.0]
 
 #: Enough for what goes wrong, few enough to be quick: scikit-learn is what takes the time.
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = examples(40, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

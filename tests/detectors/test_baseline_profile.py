@@ -149,6 +149,7 @@ def test_a_profile_holds_no_rows():
     assert len(json.dumps(large.to_json())) < 1.1 * len(json.dumps(small.to_json()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("phi", "expected"), [(0.0, 1.0), (0.5, 3.0), (0.9, 19.0), (-0.5, 1.0)])
 def test_design_effects_are_those_of_the_autoregression(phi, expected):
     rng = np.random.default_rng(2)

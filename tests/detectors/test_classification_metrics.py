@@ -4,11 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
+from tests.examples import examples
 
 CODES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=80)
 NAMES = ["d", "b", "c", "a"]
@@ -21,7 +22,7 @@ def counted(pairs):
     return counts
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(CODES)
 def test_every_defined_value_is_that_of_scikit_learn(pairs):
     true, pred = [NAMES[t] for t, _ in pairs], [NAMES[p] for _, p in pairs]

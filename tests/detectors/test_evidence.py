@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.detectors.baseline import categorical_profile, numeric_profile, rate_profile
@@ -19,6 +19,7 @@ from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.profile import RateProfile
+from tests.examples import examples
 
 #: .05 false alarms in 10,000 events of one stream, and in a month of 100,000 events of each of a thousand.
 SINGLE, FLEET = 0.9 * 0.05 / 10_000, 0.9 * 0.05 / (1_000 * 100_000)
@@ -54,7 +55,7 @@ def in_looks(values):
     return np.split(values, range(50, values.shape[1], 50), axis=1)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.integers(-5, 5), min_size=60, max_size=300), st.sampled_from([1, 1_000]))
 def test_numeric_bets_have_mean_at_most_one_under_the_reference_and_within_tolerance_of_it(values, streams):
     profile = numeric_profile(np.array(values, float))
@@ -65,7 +66,7 @@ def test_numeric_bets_have_mean_at_most_one_under_the_reference_and_within_toler
     assert (masses @ factors <= 1 + 1e-12).all()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 400), st.floats(1, 20), st.floats(0, 1))
 def test_rate_bets_have_mean_at_most_one_for_every_rate_within_the_bounds(k, effect, where):
     profile = RateProfile(k, 400, effect)
@@ -266,7 +267,7 @@ def one_event_at_a_time(bets, codes, time, paid):
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_all_kinds_at_once_find_what_each_stream_alone_finds_event_by_event(seed, gaps):
     rng = np.random.default_rng(seed)
     n, kinds, codes = 1_300, [], []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.schemas.message import ALERTS, DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS
@@ -17,6 +17,7 @@ from streamgauge.streams.replay import Replayed, Variant, replay
 from streamgauge.streams.sources.history import FileHistory
 from tests.core.naive import Naive, differences
 from tests.core.scenario import SECOND_US, START_US, Feed, define
+from tests.examples import examples
 from tests.streams.histories import FORMATS, Event, write
 
 BINARY = {"task": "binary", "pos_label": "yes", "fairness": {"min_n": 5}, "baseline": {"first": 200}}
@@ -207,6 +208,7 @@ def test_grades_beyond_their_range_are_dead_letters(
     assert [letter["reason"] for letter in records(tmp_path, DEAD_LETTERS)] == [reason]
 
 
+@pytest.mark.slow
 def test_columns_are_counted_as_the_naive_model_counts_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     predictions = [{**event, "features": {}} for event in traffic(rng)]
@@ -249,7 +251,7 @@ _flaws = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     events=st.lists(
         st.tuples(_good, _words | st.none(), st.integers(-30, 90), _flaws), min_size=1, max_size=30
