@@ -128,7 +128,7 @@ class Intake(Tally):
         version = self.version(self.names.versions.values[code])
         version.watch.repeat(~new, batch.time_us, account.paid)
         if len(rows) < len(new):
-            self.count_repeats(version, batch.time_us[~new])
+            version.repeated(batch.time_us[~new], self.names.classifies)
         if len(rows) == 0:
             return
         if len(rows) < len(new):

@@ -132,12 +132,6 @@ class Tally:
                 known = bins.codes.shape[1]
                 window.count_features(watch.bank.binner, bins if mask is None else bins.take(mask[-known:]))
 
-    def count_repeats(self, version: Version, time_us: Ints) -> None:
-        """Predictions that had come before, int64 (n,): each in the window of the time that it says."""
-        for start, mask in split_by(time_us - time_us % self.definition.window):
-            window = version.served(start, self.names.classifies)
-            window.repeats += len(time_us) if mask is None else int(mask.sum())
-
     def count_pairs(self, pairs: Pairs, span: tuple[int, int] | None, paid: float) -> None:
         """Labels that start or stop counting; `span` are the offsets they came from, if they just came."""
         table, length, names = self.join.predictions, self.definition.window, self.names

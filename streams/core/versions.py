@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.rollups import Rollups
@@ -45,6 +48,12 @@ class Version:
     def served(self, start_us: int, classes: bool) -> Window:
         """As `window`, for predictions: it and its roll-ups are to be told anew."""
         return self._to_tell("served_dirty", start_us, classes)
+
+    def repeated(self, time_us: Ints, classes: bool) -> None:
+        """Predictions that had come before, int64 (n,): each in the window of the time that it says."""
+        starts, counts = np.unique(time_us - time_us % self.window_us, return_counts=True)
+        for start_us, count in zip(starts.tolist(), counts.tolist(), strict=True):
+            self.served(start_us, classes).repeats += count
 
     def labelled(self, start_us: int, classes: bool) -> Window:
         """As `served`, for labels."""

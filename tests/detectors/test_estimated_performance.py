@@ -25,6 +25,7 @@ from streamgauge.detectors.evidence.account import Account
 from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.residuals import sureness
 from streamgauge.schemas.estimator import ResidualProfile
+from tests.examples import examples
 
 REFERENCE, WINDOW, WINDOWS = 5_000, 500, 60
 WINDOW_US = 300_000_000
@@ -152,7 +153,7 @@ BUDGETS = {
 }
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(st.integers(0, 1_000), st.sampled_from([1, 1_000]))
 def test_bets_on_a_gap_win_nothing_on_average_while_the_shortfall_is_within_tolerance(seed, streams):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,6 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -12,6 +11,7 @@ from streamgauge.notify.config import AlertmanagerTarget, Route, SlackTarget, We
 from streamgauge.notify.core.outbox import Outbox
 from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.core.progress import PENDING
+from tests.examples import examples
 from tests.notify.alerts import SECOND_US, step
 
 MINUTE_US = 60 * SECOND_US
@@ -360,4 +360,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = examples(150, stateful_step_count=40)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.schemas.errors import ConfigurationError, StateError
@@ -18,6 +18,7 @@ from streamgauge.streams.records import RecordWriter, StateRecord
 from streamgauge.streams.settings import check_state_dir
 from streamgauge.streams.store import LogBounds, MirrorError
 from streamgauge.streams.worker_checks import disk
+from tests.examples import examples
 from tests.harness import ROOT
 
 NOW_S = 1_800_000_000.0
@@ -129,7 +130,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(transactions=st.lists(changes, min_size=1, max_size=8), kept=st.integers(0, 8), back=st.integers(0, 3))
 def test_the_log_from_any_earlier_offset_leads_to_the_same_state(
     tmp_path_factory: pytest.TempPathFactory,
