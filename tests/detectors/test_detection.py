@@ -95,6 +95,7 @@ def test_every_detector_of_errors_has_its_bounds_on_every_kind_of_error_that_it_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("kind", "name"), TRIALS, ids=[f"{name}: {kind}" for kind, name in TRIALS])
 def test_false_alarms_and_delays_stay_within_their_bounds_as_the_page_says(kind: str, name: str) -> None:
     seeds = range(4 if name == "kswin" else 20)  # it takes most of a millisecond for each event
