@@ -126,9 +126,7 @@ class Intake(Tally):
         self.counts.duplicate += len(new) - len(rows)
         self.traffic.count(batch.time_us[new], watermark[new])
         version = self.version(self.names.versions.values[code])
-        version.watch.repeat(~new, batch.time_us, account.paid)
-        if len(rows) < len(new):
-            version.repeated(batch.time_us[~new], self.names.classifies)
+        version.repeat(~new, batch.time_us, account.paid, self.names.classifies)
         if len(rows) == 0:
             return
         if len(rows) < len(new):

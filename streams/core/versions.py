@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from streamgauge.schemas.batch import Ints
+from streamgauge.schemas.batch import Bools, Ints
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.rollups import Rollups
@@ -49,9 +49,13 @@ class Version:
         """As `window`, for predictions: it and its roll-ups are to be told anew."""
         return self._to_tell("served_dirty", start_us, classes)
 
-    def repeated(self, time_us: Ints, classes: bool) -> None:
-        """Predictions that had come before, int64 (n,): each in the window of the time that it says."""
-        starts, counts = np.unique(time_us - time_us % self.window_us, return_counts=True)
+    def repeat(self, again: Bools, time_us: Ints, paid: float, classes: bool) -> None:
+        """Which predictions had come before, bool (n,): each counts in the window of the time that it says."""
+        self.watch.repeat(again, time_us, paid)
+        if not again.any():
+            return
+        starts = time_us[again] - time_us[again] % self.window_us
+        starts, counts = np.unique(starts, return_counts=True)
         for start_us, count in zip(starts.tolist(), counts.tolist(), strict=True):
             self.served(start_us, classes).repeats += count
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.streams.core import blocks, predictions
 from streamgauge.streams.core.predictions import UNLABELLED, Labels, PredictionTable
 from streamgauge.streams.core.snapshot import decode_state, encode_state
+from tests.examples import examples
 
 BLOCK = 4
 
@@ -97,7 +98,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(steps)
 def test_rows_have_the_labels_they_were_given_whatever_was_dropped_and_restored(history):
     kept, times, labels = Kept(), [], {}
