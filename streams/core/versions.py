@@ -50,7 +50,7 @@ class Version:
         return self._to_tell("served_dirty", start_us, classes)
 
     def repeat(self, again: Bools, time_us: Ints, paid: float, classes: bool) -> None:
-        """Which predictions had come before, bool (n,): each counts in the window of the time that it says."""
+        """Which predictions had come before, bool (n,): each counts in the window of its own time."""
         self.watch.repeat(again, time_us, paid)
         if not again.any():
             return
