@@ -74,7 +74,7 @@ def _attempt(pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Requ
         "POST", path, request.body, headers,
         redirect=False, preload_content=False, assert_same_host=False, decode_content=False,
     )  # fmt: skip
-    said = answer.read(_ANSWER_BYTES).decode(errors="replace")
+    said = answer.read1(_ANSWER_BYTES).decode(errors="replace")  # once: an endless answer is not waited for
     pause_us = _retry_after_us(answer.headers.get("Retry-After", ""))
     answer.close()
     return of_status(answer.status, said, pause_us)

@@ -32,6 +32,8 @@ _ATTEMPTS = 20
 #: How long attempts may keep a thread from Kafka before its partitions go to another notifier.
 _POLL_INTERVAL_MS = 600_000
 _KAFKA_S = 10.0
+#: What is fetched ahead. There may be 50 targets, and librdkafka would take 64 MB for each.
+_FETCHED_KB = 2_048
 
 log = structlog.get_logger("streamgauge.notifier")
 
@@ -64,7 +66,7 @@ class Runner:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 100,
+            "queued.max.messages.kbytes": _FETCHED_KB,
             "max.poll.interval.ms": _POLL_INTERVAL_MS,
             "session.timeout.ms": int(settings.session_timeout_s * 1_000),
             "heartbeat.interval.ms": int(settings.heartbeat_interval_s * 1_000),

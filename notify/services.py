@@ -37,6 +37,7 @@ class Service:
     def send(self, title: str, lines: Sequence[str], severity: str) -> Outcome:
         """Send it once."""
         kind = _TYPES.get(severity, apprise.NotifyType.INFO)
-        if self._apprise.notify(body="\n".join(lines), title=title, notify_type=kind):
+        text = apprise.NotifyFormat.TEXT  # what an alert says is no markup
+        if self._apprise.notify("\n".join(lines), title, notify_type=kind, body_format=text):
             return Outcome(Result.DELIVERED)
         return Outcome(Result.FAILED, f"{self._name} did not take it")

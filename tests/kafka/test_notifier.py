@@ -113,6 +113,11 @@ class Topic:
             self._producer.produce(self._prefix + ALERTS, value, key, headers=list(headers))
         assert self._producer.flush(20) == 0
 
+    def write_bytes(self, value: bytes) -> None:
+        for partition in range(4):
+            self._producer.produce(self._prefix + ALERTS, value, partition=partition)
+        assert self._producer.flush(20) == 0
+
     def is_done(self, target: str) -> bool:
         """Whether the target's group has committed the end of every partition."""
         consumer = Consumer(
@@ -212,12 +217,13 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
 def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
     broker, prefix, topic, hook, tmp_path
 ):
-    with receiver() as silent, receiver() as failing:
+    with receiver() as silent, receiver() as failing, receiver() as picky:
         silent.hold.clear()
-        failing.status = 503
+        failing.status, picky.status = 503, 422
+        targets = {"hook": hook, "silent": silent, "failing": failing, "picky": picky}
         config = {
-            "targets": {"hook": webhook(hook), "silent": webhook(silent), "failing": webhook(failing)},
-            "routes": [{"to": ["silent", "failing", "hook"]}],
+            "targets": {name: webhook(made) for name, made in targets.items()},
+            "routes": [{"to": ["silent", "failing", "picky", "hook"]}],
         }
         with notifier(broker, prefix, tmp_path, config) as process:
             process.wait_ready()
@@ -228,6 +234,9 @@ def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
                 line.split()[-1] for line in process.logs.splitlines() if "target=silent" in line
             }
             wait_until(lambda: 'breaker_open{target="failing"} 1.0' in process.health("/metrics")[1], 30)
+            refused = 'transitions_total{outcome="refused",target="picky"} 12.0'
+            wait_until(lambda: refused in process.health("/metrics")[1], 30)
+            assert process.logs.count("given_up") == 12
             silent.hold.set()
             failing.status = 200
             wait_until(lambda: topic.is_done("silent") and topic.is_done("failing"), 60)
@@ -266,6 +275,7 @@ def test_a_new_target_is_told_what_is_open_and_two_notifiers_share_the_work(
 ):
     topic.write(*(record(f"{n:02x}-1", model=f"m{n}") for n in range(8)))
     topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n}") for n in range(4)))
+    topic.write_bytes(b"no alert at all")
     config = {"targets": {"hook": webhook(hook)}, "routes": [{"to": "hook"}]}
     with (
         notifier(broker, prefix, tmp_path, config) as first,
@@ -273,6 +283,7 @@ def test_a_new_target_is_told_what_is_open_and_two_notifiers_share_the_work(
     ):
         wait_until(lambda: len(hook.requests) == 4, 60)
         wait_until(lambda: topic.is_done("hook"), 30)
+        assert "unreadable" in first.logs + second.logs
         first.kill()
         topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n}") for n in range(4, 8)))
         wait_until(lambda: len(ids(hook)) == 8, 60)
