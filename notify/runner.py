@@ -106,6 +106,8 @@ class Runner:
                 self._notice(error, message)
             else:
                 self._record(message)
+            if self._outbox.is_full:
+                break
 
     def _record(self, message: Any) -> None:
         partition, offset = message.partition(), message.offset()

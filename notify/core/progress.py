@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import accumulate, pairwise
 
 #: Records that may wait in one partition. Beyond it the target reads no further, and Kafka keeps the rest.
-PENDING = 400
-_METADATA_BYTES = 3_500
+#: However far apart they are, the metadata has room for them.
+PENDING = 300
 #: Its version; where to begin; the next offset; the steps, in base 36, from each that waits to the one after.
 _METADATA = re.compile(r"1 (\d{1,18}) (\d{1,18}) ([0-9a-z]{0,12}(?:,[0-9a-z]{1,12})*)")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -89,18 +89,19 @@ class Progress:
     @property
     def is_full(self) -> bool:
         """Whether to read no further: not before those that were read already have come again."""
-        too_much = len(self.pending) >= PENDING or len(self.committed(None)[1]) > _METADATA_BYTES
-        return too_much and not self._unread
+        return len(self.pending) >= PENDING and not self._unread
 
     def committed(self, first_open: int | None) -> tuple[int, str]:
         """Offset and metadata; `first_open` is where the oldest alert that is still open was first told."""
-        waiting = sorted(self.pending)
-        offset = waiting[0] if waiting else self.next
+        waiting, next_ = sorted(self.pending), self.next
+        if len(waiting) > PENDING:  # a new target of many open alerts; after a kill it begins there again
+            waiting, next_ = waiting[:PENDING], waiting[PENDING]
+        offset = waiting[0] if waiting else next_
         steps = ",".join(_base36(after - before) for before, after in pairwise(waiting))
-        start = min(offset, self.next if first_open is None else first_open)
+        start = min(offset, next_ if first_open is None else first_open)
         if not self._is_known and self.start is not None:
             start = min(start, self.start)
-        return offset, f"1 {start} {self.next} {steps}"
+        return offset, f"1 {start} {next_} {steps}"
 
 
 def _base36(number: int) -> str:

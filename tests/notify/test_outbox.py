@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from streamgauge.notify.config import AlertmanagerTarget, Route, SlackTarget, WebhookTarget
 from streamgauge.notify.core.outbox import Outbox
 from streamgauge.notify.core.outcomes import Outcome, Result
-from streamgauge.notify.core.progress import PENDING
+from streamgauge.notify.core.progress import PENDING, Progress
 from tests.examples import examples
 from tests.notify.alerts import SECOND_US, step
 
@@ -178,6 +178,17 @@ class TestRestarts:
             assert not again.is_full
             again.record(0, offset, step(f"aa-{offset}"), 0)
         assert again.is_full
+
+    def test_what_kafka_keeps_has_room_however_far_apart_they_are(self):
+        progress = Progress.of(0, "")
+        for number in range(PENDING + 9):
+            progress.read(number * 10**15)
+            progress.wait(number * 10**15)
+        offset, metadata = progress.committed(0)
+        assert len(metadata) < 4_096
+        again = Progress.of(offset, metadata)
+        assert list(again.pending) == list(progress.pending)[:PENDING]
+        assert again.next == PENDING * 10**15
 
     def test_a_new_target_is_told_what_is_open_and_not_what_was(self):
         box = Outbox("here", WEBHOOK, [EVERYTHING])
