@@ -13,8 +13,10 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction, encode_prediction_batch
-from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.streams.core.bank import FEATURE_MONITORS
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.core.predictions import Labels
@@ -31,10 +33,16 @@ def figures(rounds: int = 5) -> list[Figure]:
     gathered = min(_columnar(seed, run=16) for seed in range(rounds))
     labelled = min(_columnar(seed, labels=True) for seed in range(rounds))
     segments = min(_columnar(seed, segments=True) for seed in range(rounds))
+    evidence, share = _evidence(rounds, run=1)
+    evidence_gathered, share_gathered = _evidence(rounds, run=16)
     return [
         Figure("decode + apply, columnar 500, 12 features, one by one", columnar, "µs/event", "≤ 1.5"),
         Figure("the same, 16 messages at a time, as a busy worker has them", gathered, "µs/event"),
         Figure("the same, numpy.sort being 1", columnar / sort_us, "×"),
+        Figure("evidence on all features, one by one", evidence, "µs/event", "≤ 0.3"),
+        Figure("the same, decode + apply without it being 1", share, "×"),
+        Figure("evidence on all features, 16 messages at a time", evidence_gathered, "µs/event", "≤ 0.3"),
+        Figure("the same, decode + apply without it being 1", share_gathered, "×"),
         Figure("the same with 2 segment keys and a protected attribute", segments, "µs/event"),
         Figure("decode + apply of its labels, columnar 500", labelled, "µs/label"),
         *_join(1_000_000),
@@ -72,11 +80,24 @@ def predictions(
     )
 
 
+def _evidence(rounds: int, run: int) -> tuple[float, float]:
+    """What an event costs more with evidence on its features than without: µs, and as a share. By turns."""
+    costs = [(_columnar(seed, run=run), _columnar(seed, run=run, evidence=False)) for seed in range(rounds)]
+    with_it, without = (min(of_both) for of_both in zip(*costs, strict=True))
+    return with_it - without, with_it / without - 1
+
+
 def _columnar(
-    seed: int, *, labels: bool = False, segments: bool = False, run: int = 1, batches: int = 64
-) -> float:
+    seed: int, *, labels: bool = False, segments: bool = False, evidence: bool = True, run: int = 1,
+    batches: int = 64,
+) -> float:  # fmt: skip
     rng = np.random.default_rng(seed)
     partition = Partition(0, CoreSettings(clock="events"))
+    if not evidence:
+        document = {"model": "bench", "monitors": {name: {"enabled": False} for name in FEATURE_MONITORS}}
+        order = Define(model="bench", document=document, actor="bench", time_us=_START_US)
+        value, headers = encode_control(order)
+        partition.apply([Message(CONTROL, 0, 0, b"bench", value, headers)])
     sent = [predictions(rng, _START_US + i * 500 * _STEP_US, segments=segments) for i in range(batches + 20)]
     messages = [Message(PREDICTIONS, i, 0, b"bench", encode_prediction_batch(b)) for i, b in enumerate(sent)]
     partition.apply(messages[:20])

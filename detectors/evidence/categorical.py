@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.detectors.baseline import COMMON
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
 from streamgauge.detectors.evidence.edetector import Bets, Crossing
@@ -15,8 +14,6 @@ from streamgauge.schemas.profile import CategoricalProfile, RateProfile
 
 _UP, _DOWN, _UNSEEN = (1.4, 2.0, 4.0), (0.5,), (3.0, 10.0)
 _PER_CATEGORY = len(_UP) + len(_DOWN)
-#: Bins: the common categories, all other known ones, unseen ones.
-_OTHER, _NEW = COMMON, COMMON + 1
 _COMMON_WEIGHT = 0.8
 
 #: Code of a category that the profile does not know.
@@ -38,38 +35,43 @@ class CategoricalEvidence(Evidence):
     [('category', 'b', 'up', 0.8, 0.5)]
     """
 
-    __slots__ = ("_profiles",)
+    __slots__ = ("_common", "_profiles")
 
     def __init__(
         self, profiles: Sequence[CategoricalProfile], streams: int, alpha: float, paid: float = 0.0
     ) -> None:
-        bets = COMMON * _PER_CATEGORY + len(_UNSEEN)
-        log_factors, weights = np.zeros((len(profiles), _NEW + 1, bets)), np.zeros((len(profiles), bets))
+        #: Bins: the common categories (of the profile that has most), all other known ones, unseen ones.
+        common = self._common = max((len(profile.design_effects) for profile in profiles), default=0)
+        bins, bets = common + 2, common * _PER_CATEGORY + len(_UNSEEN)
+        log_factors, weights = np.zeros((len(profiles), bins, bets)), np.zeros((len(profiles), bets))
         for row, profile in enumerate(profiles):
             _fill(profile, alpha, streams, log_factors[row], weights[row])
-        statistics = np.broadcast_to(np.eye(_NEW + 1), (len(profiles), _NEW + 1, _NEW + 1))
-        follows = np.array([*np.repeat(np.arange(COMMON), _PER_CATEGORY), *[_NEW] * len(_UNSEEN)])
+        statistics = np.broadcast_to(np.eye(bins), (len(profiles), bins, bins))
+        follows = np.array([*np.repeat(np.arange(common), _PER_CATEGORY), *[common + 1] * len(_UNSEEN)])
         self._profiles = tuple(profiles)
         super().__init__(Bets(log_factors, weights, statistics, follows), paid)
 
     def update_many(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (F, n): a category's place in its profile, `UNSEEN` for others, −1 for missing."""
-        self.update_codes(np.where(codes == UNSEEN, _NEW, np.minimum(codes, _OTHER)), time_us, paid)
+        known = np.minimum(codes, self._common)
+        self.update_codes(np.where(codes == UNSEEN, self._common + 1, known), time_us, paid)
 
-    @staticmethod
-    def places(known: int) -> NDArray[np.int16]:
+    def places(self, known: int) -> NDArray[np.int16]:
         """What `update_codes` takes for each code of `FeatureBins`: `known` ones, then unseen, then missing.
 
-        >>> CategoricalEvidence.places(12).tolist()
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, -1]
+        >>> from streamgauge.detectors.baseline import categorical_profile
+        >>> from streamgauge.schemas.batch import Categories
+        >>> profile = categorical_profile(Categories.of(["a", "b", "c", "b"] * 1000))
+        >>> CategoricalEvidence([profile], streams=1, alpha=0.05).places(known=5).tolist()
+        [0, 1, 2, 3, 3, 4, -1]
         """
-        return np.array([*np.minimum(np.arange(known), _OTHER), _NEW, -1], np.int16)
+        return np.array([*np.minimum(np.arange(known), self._common), self._common + 1, -1], np.int16)
 
     def alarm(self, crossing: Crossing) -> Alarm:
         """Which category became how much more or less common."""
         profile = self._profiles[crossing.stream]
         place = int(self.bets.follows[crossing.bet])
-        unseen = place == _NEW
+        unseen = place > self._common
         baseline = 0.0 if unseen else profile.counts[place] / profile.n
         up = unseen or crossing.bet % _PER_CATEGORY < len(_UP)
         return Alarm(
@@ -103,14 +105,15 @@ def _fill(
             log_factors[:, bet] = unlike
             log_factors[place, bet] = like
     unseen = _unseen_bets(profile, level) if profile.complete else []
-    for bet, (unlike, like, _) in enumerate(unseen, COMMON * _PER_CATEGORY):
+    first = len(weights) - len(_UNSEEN)
+    for bet, (unlike, like, _) in enumerate(unseen, first):
         log_factors[:, bet] = unlike
-        log_factors[_NEW, bet] = like
+        log_factors[-1, bet] = like
     share = (_COMMON_WEIGHT if unseen else 1.0) if common else 0.0
     if common:
         weights[: common * _PER_CATEGORY] = share / (common * _PER_CATEGORY)
     if unseen:
-        weights[COMMON * _PER_CATEGORY :] = (1 - share) / len(unseen)
+        weights[first:] = (1 - share) / len(unseen)
 
 
 def _unseen_bets(profile: CategoricalProfile, level: float) -> list[tuple[float, float, int]]:

@@ -128,7 +128,23 @@ class EDetector:
         paid = np.broadcast_to(np.asarray(paid, np.float64), n)
         for start in range(0, n, _CHUNK):
             chunk = slice(start, start + _CHUNK)
-            self._take([kind[:, chunk] for kind in codes], time_us[..., chunk], paid[chunk])
+            self.take_looks(
+                self._looks.take([kind[:, chunk] for kind in codes], time_us[..., chunk], paid[chunk])
+            )
+
+    def take_looks(self, looks: Taken) -> None:
+        """Take whole looks, of events that were counted elsewhere."""
+        most, done = len(looks.real), looks.done
+        if most == 0:
+            return
+        before = np.vstack([self._last_paid, looks.balance[:-1]])
+        due = np.maximum(looks.balance - before, 0.0) * looks.real
+        ended = looks.balance[done - 1, np.arange(len(done))]
+        self._last_paid = np.where(done > 0, ended, self._last_paid)
+        logs, statistics = self._sums(looks.counts)
+        alike = bool((due == due[:, :1]).all())
+        self._advance(logs, statistics, due[:, :1] if alike else due[:, self._stream_of], looks)
+        self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""
@@ -163,20 +179,6 @@ class EDetector:
         self._looks.adopt(other._looks)
         self._suffixes.adopt(other._suffixes)
         self._crossings = list(other._crossings)
-
-    def _take(self, codes: list[NDArray[Any]], time_us: Ints, paid: Floats) -> None:
-        looks = self._looks.take(codes, time_us, paid)
-        most, done = len(looks.real), looks.done
-        if most == 0:
-            return
-        before = np.vstack([self._last_paid, looks.balance[:-1]])
-        due = np.maximum(looks.balance - before, 0.0) * looks.real
-        ended = looks.balance[done - 1, np.arange(len(done))]
-        self._last_paid = np.where(done > 0, ended, self._last_paid)
-        logs, statistics = self._sums(looks.counts)
-        alike = bool((due == due[:, :1]).all())
-        self._advance(logs, statistics, due[:, :1] if alike else due[:, self._stream_of], looks)
-        self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
 
     def _sums(self, counts: list[Floats]) -> tuple[Floats, Floats]:
         """Log factors (L, bets) and statistics (L, …) that the bins of L looks add up to."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,114 +41,116 @@ class Looks:
     ([[[0.0, 50.0]]], [[0]], [[[40.0, 10.0]]])
     """
 
-    __slots__ = ("_first_cell", "_partial", "_shapes", "_start_us", "_stream_of")
+    __slots__ = ("_filled", "_partial", "_rows", "_shapes", "_start_us")
 
     def __init__(self, shapes: Sequence[tuple[int, int]]) -> None:
         self._shapes = tuple(shapes)
-        bins = np.concatenate([np.zeros(0, np.int64), *(np.full(s, k) for s, k in shapes)])
-        #: Of all bins, stream by stream: whose they are, and where each stream's begin.
-        self._stream_of = np.repeat(np.arange(len(bins)), bins)
-        self._first_cell = np.cumsum(bins) - bins
-        self._partial: Ints = np.zeros(len(self._stream_of), np.int64)
-        self._start_us: Ints = np.zeros(len(bins), np.int64)
+        ends = np.cumsum([0, *(streams for streams, _ in shapes)]).tolist()
+        #: Of each kind, its streams among all.
+        self._rows = [slice(first, end) for first, end in pairwise(ends)]
+        #: Of the look that is under way: its bins by kind, how many events it has, and when it began.
+        self._partial: list[Ints] = [np.zeros(shape, np.int64) for shape in shapes]
+        self._filled: Ints = np.zeros(ends[-1], np.int64)
+        self._start_us: Ints = np.zeros(ends[-1], np.int64)
 
     def take(self, codes: Sequence[NDArray[Any]], time_us: Ints, paid: Floats) -> Taken:
         """n ≥ 1 events: `codes` integers (streams, n) for each kind, missing if negative or ≥ K; `time_us`
         int64 (n,) or (S, n); `paid` float64 (n,)."""
-        n, cells = len(paid), len(self._partial)
-        filled = np.add.reduceat(self._partial, self._first_cell)
-        present = np.full(len(filled), n)
+        n, streams, filled = len(paid), len(self._filled), self._filled
+        present = np.full(streams, n)
         gaps = self._gaps(codes, present)
         done = (filled + present) // LOOK
         most = int(done.max())
         counts = self._count(codes, filled, present, gaps, most)
-        counts[0] += self._partial
+        # Where all streams are as far as each other, which is the rule, one stream's looks are those of all.
+        alike = not gaps and time_us.ndim == 1 and bool((filled == filled[0]).all())
+        some = slice(1) if alike else slice(None)
         numbers = np.arange(most + 1)[:, None]
-        starts = self._starts(numbers * LOOK - filled, time_us, present, gaps)
-        real = numbers[:-1] < done
-        closes = numbers[1:] * LOOK - 1 - filled
+        starts = self._starts(numbers * LOOK - filled[some], time_us, present[some], gaps)
+        real = numbers[:-1] < done[some]
+        closes = numbers[1:] * LOOK - 1 - filled[some]
         for row, events in gaps.items():
             closes[: done[row], row] = events[closes[: done[row], row]]
-        self._partial = counts[done[self._stream_of], np.arange(cells)]
-        self._start_us = starts[done, np.arange(len(done))]
-        looked = counts[:most].astype(np.float64)
-        if not real.all():
-            looked *= real[:, self._stream_of]
-        split, at = [], 0
-        for streams, bins in self._shapes:
-            split.append(looked[:, at : at + streams * bins].reshape(most, streams, bins))
-            at += streams * bins
-        return Taken(split, done, real, starts[:most], paid[np.minimum(closes, n - 1)])
+        whole, looked = bool(real.all()), []
+        for kind, (rows, of_kind) in enumerate(zip(self._rows, counts, strict=True)):
+            of_kind[0] += self._partial[kind]
+            held = of_kind[most] if alike else of_kind[done[rows], np.arange(of_kind.shape[1])]
+            self._partial[kind] = held.copy()
+            looked.append(of_kind[:most].astype(np.float64))
+            if not whole:
+                looked[kind] *= real[:, rows, None]
+        self._filled = filled + present - done * LOOK
+        self._start_us = np.resize(starts[done[some], np.arange(starts.shape[1])], streams)
+        shape = most, streams
+        return Taken(
+            looked,
+            done,
+            np.broadcast_to(real, shape),
+            np.broadcast_to(starts[:most], shape),
+            np.broadcast_to(paid[np.minimum(closes, n - 1)], shape),
+        )
 
     def to_state(self) -> State:
         """The looks that are under way."""
-        return {"partial": self._partial.copy(), "start_us": self._start_us.copy()}
+        return {"partial": [of_kind.copy() for of_kind in self._partial], "start_us": self._start_us.copy()}
 
     def restore(self, state: State) -> None:
         """Continue from what `to_state` gave. Raises ValueError if streams or bins were others."""
-        partial, start_us = (np.array(state[name], np.int64) for name in ("partial", "start_us"))
-        if partial.shape != self._partial.shape or start_us.shape != self._start_us.shape:
+        partial = [np.array(of_kind, np.int64) for of_kind in state["partial"]]
+        start_us = np.array(state["start_us"], np.int64)
+        if [of_kind.shape for of_kind in partial] != list(self._shapes):
             raise ValueError("looks of other streams")
         self._partial, self._start_us = partial, start_us
+        self._filled = np.concatenate([np.zeros(0, np.int64), *(of_kind.sum(axis=1) for of_kind in partial)])
 
     def adopt(self, other: "Looks") -> None:
-        """The first streams go on from `other`, which has fewer."""
-        self._partial[: len(other._partial)] = other._partial
+        """The first streams go on from `other`, which has fewer of its one kind."""
+        self._partial[0][: len(other._filled)] = other._partial[0]
+        self._filled[: len(other._filled)] = other._filled
         self._start_us[: len(other._start_us)] = other._start_us
 
     def _gaps(self, codes: Sequence[NDArray[Any]], present: Ints) -> dict[int, Ints]:
         """The events that a stream has, of streams that miss some; corrects `present`."""
-        gaps, first = {}, 0
-        for of_kind, (streams, bins) in zip(codes, self._shapes, strict=True):
+        gaps = {}
+        for of_kind, (streams, bins), rows in zip(codes, self._shapes, self._rows, strict=True):
             if streams and (of_kind.min() < 0 or of_kind.max() >= bins):
                 has = (of_kind >= 0) & (of_kind < bins)
                 for row in np.flatnonzero(~has.all(axis=1)).tolist():
-                    events = gaps[first + row] = np.flatnonzero(has[row])
-                    present[first + row] = len(events)
-            first += streams
+                    events = gaps[rows.start + row] = np.flatnonzero(has[row])
+                    present[rows.start + row] = len(events)
         return gaps
 
     def _count(
         self, codes: Sequence[NDArray[Any]], filled: Ints, present: Ints, gaps: dict[int, Ints], most: int
-    ) -> Ints:
-        """Int64 (most + 1, cells): the bins of each look, without what was held before."""
-        cells = len(self._partial)
-        size = (most + 1) * cells
-        counts: Ints = np.zeros((most + 1, cells), np.int64)
-        #: By an event's number in its stream: where the cells of its look begin.
-        look_cell = np.arange(codes[0].shape[1] + LOOK) // LOOK * cells
-        first = 0
-        for of_kind, (streams, bins) in zip(codes, self._shapes, strict=True):
-            rows = slice(first, first + streams)
-            first += streams
+    ) -> list[Ints]:
+        """Int64 (most + 1, streams, K) by kind: the bins of each look, without what was held before."""
+        counts: list[Ints] = []
+        for of_kind, (streams, bins), rows in zip(codes, self._shapes, self._rows, strict=True):
+            shape = most + 1, streams, bins
             if streams == 0:
+                counts.append(np.zeros(shape, np.int64))
                 continue
-            cell, held = self._first_cell[rows], filled[rows]
+            held, events_of = (
+                filled[rows],
+                {row - rows.start: events for row, events in gaps.items() if rows.start <= row < rows.stop},
+            )
             if bins == 2:
-                # Of zeros and ones the ones are few, and what isn't one is zero.
-                row, event = np.divmod(np.flatnonzero(of_kind == 1), of_kind.shape[1])
-                for gappy in gaps.keys() & range(rows.start, rows.stop):
-                    mine = np.flatnonzero(row == gappy - rows.start)
-                    event[mine] = np.searchsorted(gaps[gappy], event[mine])
-                if row.size:
-                    places = look_cell[held[row] + event] + cell[row] + 1
-                    counts += np.bincount(places, minlength=size).reshape(counts.shape)
-                ends = np.arange(1, most + 2)[:, None] * LOOK
-                taken = np.clip(ends - held, 0, present[rows])
-                counts[:, cell] = np.diff(taken, axis=0, prepend=0) - counts[:, cell + 1]
+                counts.append(_count_ones(of_kind, held, present[rows], events_of, most))
                 continue
-            n = of_kind.shape[1]
+            n, cells = of_kind.shape[1], streams * bins
+            #: By an event's number in its stream: where the cells of its look begin.
+            look_cell = np.arange(n + LOOK) // LOOK * cells
+            cell, size = np.arange(0, cells, bins), (most + 1) * cells
             if (held == held[0]).all():
                 places = look_cell[held[0] : held[0] + n] + cell[:, None]
             else:
                 places = sliding_window_view(look_cell, n)[held] + cell[:, None]
             places += of_kind
-            for gappy in gaps.keys() & range(rows.start, rows.stop):
-                events, at = gaps[gappy], gappy - rows.start
-                look = look_cell[held[at] : held[at] + len(events)]
-                places[at] = size  # beyond all cells
-                places[at, events] = look + cell[at] + of_kind[at, events]
-            counts += np.bincount(places.ravel(), minlength=size)[:size].reshape(counts.shape)
+            for row, events in events_of.items():
+                look = look_cell[held[row] : held[row] + len(events)]
+                places[row] = size  # beyond all cells
+                places[row, events] = look + cell[row] + of_kind[row, events]
+            counts.append(np.bincount(places.ravel(), minlength=size)[:size].reshape(shape))
         return counts
 
     def _starts(self, opens: Ints, time_us: Ints, present: Ints, gaps: dict[int, Ints]) -> Ints:
@@ -158,3 +161,19 @@ class Looks:
                 at[:, row] = events[np.minimum(at[:, row], len(events) - 1)]
         times = time_us[at] if time_us.ndim == 1 else time_us[np.arange(len(present)), at]
         return np.where(opens < 0, self._start_us, np.where(opens < present, times, 0))
+
+
+def _count_ones(codes: NDArray[Any], held: Ints, present: Ints, gaps: dict[int, Ints], most: int) -> Ints:
+    """Of zeros and ones the ones are few, and what isn't one is zero: int64 (most + 1, streams, 2)."""
+    streams = len(held)
+    counts = np.zeros((most + 1, streams, 2), np.int64)
+    row, event = np.divmod(np.flatnonzero(codes == 1), codes.shape[1])
+    if row.size:
+        for gappy, events in gaps.items():
+            mine = np.flatnonzero(row == gappy)
+            event[mine] = np.searchsorted(events, event[mine])
+        places = (held[row] + event) // LOOK * streams + row
+        counts[..., 1] = np.bincount(places, minlength=(most + 1) * streams).reshape(-1, streams)
+    ends = np.arange(1, most + 2)[:, None] * LOOK
+    counts[..., 0] = np.diff(np.clip(ends - held, 0, present), axis=0, prepend=0) - counts[..., 1]
+    return counts

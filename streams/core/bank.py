@@ -57,16 +57,17 @@ class FeatureBank:
         #: Of each kind of streams, their rows in the binner.
         self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
         self._selected = [_selection(rows) for rows in self._rows]
+        of_categories = CategoricalEvidence(list(categories.values()), streams, alpha)
         self._evidence = JointEvidence(
             [
                 NumericEvidence(list(numbers.values()), streams, alpha),
-                CategoricalEvidence(list(categories.values()), streams, alpha),
+                of_categories,
                 RateEvidence(list(present.values()), streams, alpha, aspect="missing"),
                 RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range"),
             ],
             paid,
         )
-        self._places = CategoricalEvidence.places(known=binner.width - 2)
+        self._places = of_categories.places(known=binner.width - 2)
         pairs = profile.pairs if definition.rule(MULTIVARIATE_DRIFT).enabled else ()
         self.pairs = PairEvidence(pairs, streams, alpha, paid)
         self._halves = Halves(binner, self.pairs.names)

@@ -62,7 +62,7 @@ class LabelBank:
         if self._evidence is not None and self.binner is not None and room < len(time_us):
             codes = self.binner.bins({LABEL: take_column(label, slice(room, None))}).codes
             if isinstance(self._evidence, CategoricalEvidence):
-                codes = CategoricalEvidence.places(self.binner.width - 2)[codes]
+                codes = self._evidence.places(self.binner.width - 2)[codes]
             self._evidence.update_codes(codes, time_us[room:], paid)
         return room
 
