@@ -140,11 +140,16 @@ class Board:
             if record["because"] is not None:
                 text += f": {record['summary'].rpartition('; ')[2]}"
             return [Line(time_us, "✓", text, "ended")]
-        first = record["alert_id"] not in row.open
+        before = row.open.get(record["alert_id"])
         row.open[record["alert_id"]] = record
-        if not first:
+        if before is None:
+            return [Line(time_us, "●", f"{record['monitor']}: {record['summary']}", "alert")]
+        if len(record["related"]) <= len(before["related"]):
             return []
-        return [Line(time_us, "●", f"{record['monitor']}: {record['summary']}", "alert")]
+        told = next(part for part in record["summary"].split("; ") if part.startswith("with it "))
+        latest = told.removeprefix("with it ").rpartition(", and ")[2]
+        text = f"{record['model']} {record['monitor']}: with it {latest}"
+        return [Line(time_us, "○", text, "alert")]
 
 
 def clock(time_us: int) -> str:

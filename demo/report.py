@@ -38,7 +38,9 @@ def _fault_lines(caught: Caught) -> list[Line]:
         lines = [Line(fault.start_us, "✗", f"{told} → missed: no {fault.monitor} alert", "alert")]
     else:
         minutes = f"{caught.delay_us / MINUTE_US:.0f} min"
-        lines = [Line(fault.start_us, "✓", f"{told} → {alert['monitor']} alert after {minutes}", "ended")]
+        with_it = f", which tells of {', '.join(caught.told)} too" if caught.told else ""
+        caught_by = f"{alert['monitor']} alert after {minutes}{with_it}"
+        lines = [Line(fault.start_us, "✓", f"{told} → {caught_by}", "ended")]
     if caught.consequences:
         also = ", ".join(sorted({other["monitor"] for other in caught.consequences}))
         lines.append(Line(fault.start_us, " ", f"  and in consequence: {also}", "quiet"))

@@ -18,11 +18,15 @@ ENDED = frozenset({"resolved", "superseded", "expired"})
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """A fault, the alert of its own monitor that came first (if any), and the other alerts it caused."""
+    """A fault, the alert of its own monitor that came first (if any), and the other alerts it caused.
+
+    `told` is what that alert told of other monitors, by their names.
+    """
 
     fault: Fault
     alert: Alert | None
     consequences: tuple[Alert, ...]
+    told: tuple[str, ...] = ()
 
     @property
     def delay_us(self) -> int | None:
@@ -61,6 +65,7 @@ class Verdict:
                     "caught": caught.alert is not None,
                     "alert_id": caught.alert and caught.alert["alert_id"],
                     "delay_s": None if caught.delay_us is None else caught.delay_us / SECOND_US,
+                    "told": list(caught.told),
                     "consequences": [alert["alert_id"] for alert in caught.consequences],
                 }
                 for caught in self.faults
@@ -83,8 +88,10 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
     """
     episodes: dict[str, Alert] = {}
     ended = set()
+    told: dict[str, dict[str, None]] = {}
     for event in alert_events:
         episodes.setdefault(event["alert_id"], event)
+        told.setdefault(event["alert_id"], {}).update(dict.fromkeys(r["monitor"] for r in event["related"]))
         if event["state"] in ENDED:
             ended.add(event["alert_id"])
 
@@ -106,7 +113,15 @@ def judge(faults: Sequence[Fault], alert_events: Iterable[Alert]) -> Verdict:
             consequences[max(causes, key=lambda fault: fault.start_us)].append(alert)
         else:
             causeless.append(alert)
-    caught = tuple(Caught(f, catches.get(f), tuple(consequences[f])) for f in faults)
+    caught = tuple(
+        Caught(
+            f,
+            catches.get(f),
+            tuple(consequences[f]),
+            tuple(told[catches[f]["alert_id"]] if f in catches else ()),
+        )
+        for f in faults
+    )
     return Verdict(caught, tuple(causeless), len(episodes), len(ended))
 
 

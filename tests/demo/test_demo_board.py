@@ -53,6 +53,7 @@ def _alert(state: str, minute: int) -> dict[str, Any]:
         "time": format_time(T0 + minute * MINUTE_US),
         "summary": "credit 7: demographic parity difference 0.35",
         "because": None,
+        "related": [],
     }
 
 
@@ -84,6 +85,16 @@ def test_an_alert_is_news_when_it_opens_and_when_it_ends(services: tuple[Service
     assert plain(news[0][0]) == "09:10 ● fairness: credit 7: demographic parity difference 0.35"
     assert plain(news[2][0]) == "09:39 ✓ credit fairness: resolved after 29 min"
     assert board.rows["credit"].open == {}
+
+
+def test_what_an_alert_comes_to_tell_of_other_monitors_is_news(services: tuple[Service, ...]) -> None:
+    board = Board(services, [])
+    board.fold("alerts", _alert("opened", 70))
+    summary = "credit 7: demographic parity difference 0.35; with it zero-one loss 0.21, was 0.10"
+    brought = _alert("updated", 75) | {"related": [{"monitor": "concept_drift"}], "summary": summary}
+    [line] = board.fold("alerts", brought)
+    assert plain(line) == "09:15 ○ credit fairness: with it zero-one loss 0.21, was 0.10"
+    assert board.fold("alerts", brought) == []
 
 
 def test_faults_begin_and_end_with_event_time(services: tuple[Service, ...]) -> None:

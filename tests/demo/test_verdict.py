@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from streamgauge.demo.faults import MINUTE_US, Fault, Kind
+from streamgauge.demo.report import report
 from streamgauge.demo.verdict import SLACK_US, judge
 from streamgauge.schemas.times import format_time
 
@@ -24,6 +25,7 @@ def _alert(
         "monitor": monitor,
         "state": state,
         "opened_at": format_time(T0 + int(opened * MINUTE_US)),
+        "related": [],
     }
 
 
@@ -65,6 +67,16 @@ def test_a_fault_is_felt_a_while_after_its_end(after_end_us: int, caused: bool) 
     fault = _fault("concept", "credit", 60, 90)
     alert = _alert("accuracy", "credit", 90 + after_end_us / MINUTE_US)
     assert bool(judge([fault], [alert]).faults[0].consequences) is caused
+
+
+def test_what_an_alert_tells_of_other_monitors_is_no_alert_of_theirs() -> None:
+    drift = _alert("drift", "credit", 61)
+    later = drift | {"state": "updated", "related": [{"monitor": "concept_drift"}]}
+    verdict = judge([_fault("unit", "credit", 60, 90)], [drift, later, drift | {"state": "resolved"}])
+    assert verdict.faults[0].told == ("concept_drift",)
+    assert verdict.opened == 1
+    assert verdict.to_json()["faults"][0]["told"] == ["concept_drift"]
+    assert "drift alert after 1 min, which tells of concept_drift too" in report(verdict, 0)[0].text
 
 
 def test_two_faults_of_one_model_each_take_the_alert_of_their_monitor() -> None:
