@@ -2,11 +2,12 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from streamgauge.schemas.durations import parse_duration
-from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.errors import BadEvent, ConfigurationError
 from streamgauge.schemas.times import parse_time
 
 
@@ -86,6 +87,17 @@ def duration(text: str) -> int:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def agree(args: argparse.Namespace, what: str) -> None:
+    """Raises `ConfigurationError` unless somebody says yes, or `--yes` did."""
+    if args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"nothing was sent: nobody can be asked here; add --yes to {what}")
+    print(f"{what[0].upper()}{what[1:]}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigurationError("nothing was sent")
 
 
 def _refusal(kind: str, low: float, high: float | None, text: str) -> argparse.ArgumentTypeError:

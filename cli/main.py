@@ -39,6 +39,7 @@ COMMANDS = (
     Command("compare", "show how versions that share the traffic compare", "compare", "worker"),
     Command("retrain", "follow and list retrain requests", "retrain"),
     Command("notifier", "deliver alerts to Alertmanager, PagerDuty, chat, mail", "notifier", "notifier"),
+    Command("dead-letters", "list, show and retry what the workers refused", "dead_letters"),
     Command("doctor", "check cluster, topics, permissions and workers; size a model", "doctor", "worker"),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamgauge.cli.arguments import agree
 from streamgauge.cli.definition_files import contents, read_valid
 from streamgauge.cli.saying import control_of
 from streamgauge.cli.watching import connection_of
@@ -71,7 +72,7 @@ def apply(args: argparse.Namespace) -> int:
             print("\n  ".join([step.title, *map(str, step.changes), *[_ANEW] * step.anew]))
     sent = bool(due) and not args.dry_run
     if sent:
-        _agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
+        agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
         with control_of(args) as control:
             for step in due:
                 control.define(step.document)
@@ -99,7 +100,7 @@ def retire(args: argparse.Namespace) -> int:
         if args.model not in known:
             watched = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
             raise ConfigurationError(f"the workers watch no model {args.model!r}; there are: {watched}")
-    _agree(args, f"end the alerts of {args.model} and delete its windows, baselines and waiting predictions")
+    agree(args, f"end the alerts of {args.model} and delete its windows, baselines and waiting predictions")
     with control_of(args) as control:
         control.retire(args.model, note=args.note)
     if args.json:
@@ -151,14 +152,3 @@ def _starts_anew(before: MonitorDefinition, wanted: MonitorDefinition) -> bool:
     from streamgauge.streams.core.context import starts_anew
 
     return starts_anew(before, wanted) or learns_anew(before.baseline, wanted.baseline)
-
-
-def _agree(args: argparse.Namespace, what: str) -> None:
-    """Raises `ConfigurationError` unless somebody says yes."""
-    if args.yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigurationError(f"nothing was sent: nobody can be asked here; add --yes to {what}")
-    print(f"{what[0].upper()}{what[1:]}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigurationError("nothing was sent")

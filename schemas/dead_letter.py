@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import DEAD_LETTERS, Message, Output
 from streamgauge.schemas.times import EARLIEST_US, LATEST_US, format_time
 
@@ -12,6 +15,7 @@ MOST_VALUE_BYTES = 512_000
 MOST_KEY_BYTES = 1_024
 MOST_HEADER_BYTES = 16_384
 MOST_DETAIL = 1_000
+_b64decode = partial(base64.b64decode, validate=True)
 
 
 def dead_letter(
@@ -27,7 +31,7 @@ def dead_letter(
     """
     topic = prefix + message.topic
     detail = error.detail[:MOST_DETAIL].encode("utf-8", "replace").decode("utf-8")
-    value, key = message.value, message.key
+    value, key, headers = message.value, message.key, _headers(message.headers)
     record = {
         "topic": topic,
         "partition": partition,
@@ -37,10 +41,12 @@ def dead_letter(
         "detail": detail,
         "key": None if key is None else _base64(key[:MOST_KEY_BYTES]),
         "value": None if value is None else _base64(value[:MOST_VALUE_BYTES]),
-        "headers": _headers(message.headers),
+        "headers": headers,
         "length": 0 if value is None else len(value),
         "sha256": None if value is None else hashlib.sha256(value).hexdigest(),
         "software": software,
+        "headers_left_out": len(message.headers) - len(headers),
+        "retried": None,
     }
     connect = {
         "topic": topic,
@@ -53,8 +59,49 @@ def dead_letter(
         "exception.class.name": error.reason.value,
         "exception.message": detail,
     }
-    headers = tuple((f"__connect.errors.{name}", text.encode()) for name, text in connect.items())
-    return Output(DEAD_LETTERS, (key or b"")[:MOST_KEY_BYTES], record, headers)
+    connect_headers = tuple((f"__connect.errors.{name}", text.encode()) for name, text in connect.items())
+    return Output(DEAD_LETTERS, (key or b"")[:MOST_KEY_BYTES], record, connect_headers)
+
+
+def original(record: Mapping[str, Any]) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """Key, value and headers of the message that a dead letter quotes, as they came.
+
+    Raises `BadEvent` for what was cut, or was no dead letter of ours.
+
+    >>> original({"key": "bQ==", "value": "ew==", "headers": [], "length": 1, "sha256": None})
+    Traceback (most recent call last):
+    ...
+    streamgauge.schemas.errors.BadEvent: its hash is not that of the message it quotes
+    """
+    try:
+        key, value = (None if record[name] is None else _b64decode(record[name]) for name in ("key", "value"))
+        headers = [(header["name"], _b64decode(header["value"])) for header in record["headers"]]
+        length, left_out = record["length"], record.get("headers_left_out", 0)
+        digest = None if value is None else hashlib.sha256(value).hexdigest()
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadEvent(Reason.UNDECODABLE, f"not a dead letter: {error!r}") from error
+    if value is not None and len(value) < length:
+        raise BadEvent(Reason.OVERSIZED, f"only {len(value):,} of its {length:,} bytes were kept")
+    if key is not None and len(key) >= MOST_KEY_BYTES:
+        raise BadEvent(Reason.OVERSIZED, f"only the first {MOST_KEY_BYTES:,} bytes of its key were kept")
+    if left_out:
+        raise BadEvent(Reason.OVERSIZED, f"{left_out} of its headers were not kept")
+    if digest != record.get("sha256"):
+        raise BadEvent(
+            Reason.INCONSISTENT, "what the letter quotes is not what was refused: its hash differs"
+        )
+    return key, value, headers
+
+
+def retried(record: Mapping[str, Any], actor: str, time_us: int) -> Output:
+    """What follows a dead letter whose message was sent again."""
+    marker = {
+        **record,
+        "value": None,
+        "headers": [],
+        "retried": {"time": format_time(time_us), "actor": actor},
+    }
+    return Output(DEAD_LETTERS, _b64decode(record["key"] or ""), marker)
 
 
 def _headers(headers: tuple[tuple[str, bytes], ...]) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.cli.monitors_sending import _agree
+from streamgauge.cli.arguments import agree
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.definitions import check
@@ -72,8 +72,8 @@ def test_who_sits_at_a_terminal_is_asked(
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     args = argparse.Namespace(yes=False)
     if agreed:
-        _agree(args, "send 1 document to the workers")
+        agree(args, "send 1 document to the workers")
     else:
         with pytest.raises(ConfigurationError, match="nothing was sent"):
-            _agree(args, "send 1 document to the workers")
+            agree(args, "send 1 document to the workers")
     assert capsys.readouterr().err == "Send 1 document to the workers? [y/N] "

@@ -63,6 +63,7 @@ NOT_RUN = {
     "streamgauge notifier --config": _BROKER,
     "streamgauge notifier test": "needs the target; tests/notify sends to real ones",
     "kafka-acls.sh": "needs a broker with an authorizer",
+    "streamgauge dead-letters": _BROKER,
     "streamgauge replay --from-topics": _BROKER,
     "streamgauge retrain": _BROKER,
     "make demo": "takes 90 s; the demo has tests of its own",
@@ -265,10 +266,15 @@ def test_every_command_and_verb_has_its_row():
                 assert verb in said, f"{name} {verb} is not in its row"
 
 
-def test_the_reasons_are_all_there():
-    assert list(table("docs/reference/topics.md", "Why events are refused")) == [
-        reason.value for reason in Reason
-    ]
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("docs/reference/topics.md", "Why events are refused"),
+        ("docs/how-to/dead-letters.md", "What each reason means, and what to do"),
+    ],
+)
+def test_the_reasons_are_all_there(page, heading):
+    assert list(table(page, heading)) == [reason.value for reason in Reason]
 
 
 def test_the_limits_are_those_of_the_code():

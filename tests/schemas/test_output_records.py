@@ -20,7 +20,7 @@ from streamgauge.schemas.control import (
     encode_control,
     encode_retrain_status,
 )
-from streamgauge.schemas.dead_letter import MOST_VALUE_BYTES, dead_letter
+from streamgauge.schemas.dead_letter import MOST_VALUE_BYTES, dead_letter, original, retried
 from streamgauge.schemas.encode import Format, decode_output, encode_output
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.limits import DEFAULT
@@ -226,3 +226,40 @@ def test_a_dead_letter_of_a_tombstone_has_no_value() -> None:
     output = letter(Message("predictions", 7, TIME_US, None, None))
     assert (output.record["value"], output.record["length"], output.record["sha256"]) == (None, 0, None)
     assert decode_output(*encode_output(output, "avro"))["value"] is None
+
+
+def test_what_a_dead_letter_quotes_is_given_back_or_said_to_be_cut() -> None:
+    headers = (("a", b"\xff"), ("a", b""))
+    assert original(letter(Message("predictions", 7, TIME_US, b"m", b"{", headers)).record) == (
+        b"m", b"{", list(headers),
+    )  # fmt: skip
+    assert original(letter(Message("predictions", 7, TIME_US, None, None)).record) == (None, None, [])
+    for cut, says in (
+        (
+            Message("predictions", 7, TIME_US, b"m", b"x" * 600_000),
+            "only 512,000 of its 600,000 bytes were kept",
+        ),
+        (Message("predictions", 7, TIME_US, b"m" * 2_000, b"x"), "only the first 1,024 bytes of its key"),
+        (
+            Message("predictions", 7, TIME_US, b"m", b"x", (("a", b"x" * 20_000),)),
+            "1 of its headers were not",
+        ),
+    ):
+        with pytest.raises(BadEvent, match=says):
+            original(letter(cut).record)
+    for forged in ({"value": "AAAA"}, {"key": 7}, {"headers": [{}]}, {"value": "no base64!"}):
+        with pytest.raises(BadEvent):
+            original({**letter(Message("predictions", 7, TIME_US, b"m", b"{")).record, **forged})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_note_of_a_retry_names_what_was_sent_again_and_quotes_nothing(format: Format) -> None:
+    refused = letter(Message("predictions", 7, TIME_US, b"m", b"{", (("a", b"b"),))).record
+    note = decode_output(*encode_output(retried(refused, "anna", TIME_US), format))
+    assert note["retried"] == {"time": "2026-11-21T10:00:00.123456Z", "actor": "anna"}
+    assert (note["topic"], note["offset"], note["value"], note["headers"]) == (
+        "acme.predictions",
+        7,
+        None,
+        [],
+    )
