@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types bench fuzz requirements wheel up down clean
+.PHONY: help demo test check lint format types bench fuzz requirements sbom audit wheel up down clean
 
 help: ## this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 22
@@ -67,6 +67,19 @@ requirements: ## pin again, with hashes: make requirements ARGS=--upgrade
 	done
 	@# pip-compile warns, in the file, that this project itself is not pinned
 	@for file in requirements/*.txt; do sed -i.old '/^# WARNING: The following/,$$d' $$file && rm $$file.old; done
+
+sbom: build/audit/.ready ## build/sbom.json: what a worker is made of, in CycloneDX
+	build/audit/bin/cyclonedx-py requirements requirements/worker.txt --of JSON -o build/sbom.json
+	@$(PYTHON) -c 'import json; print(len(json.load(open("build/sbom.json"))["components"]), "components in build/sbom.json")'
+
+audit: sbom ## known vulnerabilities of what a worker is made of; needs pypi.org, which knows them
+	@build/audit/bin/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements/worker.txt \
+	  || { echo "audit: there are vulnerabilities, or the advisories could not be asked for: see above" >&2; exit 1; }
+
+build/audit/.ready: Makefile
+	@test -x build/audit/bin/pip || $(PYTHON) -m venv build/audit
+	@build/audit/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
 
 up: ## Kafka, topics, two workers, a notifier, Alertmanager and Prometheus in containers
 	docker compose up --build --detach --wait

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import settings
 
+from tests.certificates import Certificates
 from tests.examples import DAILY
 from tests.kafka_broker import Broker, JarBroker, NoBrokerError, OwnBroker, open_broker, open_jar_broker
 
@@ -39,9 +40,11 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> OwnBroker:
     """Opens a broker for whoever asks. Without one the test is skipped, as without `kafka`."""
 
     @contextmanager
-    def open_own(extra: Mapping[str, object] | None = None) -> Iterator[JarBroker]:
+    def open_own(
+        extra: Mapping[str, object] | None = None, certificates: Certificates | None = None
+    ) -> Iterator[JarBroker]:
         try:
-            with open_jar_broker(tmp_path_factory.mktemp("kafka"), extra) as running:
+            with open_jar_broker(tmp_path_factory.mktemp("kafka"), extra, certificates) as running:
                 yield running
         except NoBrokerError as why:
             _unavailable.append(str(why))

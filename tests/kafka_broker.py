@@ -15,6 +15,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.certificates import Certificates
+
 ROOT = Path(__file__).resolve().parents[1]
 JARS = ROOT / ".kafka" / "libs"
 POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -67,15 +69,24 @@ class JarBroker(Broker):
     """Kafka's jars on Java 17, broker and controller in one process, data in `directory`.
 
     It can be killed and started again with its data, at the same address. At `sasl_servers` it asks for
-    SCRAM credentials.
+    SCRAM credentials; with `certificates` it does so over TLS, and at `tls_servers` asks for a certificate.
     """
 
     restartable = True
 
-    def __init__(self, directory: Path, extra: Mapping[str, object] | None = None) -> None:
-        port, controller, sasl = _free_ports(3)
+    def __init__(
+        self,
+        directory: Path,
+        extra: Mapping[str, object] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        port, controller, sasl, tls = _free_ports(4)
         super().__init__(f"127.0.0.1:{port}")
-        self.sasl_servers = f"127.0.0.1:{sasl}"
+        self.sasl_servers, self.tls_servers = f"127.0.0.1:{sasl}", f"127.0.0.1:{tls}"
+        listeners = {"PLAINTEXT": port, "SASL_PLAINTEXT" if certificates is None else "SASL_SSL": sasl}
+        if certificates is not None:
+            listeners["SSL"] = tls
+        advertised = ",".join(f"{name}://127.0.0.1:{number}" for name, number in listeners.items())
         self._directory = directory
         self._properties = directory / "server.properties"
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,16 +95,21 @@ class JarBroker(Broker):
                 "process.roles": "broker,controller",
                 "node.id": 1,
                 "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
-                "listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},"
-                f"CONTROLLER://127.0.0.1:{controller}",
-                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}",
+                "listeners": f"{advertised},CONTROLLER://127.0.0.1:{controller}",
+                "advertised.listeners": advertised,
                 "controller.listener.names": "CONTROLLER",
-                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,"
-                "CONTROLLER:PLAINTEXT",
-                "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-                "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": (
-                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                "listener.security.protocol.map": ",".join(
+                    [*(f"{name}:{name}" for name in listeners), "CONTROLLER:PLAINTEXT"]
                 ),
+                "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+                **{
+                    f"listener.name.{name.lower()}.scram-sha-512.sasl.jaas.config": (
+                        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                    )
+                    for name in listeners
+                    if name.startswith("SASL")
+                },
+                **({} if certificates is None else certificates.broker_properties()),
                 "log.dirs": directory / "data",
             }
             | BROKER_PROPERTIES
@@ -160,10 +176,12 @@ def open_broker(directory: Path) -> Iterator[Broker]:
 
 
 @contextmanager
-def open_jar_broker(directory: Path, extra: Mapping[str, object] | None = None) -> Iterator[JarBroker]:
+def open_jar_broker(
+    directory: Path, extra: Mapping[str, object] | None = None, certificates: Certificates | None = None
+) -> Iterator[JarBroker]:
     """A broker from Kafka's jars, which a test may kill; `extra` properties. Raises NoBrokerError."""
     _ensure_jars()
-    broker = JarBroker(directory, extra)
+    broker = JarBroker(directory, extra, certificates)
     try:
         broker.start()
         yield broker

@@ -33,12 +33,13 @@ class FindingError(AssertionError):
 def fuzz(name: str, inputs: int, seed: int) -> Fuzzed:
     """The same inputs for the same seed. Raises `FindingError`; a hang ends the process with a traceback."""
     target, mutator = TARGETS[name](), Mutator(seed)
-    slowest, began = 0.0, time.perf_counter()
+    slowest, began, armed = 0.0, time.perf_counter(), 0.0
     for number in range(inputs):
-        if number % 256 == 0:
-            faulthandler.dump_traceback_later(HANG_S, exit=True)
         sent = mutator.mutate(target.corpus)
         at = time.perf_counter()
+        if at > armed + 1:
+            armed = at
+            faulthandler.dump_traceback_later(HANG_S, exit=True)
         try:
             target.run(sent)
         except Exception as error:
