@@ -54,7 +54,9 @@ class Allowed:
         meant = _meant(address)
         if any(address in network or meant in network for network in self._networks):
             return True
-        return meant.is_global and not meant.is_multicast
+        # the standard library calls global what is merely not private
+        special = meant.is_multicast or meant.is_reserved or (meant.version == 6 and meant.is_site_local)
+        return meant.is_global and not special
 
     def resolve(self, host: str, port: int) -> list[str]:
         """The addresses to use for a host. Raises `ForbiddenAddressError`, and OSError if it has none."""

@@ -60,6 +60,7 @@ def _several(value: object) -> object:
 
 Url = Annotated[SecretStr, AfterValidator(_url)]
 Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers)]
+Mailbox = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$", max_length=254)]
 Template = Annotated[str, Field(max_length=2_000), AfterValidator(checked_template)]
 #: One value or a list; `*` and `?` stand for any characters and any one.
 Globs = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], BeforeValidator(_several)]
@@ -131,8 +132,8 @@ class EmailTarget(TextTarget):
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     username: str = ""
     password: SecretStr = SecretStr("")
-    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-    to: Annotated[tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...], Field(min_length=1)]
+    sender: Mailbox
+    to: Annotated[tuple[Mailbox, ...], Field(min_length=1)]
 
 
 class AppriseTarget(TextTarget):

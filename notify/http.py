@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -68,7 +68,8 @@ def _attempt(pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Requ
     headers = dict(request.headers)
     headers |= {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "streamgauge-notifier"}
     if parts.username is not None:
-        headers |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     answer = pool.urlopen(
         "POST", path, request.body, headers,

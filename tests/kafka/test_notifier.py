@@ -9,6 +9,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -106,10 +107,10 @@ class Topic:
         self._broker, self._prefix = broker, prefix
         self._producer = Producer({"bootstrap.servers": broker, "partitioner": "murmur2_random"})
 
-    def write(self, *records: dict[str, object]) -> None:
+    def write(self, *records: dict[str, object], form: Literal["json", "avro"] = "json") -> None:
         for each in records:
             key = str(each["model"]).encode()
-            value, headers = encode_output(Output(ALERTS, key, each), "json")
+            value, headers = encode_output(Output(ALERTS, key, each), form)
             self._producer.produce(self._prefix + ALERTS, value, key, headers=list(headers))
         assert self._producer.flush(20) == 0
 
@@ -217,13 +218,14 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
 def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
     broker, prefix, topic, hook, tmp_path
 ):
-    with receiver() as silent, receiver() as failing, receiver() as picky:
+    with receiver() as silent, receiver() as failing, receiver() as picky, receiver() as late:
         silent.hold.clear()
-        failing.status, picky.status = 503, 422
+        failing.status, picky.status, late.status = 503, 422, 503
         targets = {"hook": hook, "silent": silent, "failing": failing, "picky": picky}
         config = {
-            "targets": {name: webhook(made) for name, made in targets.items()},
-            "routes": [{"to": ["silent", "failing", "picky", "hook"]}],
+            "targets": {name: webhook(made) for name, made in targets.items()}
+            | {"late": webhook(late, expire="2s")},
+            "routes": [{"to": ["silent", "failing", "picky", "late", "hook"]}],
         }
         with notifier(broker, prefix, tmp_path, config) as process:
             process.wait_ready()
@@ -236,7 +238,9 @@ def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
             wait_until(lambda: 'breaker_open{target="failing"} 1.0' in process.health("/metrics")[1], 30)
             refused = 'transitions_total{outcome="refused",target="picky"} 12.0'
             wait_until(lambda: refused in process.health("/metrics")[1], 30)
-            assert process.logs.count("given_up") == 12
+            expired = 'transitions_total{outcome="expired",target="late"} 12.0'
+            wait_until(lambda: expired in process.health("/metrics")[1], 30)
+            assert process.logs.count("given_up") == 24
             silent.hold.set()
             failing.status = 200
             wait_until(lambda: topic.is_done("silent") and topic.is_done("failing"), 60)
@@ -254,7 +258,7 @@ def test_kills_at_any_moment_lose_nothing_and_what_comes_again_is_told_by_its_id
     with notifier(broker, prefix, tmp_path, config) as process:
         process.wait_ready()
         for n in range(60):
-            topic.write(record(f"{n:02x}-1", model=f"m{n % 7}"))
+            topic.write(record(f"{n:02x}-1", model=f"m{n % 7}"), form="avro" if n % 2 else "json")
         for count in (20, 45, 70):
             wait_until(lambda count=count: len(hook.requests) >= count, 60, every=0.005)
             process.kill()

@@ -45,8 +45,8 @@ class TestPost:
         assert headers["host"] == f"127.0.0.1:{there.port}"
 
     def test_credentials_in_the_url_are_basic_authentication(self, there):
-        post(Request(there.url.replace("127", "u:p@127", 1), b"{}"), LOOPBACK)
-        assert there.requests[0][1]["authorization"] == "Basic dTpw"
+        post(Request(there.url.replace("127", "u%40x:p@127", 1), b"{}"), LOOPBACK)
+        assert there.requests[0][1]["authorization"] == "Basic dUB4OnA="
         assert "@" not in there.requests[0][1]["host"]
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -108,7 +108,8 @@ class TestWhereItMayGo:
         "host",
         ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
          "224.0.0.1", "255.255.255.255", "[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[::]",
-         "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "2130706433", "0x7f.1", "localhost"],
+         "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[::127.0.0.1]", "[fec0::1]",
+         "[2002:7f00:1::]", "2130706433", "0x7f.1", "localhost"],
     )  # fmt: skip
     def test_what_is_not_public_is_refused(self, host):
         outcome = post(Request(f"http://{host}:9/", b"{}"), Allowed([]))
