@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.intervals import clopper_pearson_upper
 from streamgauge.detectors.pairs import build_pairs
-from streamgauge.schemas.batch import Categories, Column, Floats
+from streamgauge.schemas.batch import Categories, Column, Floats, Ints
 from streamgauge.schemas.profile import (
     MAX_COMMON,
     BaselineProfile,
@@ -19,6 +20,8 @@ from streamgauge.schemas.profile import (
 NUMERIC_BINS = 20
 #: Categories that a profile names; with more, "unseen" has no meaning.
 MAX_CATEGORIES = 1_000
+#: Values that follow one of a bin, so that the bin says how often values repeat.
+_LEAST_FOLLOWED = 50
 #: Categories that are bet on each by itself.
 COMMON, COMMON_LEAST = MAX_COMMON, 5
 
@@ -113,8 +116,25 @@ def numeric_profile(values: Floats, declared: Range | None = None) -> NumericPro
         design_effects=effects,
         stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
         missing=rate_profile((~finite).astype(np.float64)),
+        repeats=repeat_profile(bins, present),
         out_of_range=rate_profile(outside.astype(np.float64)),
     )
+
+
+def repeat_profile(bins: Ints, values: "Floats | Ints") -> RateProfile:
+    """How often a value is the one before it, in order, (n,): after a value of the bin where it is most
+    often, as far as one can know.
+
+    >>> often = repeat_profile(np.repeat([0, 1], [60, 100]), np.append(np.arange(60.0), [9.0] * 100))
+    >>> often.k, often.n
+    (99, 99)
+    """
+    after = np.bincount(bins[:-1])
+    again = np.bincount(bins[:-1][values[1:] == values[:-1]], minlength=len(after))
+    known = np.flatnonzero(after >= _LEAST_FOLLOWED)
+    pooled = RateProfile(int(again.sum()), int(after.sum()))
+    found = [pooled, *(RateProfile(int(again[b]), int(after[b])) for b in known.tolist())]
+    return max(found, key=lambda rate: clopper_pearson_upper(rate.k, rate.n, 0.001) if rate.n else 0.0)
 
 
 def rank_scores(counts: "np.typing.NDArray[np.int64]") -> tuple[Floats, Floats]:
@@ -159,4 +179,5 @@ def categorical_profile(column: Categories) -> CategoricalProfile | None:
         complete=complete,
         stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
         missing=rate_profile((column.codes < 0).astype(np.float64)),
+        repeats=repeat_profile(codes, codes),
     )

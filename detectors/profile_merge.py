@@ -121,6 +121,10 @@ def _rate(a: RateProfile, b: RateProfile) -> RateProfile:
     return RateProfile(a.k + b.k, a.n + b.n, effect, stationary)
 
 
+def _share(rate: RateProfile) -> tuple[float, int]:
+    return (rate.k / rate.n if rate.n else 0.0), rate.n
+
+
 def _numeric(a: NumericProfile, b: NumericProfile) -> NumericProfile:
     first, second = sorted((a, b), key=lambda profile: (-profile.n, profile.edges, profile.counts))
     edges = np.array(first.edges)
@@ -159,6 +163,7 @@ def _numeric(a: NumericProfile, b: NumericProfile) -> NumericProfile:
         design_effects=effects,
         stationary=a.stationary and b.stationary and same,
         missing=_rate(a.missing, b.missing),
+        repeats=max(a.repeats, b.repeats, key=_share),
         out_of_range=_rate(a.out_of_range, b.out_of_range),
     )
 
@@ -205,6 +210,7 @@ def _categorical(a: CategoricalProfile, b: CategoricalProfile) -> CategoricalPro
         complete=a.complete and b.complete and len(kept) == len(ranked),
         stationary=a.stationary and b.stationary and same,
         missing=_rate(a.missing, b.missing),
+        repeats=max(a.repeats, b.repeats, key=_share),
     )
 
 

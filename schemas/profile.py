@@ -30,7 +30,8 @@ class NumericProfile:
 
     Bin b holds edges[b−1] < x ≤ edges[b]; the first and last are open. `centres` are the means of the bins,
     `low` and `high` the range outside of which a value counts as out of range (the declared one, or what the
-    reference covered), `design_effects` those of location and spread.
+    reference covered), `design_effects` those of location and spread. `repeats`: of the values that
+    followed one of the bin whose values repeat most, how many were the same again.
     """
 
     n: int
@@ -45,6 +46,7 @@ class NumericProfile:
     stationary: bool = True
     missing: RateProfile = _NEVER
     out_of_range: RateProfile = _NEVER
+    repeats: RateProfile = _NEVER
     kind: Literal["numeric"] = "numeric"
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class CategoricalProfile:
     `design_effects` are those of the first categories. `novelty` holds, for splits of the reference after
     20, 50 and 80 %, how many later rows have a category that the earlier part lacks: it bounds the unseen.
     `complete` is False if there were more categories than a profile holds; then "unseen" means nothing.
+    `repeats` are of the category that repeats most.
     """
 
     n: int
@@ -78,6 +81,7 @@ class CategoricalProfile:
     complete: bool = True
     stationary: bool = True
     missing: RateProfile = _NEVER
+    repeats: RateProfile = _NEVER
     kind: Literal["categorical"] = "categorical"
 
     def __post_init__(self) -> None:
@@ -193,7 +197,7 @@ def _number(name: str, value: Any) -> Any:
 
 def _known(document: Mapping[str, Any]) -> FeatureProfile:
     fields: dict[str, Any] = {name: _number(name, value) for name, value in document.items()}
-    fields["missing"] = _rate(document["missing"])
+    fields |= {name: _rate(document[name]) for name in ("missing", "repeats") if name in document}
     if document["kind"] == "numeric":
         return NumericProfile(**(fields | {"out_of_range": _rate(document["out_of_range"])}))
     if document["kind"] == "categorical":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Aspect = Literal["location", "spread", "category", "unseen", "missing", "out_of_range", "rate", "gap",
-                 "shortfall", "wrong_type", "appeared", "duplicate", "agreement"]  # fmt: skip
+                 "shortfall", "wrong_type", "appeared", "duplicate", "agreement", "constant"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.evidence.repeats import RepeatEvidence, repeatable
 from streamgauge.detectors.pairs import Halves
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -46,7 +47,7 @@ class FeatureBank:
         drifts = [(i, p) for i, (name, p) in named if definition.rule(monitor_of(name)).enabled]
         numbers = {i: p for i, p in drifts if isinstance(p, NumericProfile)}
         categories = {i: p for i, p in drifts if isinstance(p, CategoricalProfile)}
-        present, outside = {}, {}
+        present, outside, repeats = {}, {}, list[RateProfile]()
         if definition.rule("data_quality").enabled:
             present = {i: p.missing if name in profile.features else _UNKNOWN for i, (name, p) in named}
             outside = {
@@ -54,6 +55,8 @@ class FeatureBank:
                 for i, (name, p) in named
                 if isinstance(p, NumericProfile) and _has_range(definition, profile, name)
             }
+            repeats = [p.repeats for p in binner.profiles]
+        self._repeats = RepeatEvidence(repeats, streams, alpha, paid)
         #: Of each kind of streams, their rows in the binner.
         self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
         self._selected = [_selection(rows) for rows in self._rows]
@@ -72,7 +75,7 @@ class FeatureBank:
         self.pairs = PairEvidence(pairs, streams, alpha, paid)
         self._halves = Halves(binner, self.pairs.names)
         #: Streams that are watched, for the account.
-        self.weight = self._evidence.weight + self.pairs.weight
+        self.weight = self._evidence.weight + self.pairs.weight + self._repeats.weight
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
@@ -88,24 +91,36 @@ class FeatureBank:
             time_us,
             paid,
         )
+        if self._repeats.weight:
+            self._repeats.update_many(repeatable(bins, self.binner), time_us, paid)
         if self.pairs.weight:
             self.pairs.update_many(self._halves.sides(bins), time_us, paid)
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
         """(monitor, feature or pair, alarm) since the last call."""
+        for alarm in self._repeats.take_alarms():
+            yield "data_quality", self.binner.names[alarm.stream], alarm
         for kind, alarm in self._evidence.take_alarms():
-            name = self.binner.names[self._rows[kind][alarm.stream]]
+            row = self._rows[kind][alarm.stream]
+            name = self.binner.names[row]
             drift = alarm.aspect in ("location", "spread", "category")
+            if drift and self._repeats.explains(row, alarm.n):
+                continue  # that it is constant says it all
             yield monitor_of(name) if drift else "data_quality", name, alarm
         for alarm in self.pairs.take_alarms():
             yield MULTIVARIATE_DRIFT, self.pairs.pairs[alarm.stream].name, alarm
 
     def to_state(self) -> Any:
-        return {"each": self._evidence.to_state(), "pairs": self.pairs.to_state()}
+        return {
+            "each": self._evidence.to_state(),
+            "pairs": self.pairs.to_state(),
+            "repeats": self._repeats.to_state(),
+        }
 
     def restore(self, state: Any) -> None:
         self._evidence.restore(state["each"])
         self.pairs.restore(state["pairs"])
+        self._repeats.restore(state["repeats"])
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:

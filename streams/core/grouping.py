@@ -23,6 +23,7 @@ _METRIC = {
     "duplicate": "duplicate_rate",
     "gap": "demographic_parity_difference",
     "agreement": "agreement_rate",
+    "constant": "repeat_rate",
 }
 #: What two alarms have in common if the second goes on with the first.
 _SAME = ("aspect", "direction", "category", "groups")
@@ -144,4 +145,4 @@ def _direction(alarm: Alarm) -> str:
     return f"{alarm.aspect.replace('_', ' ')}" if alarm.aspect in _RATES else alarm.direction
 
 
-_RATES = ("unseen", "missing", "out_of_range", "wrong_type", "appeared", "duplicate")
+_RATES = ("unseen", "missing", "out_of_range", "wrong_type", "appeared", "duplicate", "constant")

@@ -25,6 +25,7 @@ from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.detectors.evidence.traffic import TrafficEvidence
 from streamgauge.detectors.exact_sum import ExactSum, ExactSums
@@ -152,6 +153,19 @@ def halves(seed, n):
 def pairs():
     a, b, c = np.sign(np.random.default_rng(9).normal(size=(3, 3_000)))
     return PairEvidence(build_profile({"a": a, "b": np.where(c > 0, a, b), "c": c}).pairs, 1, 0.05)
+
+
+def runs(seed, n):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 5, (3, n)).astype(float)
+    values[0] = np.where(np.arange(n) // 130 % 2, 2.0, values[0])
+    values[1] = np.where(rng.random(n) < 0.97, 1.0, values[1])
+    values[rng.random((3, n)) < 0.05] = np.nan
+    return values, np.arange(n) + 1_000_000 * seed
+
+
+def repeats():
+    return RepeatEvidence([RateProfile(0, 500), RateProfile(900, 1_000), RateProfile(0, 0)], 1, 0.05)
 
 
 def gap():
@@ -330,6 +344,12 @@ CASES.append(
     Case("PairEvidence", pairs, restored(pairs), halves, feed_paid, None, False,
          [(np.zeros((3, 300), np.int8), np.arange(300)), (np.ones((3, 300), np.int8), np.arange(300))],
          lambda one: (one.evidence, one.strongest))
+)  # fmt: skip
+CASES.append(
+    Case("RepeatEvidence", repeats, restored(repeats), runs, feed_paid, None, False,
+         [(np.tile(NASTY, (3, 1)), np.arange(len(NASTY))), (np.tile(FLAT, (3, 1)), np.arange(300)),
+          (np.full((3, 200), np.nan), np.arange(200)), (np.full((3, 200), np.inf), np.arange(200))],
+         lambda one: one.explains(0, 50))
 )  # fmt: skip
 IDS = [case.name for case in CASES]
 

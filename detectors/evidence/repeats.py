@@ -1,0 +1,194 @@
+"""`RepeatEvidence`: has what used to vary become one value that repeats for ever?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgauge.detectors.binning import CATEGORY_BINS, FeatureBinner, FeatureBins
+from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.bets import rate_bounds, tail
+from streamgauge.detectors.evidence.looks import LOOK
+from streamgauge.schemas.batch import Bools, Floats, Ints
+from streamgauge.schemas.profile_rates import RateProfile
+
+#: Where a value repeats almost always, a run of it says nothing.
+_ALMOST_ALWAYS = 0.999
+#: What repeats at times may come to repeat so often without being constant: that is a drift.
+_AT_TIMES, _OFTEN = 0.1, 0.9
+_LOG_LIMIT = 650.0
+
+
+class RepeatEvidence:
+    """One bet for each of F features: that every value is the one before. All are one stream of the budget.
+
+    `repeats` are how often a value of the reference was the one before it, where that happens most. A look of
+    50 rows with one value multiplies the stake by one over the bound of that at every row (.9 at least where
+    values repeated at times); any other takes it all. `streams` and `alpha` are those of the whole fleet;
+    `paid` the account's balance. What almost always repeats, and what the reference says nothing of, is not
+    watched.
+
+    >>> evidence = RepeatEvidence([RateProfile(500, 1_000)], streams=1, alpha=0.05)
+    >>> values = np.array([[0.0, 1.0] * 50 + [1.0] * 200])
+    >>> evidence.update_many(values, np.arange(300), np.arange(300) * 1e-6)
+    >>> [(alarm.aspect, alarm.onset_us, alarm.n, alarm.baseline) for alarm in evidence.take_alarms()]
+    [('constant', 100, 100, 0.5), ('constant', 100, 100, 0.5)]
+    """
+
+    __slots__ = (
+        "_alarms", "_before_us", "_count", "_fresh", "_gain", "_held", "_high", "_last_paid", "_low",
+        "_previous_us", "_r", "_repeats", "_rows", "_since_us", "_start_us", "_value", "weight",
+    )  # fmt: skip
+
+    def __init__(self, repeats: Sequence[RateProfile], streams: int, alpha: float, paid: float = 0.0) -> None:
+        level = tail(alpha, max(len(repeats), 1), streams)
+        bounds = [rate_bounds(rate, level)[1] if rate.n else 1.0 for rate in repeats]
+        self._repeats = tuple(repeats)
+        bounds = [b if b < _AT_TIMES else max(b, _OFTEN) for b in bounds]
+        #: What a repeated value adds to the log of the stake; 0 where nothing is bet.
+        self._gain = np.array([-np.log(b) if b < _ALMOST_ALWAYS else 0.0 for b in bounds], np.float64)
+        #: In the budget: one stream, if there is a feature to watch.
+        self.weight = float(self._gain.any())
+        features = len(repeats)
+        self._r, self._last_paid = np.zeros(features), paid
+        #: Of the run of looks with one value: that value (inf where there is none), its rows, those since the
+        #: last alarm, its start and that of the look before.
+        self._value: Floats = np.full(features, np.inf)
+        self._rows, self._fresh = np.zeros(features, np.int64), np.zeros(features, np.int64)
+        self._since_us, self._before_us = np.zeros(features, np.int64), np.zeros(features, np.int64)
+        #: Of the look that is under way: its rows, its least and greatest values, how many are there.
+        self._held, self._start_us = 0, 0
+        self._previous_us: int | None = None
+        self._low, self._high = np.full(features, np.inf), np.full(features, -np.inf)
+        self._count: Ints = np.zeros(features, np.int64)
+        self._alarms: list[Alarm] = []
+
+    def update_many(self, keys: Floats, time_us: Ints, paid: float | Floats) -> None:
+        """Take float64 (F, n) in order: NaN for missing, ±inf for what is no value that could repeat; at
+        `time_us` int64 (n,). `paid` is the account's balance at each event, float64 (n,), or one for all."""
+        n = len(time_us)
+        if not self.weight or n == 0:
+            return
+        looks = (self._held + n) // LOOK
+        opens = np.concatenate([[0], np.arange(1, looks + 1) * LOOK - self._held])
+        ends, opens = opens[1:], opens[opens < n]
+        low, high = np.fmin.reduceat(keys, opens, axis=1), np.fmax.reduceat(keys, opens, axis=1)
+        count = np.add.reduceat(~np.isnan(keys), opens, axis=1, dtype=np.int64)
+        low[count == 0], high[count == 0] = np.inf, -np.inf
+        starts = time_us[opens]
+        if self._held:
+            low[:, 0], high[:, 0] = np.fmin(low[:, 0], self._low), np.fmax(high[:, 0], self._high)
+            count[:, 0] += self._count
+            starts[0] = self._start_us
+        if looks:
+            balance = np.broadcast_to(np.asarray(paid, np.float64), n)[ends - 1]
+            flat = ((low == high) & np.isfinite(low))[:, :looks]
+            if flat.any():
+                for look in range(looks):
+                    due = max(float(balance[look]) - self._last_paid, 0.0)
+                    self._last_paid = float(balance[look])
+                    self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), due)
+            else:
+                self._last_paid, self._previous_us = float(balance[-1]), int(starts[looks - 1])
+                self._lose(count[:, :looks].max(axis=1) > 0)
+        self._held = (self._held + n) % LOOK
+        if self._held:
+            self._low, self._high, self._count = low[:, -1].copy(), high[:, -1].copy(), count[:, -1].copy()
+            self._start_us = int(starts[-1])
+        else:  # as if nothing had been: it must not show where a batch was cut
+            self._low, self._high = np.full(len(low), np.inf), np.full(len(low), -np.inf)
+            self._count, self._start_us = np.zeros(len(low), np.int64), 0
+
+    def explains(self, feature: int, n: int) -> bool:
+        """Whether half or more of the last `n` rows of a feature, and those at the end, are one value."""
+        if not self.weight or not self._gain[feature]:
+            return False
+        rows = int(self._rows[feature])
+        if self._held and self._count[feature]:
+            low, value = self._low[feature], self._value[feature]
+            if low != self._high[feature] or not np.isfinite(low):
+                return False
+            rows = int(self._count[feature]) + (rows if low == value else 0)
+        return 2 * rows >= n
+
+    def take_alarms(self) -> list[Alarm]:
+        """Alarms since the last call."""
+        alarms, self._alarms = self._alarms, []
+        return alarms
+
+    def to_state(self) -> State:
+        """All but the reference."""
+        return {
+            **{name: getattr(self, "_" + name).copy() for name in _ARRAYS},
+            **{name: getattr(self, "_" + name) for name in _NUMBERS},
+            "alarms": [[getattr(alarm, name) for name in Alarm.__slots__] for alarm in self._alarms],
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from what `to_state` gave. Raises ValueError if the features were others."""
+        for name in _ARRAYS:
+            mine = getattr(self, "_" + name)
+            theirs = np.array(state[name], mine.dtype)
+            if theirs.shape != mine.shape:
+                raise ValueError(f"evidence of other features: {name} is {theirs.shape}, not {mine.shape}")
+            setattr(self, "_" + name, theirs)
+        for name in _NUMBERS:
+            setattr(self, "_" + name, state[name])
+        self._alarms = [Alarm(*fields) for fields in state["alarms"]]
+
+    def _look(self, flat: Bools, value: Floats, count: Ints, start_us: int, due: float) -> None:
+        before_us = start_us if self._previous_us is None else min(self._previous_us, start_us)
+        self._previous_us = start_us
+        new = flat & (value != self._value)
+        self._lose(new | (~flat & (count > 0)))
+        if not flat.any():
+            return
+        self._since_us[new], self._before_us[new] = start_us, before_us
+        self._value[new] = value[new]
+        logs = self._gain * (count - new)
+        grown = np.exp(np.minimum(logs, _LOG_LIMIT)) * (self._r + due)
+        self._r = np.where(flat & (self._gain > 0), grown, self._r)
+        self._rows[flat] += count[flat]
+        self._fresh[flat] += count[flat]
+        evidence = float(self._r.sum()) / np.count_nonzero(self._gain)
+        if evidence < 1:
+            return
+        most = float(self._r.max())
+        for feature in np.flatnonzero(self._r >= most / 10).tolist():
+            rate = self._repeats[feature]
+            since_us, before_us = int(self._since_us[feature]), int(self._before_us[feature])
+            n, self._fresh[feature] = int(self._fresh[feature]), 0
+            won = evidence * float(self._r[feature]) / most
+            self._alarms.append(
+                Alarm(
+                    feature, "constant", "up", 1.0 - rate.k / rate.n, won, since_us, before_us,
+                    since_us, n, 1.0, rate.k / rate.n,
+                )
+            )  # fmt: skip
+        self._r[:] = 0.0
+
+    def _lose(self, features: Bools) -> None:
+        """Their values vary: no run goes on."""
+        self._r[features], self._value[features] = 0.0, np.inf
+        self._rows[features] = self._fresh[features] = 0
+
+
+_ARRAYS = ("r", "value", "rows", "fresh", "since_us", "before_us", "low", "high", "count")
+_NUMBERS = ("last_paid", "held", "start_us", "previous_us")
+
+
+def repeatable(bins: FeatureBins, binner: FeatureBinner) -> Floats:
+    """Float64 (F, n): what tells the values of a feature apart, as `RepeatEvidence` takes it.
+
+    Numbers as `FeatureBins.z`, categories as their bins; those that share a bin cannot repeat.
+    """
+    numbers = len(bins.z)
+    keys = np.concatenate([bins.z, bins.codes[numbers:]])
+    shared = bins.codes[numbers:] >= min(binner.width - 2, CATEGORY_BINS)
+    if shared.any():
+        keys[numbers:][shared] = np.inf
+    missing: NDArray[np.bool_] = bins.codes == binner.width - 1
+    if missing.any():
+        keys[missing] = np.nan
+    return keys
