@@ -140,3 +140,21 @@ def size_as_ratio(spread: float) -> float:
     """
     x = np.sin(np.pi / 2 * min(max(spread, 1e-4), 0.999))
     return float(np.sqrt(x / (1 - x)))
+
+
+def location_of_size(size: float) -> float:
+    """The inverse of `size_in_deviations`.
+
+    >>> round(location_of_size(size_in_deviations(0.3)), 9)
+    0.3
+    """
+    return 2 * float(special.ndtr(size / sqrt(2))) - 1
+
+
+def spread_of_ratio(ratio: float) -> float:
+    """The inverse of `size_as_ratio`.
+
+    >>> round(spread_of_ratio(size_as_ratio(0.4)), 9)
+    0.4
+    """
+    return float(np.arcsin(ratio**2 / (1 + ratio**2)) / (np.pi / 2))

@@ -14,6 +14,7 @@ from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.repeats import RepeatEvidence, repeatable
+from streamgauge.detectors.evidence.season import Season
 from streamgauge.detectors.pairs import Halves
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -36,11 +37,18 @@ _UNKNOWN = RateProfile(0, 0)  # and so never watched
 class FeatureBank:
     """Evidence of drift (features, alone and in pairs), prediction drift, and missing or impossible values.
 
-    The prediction and its score are streams like the features. `alpha` and `streams` are the fleet's.
+    The prediction and its score are streams like the features, but may have a daily cycle. `alpha` and
+    `streams` are the fleet's; `began_us` is when the first row of the baseline was, if that is known.
     """
 
     def __init__(
-        self, profile: BaselineProfile, definition: MonitorDefinition, streams: int, alpha: float, paid: float
+        self,
+        profile: BaselineProfile,
+        definition: MonitorDefinition,
+        streams: int,
+        alpha: float,
+        paid: float,
+        began_us: int | None = None,
     ) -> None:
         binner = self.binner = FeatureBinner(watched(profile))
         named = list(enumerate(zip(binner.names, binner.profiles, strict=True)))
@@ -57,6 +65,10 @@ class FeatureBank:
             }
             repeats = [p.repeats for p in binner.profiles]
         self._repeats = RepeatEvidence(repeats, streams, alpha, paid)
+        #: By row in the binner.
+        self._seasons = {
+            i: Season(p, binner.width, began_us) for i, p in drifts if monitor_of(binner.names[i]) != "drift"
+        }
         #: Of each kind of streams, their rows in the binner.
         self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
         self._selected = [_selection(rows) for rows in self._rows]
@@ -91,6 +103,8 @@ class FeatureBank:
             time_us,
             paid,
         )
+        for row, season in self._seasons.items():
+            season.update_many(bins.codes[row], time_us)
         if self._repeats.weight:
             self._repeats.update_many(repeatable(bins, self.binner), time_us, paid)
         if self.pairs.weight:
@@ -106,6 +120,8 @@ class FeatureBank:
             drift = alarm.aspect in ("location", "spread", "category")
             if drift and self._repeats.explains(row, alarm.n):
                 continue  # that it is constant says it all
+            if row in self._seasons and self._seasons[row].explains(alarm):
+                continue
             yield monitor_of(name) if drift else "data_quality", name, alarm
         for alarm in self.pairs.take_alarms():
             yield MULTIVARIATE_DRIFT, self.pairs.pairs[alarm.stream].name, alarm
@@ -115,12 +131,15 @@ class FeatureBank:
             "each": self._evidence.to_state(),
             "pairs": self.pairs.to_state(),
             "repeats": self._repeats.to_state(),
+            "seasons": [season.to_state() for season in self._seasons.values()],
         }
 
     def restore(self, state: Any) -> None:
         self._evidence.restore(state["each"])
         self.pairs.restore(state["pairs"])
         self._repeats.restore(state["repeats"])
+        for season, hours in zip(self._seasons.values(), state["seasons"], strict=True):
+            season.restore(hours)
 
 
 def watched(profile: BaselineProfile) -> dict[str, FeatureProfile]:

@@ -38,6 +38,8 @@ class Watch:
         self.learning = Learning()
         self.profile: BaselineProfile | None = None
         self.baseline_id: str | None = None
+        #: When the first row that it was learned from was.
+        self.began_us: int | None = None
         self.bank: FeatureBank | None = None
         self.errors = ErrorBank(definition, self._first, streams, alpha)
         self.labels = LabelBank(definition, self._first, streams, alpha)
@@ -73,6 +75,8 @@ class Watch:
         """A batch in order, of no more rows than are lacking; gives its bins once there is a baseline."""
         n = len(time_us)
         if self.bank is None:
+            if self.learning.rows == 0:
+                self.began_us = int(time_us.min())
             self.learning.add(features, prediction, score)
             if self.lacking == 0:
                 self._learn(float(paid[-1]))
@@ -155,7 +159,7 @@ class Watch:
             anew = (*anew, ESTIMATE_GAP)
             self.estimates.adopt(None if profile is None else profile.estimator, paid)
         self.learning.drop()
-        self.profile = self.baseline_id = self.bank = None
+        self.profile = self.baseline_id = self.bank = self.began_us = None
         self.quality.start({}, complete=True)
         if profile is not None:
             self._adopt(profile, paid)
@@ -201,12 +205,13 @@ class Watch:
     def _adopt(self, profile: BaselineProfile, paid: float) -> None:
         self.profile = profile
         self.baseline_id = profile.profile_id
-        self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, paid)
+        self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, paid, self.began_us)
 
     def to_state(self) -> dict[str, Any]:
         return {
             "streams": self.streams,
             "alpha": self.alpha,
+            "began_us": self.began_us,
             "bank": None if self.bank is None else self.bank.to_state(),
             "errors": self.errors.to_state(),
             "labels": self.labels.to_state(),
@@ -225,6 +230,7 @@ class Watch:
     ) -> "Watch":
         """What `to_state` gave, with the profile; learning rows are loaded by `persistence`."""
         watch = cls(definition, state["streams"], state["alpha"])
+        watch.began_us = state["began_us"]
         if profile is not None:
             watch._adopt(BaselineProfile.from_json(profile), 0.0)
             if watch.bank is not None:

@@ -26,6 +26,7 @@ from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.repeats import RepeatEvidence
+from streamgauge.detectors.evidence.season import Season
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.detectors.evidence.traffic import TrafficEvidence
 from streamgauge.detectors.exact_sum import ExactSum, ExactSums
@@ -166,6 +167,15 @@ def runs(seed, n):
 
 def repeats():
     return RepeatEvidence([RateProfile(0, 500), RateProfile(900, 1_000), RateProfile(0, 0)], 1, 0.05)
+
+
+def hours(seed, n):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 22, n), (np.arange(n) + n * seed) * 10_000_000 + rng.integers(0, 10**9, n)
+
+
+def season():
+    return Season(NUMBERS[0], width=22, began_us=None)
 
 
 def gap():
@@ -350,6 +360,11 @@ CASES.append(
          [(np.tile(NASTY, (3, 1)), np.arange(len(NASTY))), (np.tile(FLAT, (3, 1)), np.arange(300)),
           (np.full((3, 200), np.nan), np.arange(200)), (np.full((3, 200), np.inf), np.arange(200))],
          lambda one: one.explains(0, 50))
+)  # fmt: skip
+CASES.append(
+    Case("Season", season, restored(season), hours, feed, None, False,
+         [(np.full(300, 21), np.arange(300)), (np.zeros(3, np.int64), np.array([0, 2**60, -(2**60)]))],
+         lambda one: one.is_usual(0, 0.1, 50))
 )  # fmt: skip
 IDS = [case.name for case in CASES]
 
