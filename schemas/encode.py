@@ -109,9 +109,7 @@ def encode_output(output: Output, format: Format = "json") -> tuple[bytes, Heade
     >>> value, dict(headers)["ce_type"], dict(headers)["ce_source"]
     (b'{"kind":"retire","model":"m"}', b'io.streamgauge.control.v1', b'/models/m')
     """
-    name = SCHEMA_OF_TOPIC[output.topic]
-    record = output.record
-    value = _encode(name, record, format)
+    name, record, value = SCHEMA_OF_TOPIC[output.topic], output.record, encode_value(output, format)
     attributes = [
         ("ce_specversion", b"1.0"),
         ("ce_id", hashlib.sha256(value).hexdigest()[:32].encode()),
@@ -123,6 +121,11 @@ def encode_output(output: Output, format: Format = "json") -> tuple[bytes, Heade
     if time is not None:
         attributes.append(("ce_time", time.encode()))
     return value, (*output.headers, *attributes)
+
+
+def encode_value(output: Output, format: Format = "json") -> bytes:
+    """The value alone, where there are no headers: in a file."""
+    return _encode(SCHEMA_OF_TOPIC[output.topic], output.record, format)
 
 
 def decode_output(value: bytes | None, headers: Headers = ()) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.encode import encode_value
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import ALERTS, CONTROL, DEAD_LETTERS, OUTPUTS, Message, Output
 from streamgauge.streams.core.decoded import DecodedEvents
@@ -140,8 +140,7 @@ class _Run(AbstractContextManager["_Run"]):
             if output.topic == ALERTS:
                 self.episodes.add(output.record)
             if self._files:
-                value, _ = encode_output(self._placed(output), "json")
-                self._files[output.topic].write(value + b"\n")
+                self._files[output.topic].write(encode_value(self._placed(output)) + b"\n")
 
     def _placed(self, output: Output) -> Output:
         """A dead letter says first in which file and line its event stands."""

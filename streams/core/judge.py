@@ -16,7 +16,7 @@ from streamgauge.streams.core.rollups import FOLD_AFTER_US
 from streamgauge.streams.core.rules import BurnRate, Threshold
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.since import explain
-from streamgauge.streams.core.telling import tell_labelled, tell_rollups, tell_served
+from streamgauge.streams.core.telling import has_news, tell_labelled, tell_rollups, tell_served
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
 
@@ -95,14 +95,16 @@ class Judge:
         watermark: int,
     ) -> Iterator[Output]:
         definition = intake.definition
+        folds = window.end_us < version.rollups.folded_us
+        final = folds or window.end_us + definition.labels.ttl <= watermark
+        if not has_news(window, final=final):
+            return
         closes = window.served_revision < 0
         served = tell_served(window, naming, version.watch.estimates)
         if served is not None:
             yield from served.records
             yield from self._limits(intake, book, version, window, served.measured)
             yield from self._objectives(intake, book, version, window)
-        folds = window.end_us < version.rollups.folded_us
-        final = folds or window.end_us + definition.labels.ttl <= watermark
         labelled = tell_labelled(window, naming, definition.labels.min_coverage, final=final)
         if labelled is not None:
             yield from labelled.records

@@ -113,31 +113,36 @@ def coverage(bag: Bag) -> float | None:
     return bag.labelled / (bag.n - bag.failed) if bag.n > bag.failed else None
 
 
-def record(window: Window, naming: Naming, measured: Measured, status: str, revision: int) -> Output:
-    """The contract's metric record."""
-    estimate = measured.estimate
-    bag = window.bags[measured.segment]
-    return Output(
-        METRICS,
-        naming.model.encode(),
-        {
-            "model": naming.model,
-            "version": naming.version,
-            "segment": dict(measured.segment),
-            "window": {"start": format_time(window.start_us), "end": format_time(window.end_us)},
-            "metric": measured.metric,
-            "feature": measured.feature,
-            "group": measured.group,
-            "class": measured.of_class,
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "n": estimate.n,
-            "coverage": coverage(bag),
-            "status": status,
-            "revision": revision,
-        },
-    )
+def records(
+    window: Window, naming: Naming, measured: Sequence[Measured], status: str, revision: int
+) -> list[Output]:
+    """The contract's metric records, one a number."""
+    key, start, end = naming.model.encode(), format_time(window.start_us), format_time(window.end_us)
+    covered = {segment: coverage(bag) for segment, bag in window.bags.items()}
+    return [
+        Output(
+            METRICS,
+            key,
+            {
+                "model": naming.model,
+                "version": naming.version,
+                "segment": dict(number.segment),
+                "window": {"start": start, "end": end},
+                "metric": number.metric,
+                "feature": number.feature,
+                "group": number.group,
+                "class": number.of_class,
+                "value": number.estimate.value,
+                "low": number.estimate.low,
+                "high": number.estimate.high,
+                "n": number.estimate.n,
+                "coverage": covered[number.segment],
+                "status": status,
+                "revision": revision,
+            },
+        )
+        for number in measured
+    ]
 
 
 def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:

@@ -13,7 +13,7 @@ from streamgauge.streams.core.reports import (
     coverage,
     measure_labelled,
     measure_served,
-    record,
+    records,
 )
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
@@ -26,6 +26,13 @@ class Told:
     records: list[Output]
     measured: list[Measured]
     enough: bool = True
+
+
+def has_news(window: Window, *, final: bool) -> bool:
+    """Whether there may be something to tell of it. Most windows wait for labels, and have nothing."""
+    if window.served_dirty or window.labels_dirty or (final and not window.sealed):
+        return True
+    return not window.estimated and window.bags[ALL].cells is not None
 
 
 def tell_served(
@@ -41,9 +48,7 @@ def tell_served(
     window.served_dirty, window.estimated = False, covered
     window.served_revision += 1
     window.touched = True
-    return Told(
-        [record(whole, naming, number, "final", window.served_revision) for number in measured], measured
-    )
+    return Told(records(whole, naming, measured, "final", window.served_revision), measured)
 
 
 def tell_labelled(
@@ -60,8 +65,7 @@ def tell_labelled(
     window.touched = True
     measured = list(measure_labelled(whole, naming))
     status = "final" if final else "provisional"
-    records = [record(whole, naming, number, status, window.labels_revision) for number in measured]
-    return Told(records, measured, enough)
+    return Told(records(whole, naming, measured, status, window.labels_revision), measured, enough)
 
 
 def tell_rollups(
