@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
 from tests.acceptance.feature_oracle import feature_metrics
@@ -31,6 +33,7 @@ def test_fifty_thousand_events_of_three_models_take_every_route() -> None:
         assert all(taken[topic, model] > 5_000 for model in (CREDIT, FLOWERS, PRICE)), taken
 
 
+@pytest.mark.slow
 def test_labels_come_early_late_twice_corrected_and_taken_back() -> None:
     traffic = make_traffic(seed=1)
     predicted = {event["prediction_id"]: event["time"] for event in traffic.predictions}
@@ -57,6 +60,7 @@ def test_the_same_seed_sends_the_same_bytes() -> None:
     assert [values_of(parcel) for parcel in once.parcels] == [values_of(parcel) for parcel in again.parcels]
 
 
+@pytest.mark.slow
 def test_the_oracle_notices_one_event_more_or_less() -> None:
     traffic = make_traffic(seed=5, predictions=600)
     watched = [MonitorDefinition.model_validate(document) for document in definitions()]

@@ -253,6 +253,7 @@ def test_a_signal_handler_may_log_while_the_app_logs(connection: Connection) -> 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_forks_amid_busy_threads_lose_and_repeat_nothing(connection: Connection) -> None:
     done = run(
         """

@@ -104,6 +104,7 @@ COMMANDS = ["topics show", "topics create", "alerts list", "metrics watch", "ret
             "send predictions {events}", "monitors apply {monitors}"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_command_says_in_one_line_that_kafka_is_down(tmp_path: Path) -> None:
     events, monitors = tmp_path / "events.jsonl", tmp_path / "monitors.yaml"
     events.write_text('{"prediction_id": "a", "model": "m", "time": 1795255200000000, "prediction": "yes"}\n')

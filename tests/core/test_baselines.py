@@ -2,7 +2,9 @@
 
 import json
 import random
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -112,7 +114,15 @@ class Story(Run):
 
 def learned(**definition: Any) -> Story:
     """A model whose version 7 has a baseline of its own, and some quiet minutes behind it."""
+    if not definition:
+        return deepcopy(_learned())
     return Story(baseline={"first": FIRST}, **definition).sent(events(0, 400))
+
+
+@cache
+def _learned() -> Story:
+    """Most stories begin so: it is told once."""
+    return Story(baseline={"first": FIRST}).sent(events(0, 400))
 
 
 def drifted() -> Story:
@@ -175,6 +185,7 @@ def feature_values(run: Run) -> dict[tuple[Any, ...], Any]:
     return found
 
 
+@pytest.mark.slow
 def test_feature_metrics_after_an_adoption_are_those_of_the_rows_after_it() -> None:
     story = learned()  # 400 s; the window from 360 s is open, as is that from 300 s for its grace
     before = feature_values(story)
@@ -271,6 +282,7 @@ def test_current_learns_a_baseline_anew_of_features_and_of_errors() -> None:
     assert story.watch().errors.profile.n == FIRST
 
 
+@pytest.mark.slow
 def test_a_profile_with_errors_is_the_baseline_of_errors_too() -> None:
     story = learned().adopt(profile_of(events(0, 1_000), errors=True))
     assert story.watch().errors.baseline == pytest.approx(0.1)

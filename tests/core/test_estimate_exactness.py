@@ -143,6 +143,7 @@ def shadowed(seed: int, n: int = 500) -> list[Sent]:
     return sent
 
 
+@pytest.mark.slow
 def test_which_version_predicted_last_does_not_show_in_what_another_learns() -> None:
     feed = Feed()
     encoded = feed.definitions([CREDIT]) + feed.singles(shadowed(0))

@@ -54,7 +54,7 @@ def cut_by(encoded: list[Message], sizes: list[int], restarts: bool = False) -> 
     return run.finish()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_how_messages_are_cut_does_not_show_in_features(seed: int) -> None:
     sent = events(seed)
     feed = Feed()

@@ -128,6 +128,7 @@ def larger_labels(rng: Rng, n: int, *, more: float = 0.0) -> Columns:
     return columns | {"label": columns["label"] + more}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "change", "says"),
     [

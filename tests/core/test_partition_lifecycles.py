@@ -28,6 +28,7 @@ def reports(run: Run, metric: str) -> dict[str, int]:
     return {start: starts.count(start) for start in starts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "monitor", ["drift", "prediction_drift", "data_quality", "concept_drift", "fairness"]
 )

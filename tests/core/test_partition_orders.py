@@ -181,6 +181,7 @@ def test_a_definition_that_starts_anew_forgets_the_learned_baseline_for_good() -
     run.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ttl", ["30s", "2m", "1h"])
 @pytest.mark.parametrize("grace", ["1s", "10s", "5m"])
 def test_another_time_to_live_or_grace_keeps_the_ledgers_balanced(ttl: str, grace: str) -> None:

@@ -32,6 +32,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CHANGES)
 def test_it_opens_one_alert_that_names_it_and_its_end_resolves_it(case: str) -> None:
     change, feature, says = CHANGES[case]

@@ -103,6 +103,7 @@ def test_relevance_without_a_ranking_is_quoted_when_it_is_given_up() -> None:
     assert json.loads(base64.b64decode(letter["value"]))["relevance"] == {"ä": 2.0}
 
 
+@pytest.mark.slow
 def test_a_ranker_that_gets_worse_is_told_as_ndcg() -> None:
     told = tell_of_rankings().tell(10, ranker, skill=0.3)
     [opened] = [alert for alert in told.alerts("concept_drift") if alert["state"] == "opened"]

@@ -121,6 +121,7 @@ def test_a_label_that_comes_after_a_day_restates_the_hour_and_not_its_window() -
     assert [(r["n"], r["status"]) for r in run.told("accuracy", DAY)] == [(1, "final")]
 
 
+@pytest.mark.slow
 def test_what_is_held_is_bounded_however_long_labels_are_awaited() -> None:
     run = Days().define(window="5m", labels={"ttl": "30d", "min_coverage": 0.5})
     for hour in range(24 * 12):

@@ -56,6 +56,7 @@ class Traffic:
         return [a for a in self.run.records(ALERTS) if a["monitor"] == "traffic" and a["state"] != "updated"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "direction"), [(0, "stopped"), (40, "jumped")])
 def test_a_change_opens_one_alert_and_its_end_resolves_it(change: float, direction: str) -> None:
     traffic = Traffic().flows(A_DAY, each=10)
@@ -104,6 +105,7 @@ def test_a_silence_of_years_takes_no_time_and_changes_nothing_that_is_normal() -
     assert evidence.hours < 26 + 50
 
 
+@pytest.mark.slow
 def test_how_messages_are_cut_and_restarts_do_not_show() -> None:
     states = []
     for restarts in (False, True):

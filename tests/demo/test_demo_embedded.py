@@ -50,6 +50,7 @@ def _everything(connection: Connection, topic: str) -> list[Message]:
     return messages
 
 
+@pytest.mark.slow
 def test_every_prediction_and_label_of_the_world_reaches_the_broker(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

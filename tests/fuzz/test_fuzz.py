@@ -24,6 +24,7 @@ def test_bytes_that_never_were_a_message_are_refused(name: str, sent: bytes) -> 
     CODECS[name].run(sent)
 
 
+@pytest.mark.slow
 def test_what_is_kept_after_poison_comes_back() -> None:
     neighbours, corpus = Neighbours(), Neighbours().target().corpus
     for number in range(500):  # then they are written, read and compared

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Producer
 
 from streamgauge.clients.connection import Connection
@@ -19,6 +20,7 @@ def test_its_topics_are_there_and_a_worker_would_start_on_them() -> None:
         assert check_topics(topics, prefix="x.") == 3
 
 
+@pytest.mark.slow
 def test_a_worker_reads_and_writes_and_stops_gracefully(tmp_path: Path) -> None:
     with (
         EmbeddedBroker(prefix="x.", partitions=2) as broker,

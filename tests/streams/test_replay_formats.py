@@ -291,6 +291,7 @@ def test_whatever_the_events_are_the_formats_agree(
         assert len(said) == 1, said
 
 
+@pytest.mark.slow
 def test_rows_may_be_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     predictions = traffic(rng)

@@ -13,6 +13,7 @@ def define(**changes: object) -> MonitorDefinition:
     return MonitorDefinition.model_validate({"model": "credit", **changes})
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_what_python_allocated() -> None:
     definition = define(features={"job": {"kind": "categorical"}}, fairness={"groups": ["sex"]})
     sizing._fed(definition, 20, 5)  # what is made once in a process
@@ -24,6 +25,7 @@ def test_what_is_counted_is_what_python_allocated() -> None:
     assert deep_bytes(model) == pytest.approx(after - before, rel=0.3)
 
 
+@pytest.mark.slow
 def test_rows_grow_with_rate_and_time_to_live_and_windows_with_their_number() -> None:
     day, hour = (size_of(define(labels={"ttl": ttl}), 100) for ttl in ("1d", "1h"))
     assert (day.rows, hour.rows) == (8_640_000, 360_000)
@@ -32,6 +34,7 @@ def test_rows_grow_with_rate_and_time_to_live_and_windows_with_their_number() ->
     assert size_of(define(window="1h", labels={"ttl": "1d"}), 100).windows == 26
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{"features": 100}, {"segments": 20}])
 def test_features_and_segments_make_windows_larger(more: dict[str, int]) -> None:
     assert size_of(define(), 1, **more).window_bytes > 1.5 * size_of(define(), 1).window_bytes
