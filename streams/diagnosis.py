@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import AdminClient
 
+from streamgauge.clients.heartbeats import latest_heartbeats
 from streamgauge.clients.reach import Reach, UnreachableError
 from streamgauge.schemas.message import INPUTS
 from streamgauge.streams import cluster_checks, worker_checks
@@ -48,3 +49,5 @@ def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checke
         checked, stored = worker_checks.state(connection)
         yield from checked
         yield from worker_checks.workers(admin, connection, settings.group, stored)
+        if stored and role == "operator":  # who may read the metrics
+            yield worker_checks.heartbeats(latest_heartbeats(connection), stored, time.time_ns() // 1_000)

@@ -41,6 +41,8 @@ class PartitionTask:
         self.number = number
         self.core: Core | None = None
         self.uncommitted_since: float | None = None
+        #: Wall time up to which all inputs are known to be applied; from its opening on, for want of better.
+        self.reached_us = time.time_ns() // 1_000
         self._context = context
         self._wanted = True
         self._committing = asyncio.Lock()
@@ -84,6 +86,7 @@ class PartitionTask:
     def tick(self, now_us: int) -> None:
         """All data inputs have been applied up to this time."""
         assert self.core is not None
+        self.reached_us = now_us
         self.core.tick(now_us)
         self._note_change()
 
@@ -115,8 +118,7 @@ class PartitionTask:
             self._kept = None
             self.uncommitted_since = began if core.changed else None
             self._note_commit(time.monotonic() - began)
-            for output in checkpoint.outputs:
-                self._context.telemetry.outputs.labels(output.topic).inc()
+            self._context.telemetry.committed(checkpoint.outputs)
 
     async def close(self, *, final: bool = False) -> None:
         """Let go of the partition, after a last commit if `final`; the log keeps what was committed."""

@@ -1,11 +1,13 @@
-"""The worker's own metrics, for Prometheus; docs/reference has the same table, and a test compares them."""
+"""The worker's own metrics, for Prometheus; a test compares them with docs/reference/worker-metrics.md."""
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from streamgauge.schemas.message import DEAD_LETTERS, Output
 
 _FAST = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _SLOW = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80)
@@ -62,6 +64,14 @@ class Telemetry:
         self.outputs = Counter(
             "streamgauge_outputs_total", "Committed output records.", ["topic"], registry=registry
         )
+        self.dead_letters = Counter(
+            "streamgauge_dead_letters_total", "Committed dead letters.", ["reason"], registry=registry
+        )
+        self.watermark_age = Gauge(
+            "streamgauge_watermark_age_seconds",
+            "Since the time up to which all inputs are applied, of the partition that is furthest behind.",
+            registry=registry,
+        )
         self.outputs_oversized = Counter(
             "streamgauge_outputs_oversized_total",
             "Outputs left out because no broker would take them; always a defect.",
@@ -95,6 +105,13 @@ class Telemetry:
             "Age of the oldest change not yet committed.",
             registry=registry,
         )
+
+    def committed(self, outputs: Iterable[Output]) -> None:
+        """What one transaction told."""
+        for output in outputs:
+            self.outputs.labels(output.topic).inc()
+            if output.topic == DEAD_LETTERS:
+                self.dead_letters.labels(output.record["reason"]).inc()
 
 
 class Outcomes(Collector):

@@ -1,14 +1,15 @@
 """What a worker is made of, by its settings: the core, the encoder, and where state is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import STATE, Output
+from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.mirror import Mirrors
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import MemoryStore, StateStore
-from streamgauge.streams.task_context import CoreFactory, Encoder
+from streamgauge.streams.task_context import Core, CoreFactory, Encoder
 
 
 def core_of(settings: WorkerSettings) -> CoreFactory:
@@ -22,7 +23,12 @@ def core_of(settings: WorkerSettings) -> CoreFactory:
         software=f"streamgauge/{version('streamgauge')}",
         metrics=allowed_metrics(settings.custom_metrics),
     )
-    return lambda number, records: Partition.restore(number, core_settings, records)
+
+    def core(number: int, records: Iterable[tuple[bytes, bytes]]) -> Core:
+        restored = Partition.restore(number, core_settings, records)
+        return Beating(restored, number, core_settings.software) if settings.clock == "wall" else restored
+
+    return core
 
 
 def encoder_of(settings: WorkerSettings) -> Encoder:

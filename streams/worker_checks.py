@@ -1,7 +1,7 @@
 """What `streamgauge doctor` looks at in the workers: their state, their group, whether they keep up."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupState, KafkaException
@@ -18,6 +18,8 @@ _ANSWER_S = 5.0
 #: Records that a busy worker may have in hand.
 _KEEPS_UP = 5_000
 _MUCH_DISK_BYTES = 1 << 30
+#: Three heartbeats.
+_SILENT_US = 180_000_000
 
 
 def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]:
@@ -100,6 +102,20 @@ def workers(
     else:
         yield Checked("workers", "ok", f"{many}, in a stable group")
     yield from _lag(stored, bool(members))
+
+
+def heartbeats(latest_us: Mapping[int, int], stored: Sequence[StoredPartition], now_us: int) -> Checked:
+    """Whether every partition that has had a message was told of lately; `latest_us` by partition number."""
+    used = {partition.number for partition in stored if b'["applied"]' in partition.records}
+    silent = sorted(number for number in used if now_us - latest_us.get(number, 0) > _SILENT_US)
+    if not silent:
+        return Checked(
+            "heartbeats", "ok", f"all {len(used)} partitions in use were told of within three minutes"
+        )
+    named = ", ".join(map(str, silent[:20])) + (", …" if len(silent) > 20 else "")
+    what = f"no heartbeat in the topic metrics for three minutes of partition {named}"
+    advice = "their worker is gone, stands, or works off a backlog: see the lines on workers and lag"
+    return Checked("heartbeats", "warn", what, advice)
 
 
 def _lag(stored: Sequence[StoredPartition], running: bool) -> Iterator[Checked]:

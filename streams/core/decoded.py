@@ -38,16 +38,17 @@ class DecodedEvents:
         (7, [1])
         """
 
+        places = np.array([message.offset for message in messages], np.int64)
+
         def quote(offsets: Ints) -> list[Message]:
-            wanted = set(offsets.tolist())
-            return [message for message in messages if message.offset in wanted]
+            return [messages[at] for at in np.searchsorted(places, offsets).tolist()]
 
         return cls(
             topic,
             decode_messages(topic, messages),
             messages[-1].offset,
             quote,
-            np.array([message.offset for message in messages], np.int64),
+            places,
             np.array([message.timestamp_us for message in messages], np.int64),
         )
 

@@ -232,10 +232,10 @@ class Partition:
         return self.models.get(name) or self._watch(name, {**self.fleet.defaults, "model": name})
 
     def _watch(self, name: str, document: Mapping[str, Any]) -> ModelState:
-        definition = definition_of(name, document, self.settings.metrics)
         most = self.fleet.max_models
         if len(self.models) >= most:
-            raise BadEvent(Reason.UNKNOWN_MODEL, f"{most} models are watched already: the fleet's max_models")
+            raise BadEvent(Reason.UNKNOWN_MODEL, f"{most} models are watched here already, the max_models")
+        definition = definition_of(name, document, self.settings.metrics)
         model = self._retired.revive(ModelState(definition, self._context()))
         model.book.silence(self._silences)
         return self.models.setdefault(name, model)

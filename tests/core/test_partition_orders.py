@@ -248,6 +248,22 @@ def test_models_beyond_the_limit_are_refused_message_by_message() -> None:
     assert_ledgers_balance(run, 4)
 
 
+@pytest.mark.slow
+def test_of_a_hundred_thousand_names_the_first_models_are_watched_and_the_rest_is_refused() -> None:
+    run = Told(Fleet(max_models=20)).predict(prediction(model="first"))
+    names = 100_000
+    for start in range(0, names, 10_000):
+        run.predict(*(prediction(n, model=f"request-{n}") for n in range(start, start + 10_000)))
+    run.predict(prediction(names, model="first"))
+    assert len(run.partition.models) == 20
+    assert run.partition.models["first"].intake.counts.applied == 2
+    letters = run.records(DEAD_LETTERS)
+    assert {letter["reason"] for letter in letters} == {"unknown_model"}
+    assert len(letters) == names - 19
+    assert {json.loads(key)[1] for key in run.state if b'"model"' in key} == set(run.partition.models)
+    assert_ledgers_balance(run, names + 2)
+
+
 def test_a_retired_model_leaves_no_record_of_its_state() -> None:
     run = Told().define(baseline={"first": 200})
     run.window(0).window(60).predict(prediction(5000, 110, model="stays")).label(label(1, 100), label(9999))

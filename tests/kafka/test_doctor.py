@@ -76,6 +76,12 @@ def test_a_sound_cluster_with_a_worker_is_ok(
             return doctor(broker)[0] == 0
 
         wait_until(sound, 60, every=0.5, saying="the doctor finds nothing")
+
+        def told() -> bool:
+            [line] = doctor(broker, "--role", "operator")[1]["heartbeats"]
+            return line["what"] == "all 1 partitions in use were told of within three minutes"
+
+        wait_until(told, 60, every=0.5, saying="the partition in use has a heartbeat")
         code, found = doctor(broker, "--probe")
     assert code == 0
     assert {status for lines in statuses(found).values() for status in lines} == {"ok"}
