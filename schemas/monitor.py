@@ -126,8 +126,15 @@ class Objective(_Document):
     target: Share = 0.99
 
 
+#: In the alarm budget, beside others: from a thousandth of one that is not mentioned to a thousand times it.
+Weight = Annotated[float, Field(ge=0.001, le=1_000)]
+
+
 class Rule(_Document):
-    """One monitor. `min` and `max` are limits of the user's own; evidence monitors have none."""
+    """One monitor. `min` and `max` are limits of the user's own; evidence monitors have none.
+
+    `weight` is that of each of an evidence monitor's streams, in its model's share of the alarm budget.
+    """
 
     enabled: bool = True
     severity: Severity = "warning"
@@ -135,21 +142,23 @@ class Rule(_Document):
     max: float | None = None
     windows: Count = 2
     raw: bool = False
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     runbook_url: str | None = None
 
-    @field_validator("weight")
-    @classmethod
-    def _is_not_there_yet(cls, weight: float) -> float:
-        if weight != 1.0:
-            raise ValueError(f"{_LATER}: all streams of a model share its budget alike")
-        return weight
+    @property
+    def stake(self) -> float:
+        """The weight; 0 where the monitor is off."""
+        return self.weight if self.enabled else 0.0
 
 
 class MonitorDefinition(_Document):
-    """Everything about one model; all of it has a default but the model's name."""
+    """Everything about one model; all of it has a default but the model's name.
+
+    `weight` is that of the model in the fleet's alarm budget, of which `Fleet.models` is the total.
+    """
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
+    weight: Weight = 1.0
     task: Task | None = None
     pos_label: str | None = None
     window: Duration = 300_000_000
@@ -213,7 +222,10 @@ class AlertBudget(_Document):
 
 
 class Fleet(_Document):
-    """What belongs to no model: the alarm budget, the fleet's size, the defaults of every definition."""
+    """What belongs to no model: the alarm budget, the fleet's size, the defaults of every definition.
+
+    `models` is how many share the budget, each counted with its weight; `streams` how many streams all have.
+    """
 
     alert_budget: AlertBudget = AlertBudget()
     models: Count = 100

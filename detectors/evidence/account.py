@@ -2,71 +2,114 @@
 
 A model has a share `alpha` of expected false alarms per horizon. Its account grows with event time, and at
 each look a stream of weight w stakes w × (what came in since its last look). So expected false alarms by time
-t are at most alpha · t / horizon, whatever the number, rates or dependence of the streams (Shin, Ramdas &
-Rinaldo 2022, for the mixture Shiryaev–Roberts statistic).
+t are at most alpha · t / horizon, whatever the number, rates or dependence of the streams (docs/adr/0012).
 """
+
+import math
 
 import numpy as np
 
 from streamgauge.detectors.estimate import State
-from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 
-#: A step of event time pays for at most this long: what was not watched is not paid for.
+#: A gap in event time pays for at most this long: what was not watched is not paid for.
 MAX_STEP_US = 3_600_000_000
+#: Weights are counted, and streams join, only at whole multiples of this on the account's own time: so how
+#: events were cut into batches does not show.
+ROUND_US = 300_000_000
+#: The balance that a stream holds which is to join with the next round: until then nothing is due to it.
+UNPAID = math.inf
+
+
+#: At each event, float64 (n,), or at all of them.
+Balance = float | Floats
+
+
+def paid_of(paid: Balance, rows: Bools | Ints | slice) -> Balance:
+    """The balance at some of the events; one number is that of all."""
+    return paid[rows] if isinstance(paid, np.ndarray) else paid
 
 
 class Account:
     """Pays in alpha · Δt / (horizon · total weight of the live streams), per unit of stream weight.
 
-    `alpha`, `horizon_us` and `total_weight` may be set at any time and hold from then on; what was paid in
-    stays. Nothing is paid while the weight is 0.
+    `alpha` and `horizon_us` may be set at any time and hold from then on; what was paid in stays. The weight
+    holds from the next round on. Nothing is paid while it is 0.
 
     >>> account = Account(alpha=0.05, horizon_us=30 * 86_400_000_000, total_weight=10.0)
     >>> account.advance(0), round(account.advance(3_600_000_000) * 30 * 24 * 10, 6)
     (0.0, 0.05)
     """
 
-    __slots__ = ("_before", "_elapsed_us", "_now_us", "_terms")
+    __slots__ = ("_base", "_elapsed_us", "_now_us", "_terms")
 
     def __init__(self, alpha: float, horizon_us: int, total_weight: float = 0.0) -> None:
         self._terms = (alpha, horizon_us, total_weight)
+        #: The latest event time, and the time that was paid for: whole microseconds, so that the balance at
+        #: an event doesn't depend on how events were cut into batches.
         self._now_us: int | None = None
-        #: Paid in under earlier terms, and the time to pay for since: whole microseconds, so that the balance
-        #: at an event doesn't depend on how events were cut into batches.
-        self._before = 0.0
         self._elapsed_us = 0
+        #: When the terms in force began, on the account's own time, what one unit of weight had been paid by
+        #: then, and what all streams had.
+        self._base: tuple[int, float, float] = (0, 0.0, 0.0)
 
     @property
     def paid(self) -> float:
-        """The balance: all that was paid in so far."""
-        return self._before + self._elapsed_us * self._rate
+        """The balance: all that was paid in so far for one unit of weight."""
+        return self._base[1] + (self._elapsed_us - self._base[0]) * self._rate
+
+    @property
+    def paid_in_all(self) -> float:
+        """The false alarms that all streams together were paid for: no more are to be expected so far."""
+        return self._base[2] + (self._elapsed_us - self._base[0]) * self._rate * self._terms[2]
+
+    @property
+    def elapsed_us(self) -> int:
+        """The event time that was paid for."""
+        return self._elapsed_us
 
     @property
     def alpha(self) -> float:
         """Expected false alarms per horizon."""
         return self._terms[0]
 
-    @alpha.setter
-    def alpha(self, alpha: float) -> None:
-        self._agree((alpha, *self._terms[1:]))
-
     @property
     def horizon_us(self) -> int:
         """The horizon, in microseconds."""
         return self._terms[1]
 
-    @horizon_us.setter
-    def horizon_us(self, horizon_us: int) -> None:
-        self._agree((self._terms[0], horizon_us, self._terms[2]))
-
     @property
     def total_weight(self) -> float:
-        """Of the streams that live now."""
+        """Of the streams that live in this round."""
         return self._terms[2]
 
-    @total_weight.setter
-    def total_weight(self, weight: float) -> None:
-        self._agree((*self._terms[:2], weight))
+    def agree(self, alpha: float, horizon_us: int) -> None:
+        """Other terms from now on."""
+        self._change((alpha, horizon_us, self._terms[2]), self._elapsed_us)
+
+    def clock(self, time_us: Ints) -> Ints:
+        """The account's own time at each event, int64 (n,); nothing is paid yet. Time never goes back."""
+        if len(time_us) == 0:
+            return np.zeros(0, np.int64)
+        start = int(time_us[0]) if self._now_us is None else self._now_us
+        now = np.maximum.accumulate(np.concatenate([[start], time_us]))
+        elapsed: Ints = self._elapsed_us + np.cumsum(np.minimum(now[1:] - now[:-1], MAX_STEP_US))
+        return elapsed
+
+    def rounds(self, elapsed_us: Ints) -> Ints:
+        """Which of the events at these own times, int64 (n,), are the first of a round; int64 (k,)."""
+        number = np.concatenate([[self._elapsed_us], elapsed_us]) // ROUND_US
+        first: Ints = np.flatnonzero(number[1:] > number[:-1])
+        return first
+
+    def begin_round(self, total_weight: float) -> float:
+        """The streams that live have this weight from the next round on; gives the balance at its begin.
+
+        To be called before the account advances into that round: streams that join do so at this balance.
+        """
+        begin_us = (self._elapsed_us // ROUND_US + 1) * ROUND_US
+        self._change((*self._terms[:2], total_weight), begin_us)
+        return self._base[1] + (begin_us - self._base[0]) * self._rate
 
     def advance(self, now_us: int) -> float:
         """Pays for the event time up to `now_us` and returns the balance. Time never goes back."""
@@ -75,22 +118,27 @@ class Account:
         self._elapsed_us += min(self._now_us - before, MAX_STEP_US)
         return self.paid
 
+    def reaches_a_round(self, now_us: int) -> bool:
+        """Whether to advance up to `now_us` begins another round."""
+        before = now_us if self._now_us is None else self._now_us
+        elapsed_us = self._elapsed_us + min(max(now_us - before, 0), MAX_STEP_US)
+        return elapsed_us // ROUND_US > self._elapsed_us // ROUND_US
+
     def advance_many(self, time_us: Ints) -> Floats:
         """Pays for the time up to each event, int64 (n,), and returns the balance at each, float64 (n,)."""
-        if len(time_us) == 0:
-            return np.zeros(0)
-        start = int(time_us[0]) if self._now_us is None else self._now_us
-        now = np.maximum.accumulate(np.concatenate([[start], time_us]))
-        elapsed = self._elapsed_us + np.cumsum(np.minimum(now[1:] - now[:-1], MAX_STEP_US))
-        self._now_us, self._elapsed_us = int(now[-1]), int(elapsed[-1])
-        balance: Floats = self._before + elapsed * self._rate
-        return balance
+        elapsed = self.clock(time_us)
+        if len(time_us):
+            latest = int(time_us.max())
+            self._now_us = latest if self._now_us is None else max(self._now_us, latest)
+            self._elapsed_us = int(elapsed[-1])
+        since = (elapsed - self._base[0]).astype(np.float64)
+        return self._base[1] + since * self._rate
 
     def to_state(self) -> State:
         """All of it, the terms in force too."""
         return {
             "terms": list(self._terms),
-            "before": self._before,
+            "base": list(self._base),
             "elapsed_us": self._elapsed_us,
             "now_us": self._now_us,
         }
@@ -99,14 +147,18 @@ class Account:
     def from_state(cls, state: State, alpha: float, horizon_us: int) -> "Account":
         """What `to_state` gave; `alpha` and `horizon_us` hold from now on."""
         account = cls(*state["terms"])
-        account._before, account._elapsed_us = state["before"], state["elapsed_us"]
-        account._now_us = state["now_us"]
-        account._agree((alpha, horizon_us, account.total_weight))
+        begun_us, paid, in_all = state["base"]
+        account._base = (begun_us, paid, in_all)
+        account._elapsed_us, account._now_us = state["elapsed_us"], state["now_us"]
+        account.agree(alpha, horizon_us)
         return account
 
-    def _agree(self, terms: tuple[float, int, float]) -> None:
+    def _change(self, terms: tuple[float, int, float], begin_us: int) -> None:
+        """Other terms from `begin_us` on, on the account's own time."""
         if terms != self._terms:
-            self._before, self._elapsed_us, self._terms = self.paid, 0, terms
+            gone, rate = begin_us - self._base[0], self._rate
+            paid, in_all = self._base[1] + gone * rate, self._base[2] + gone * rate * self._terms[2]
+            self._base, self._terms = (begin_us, paid, in_all), terms
 
     @property
     def _rate(self) -> float:

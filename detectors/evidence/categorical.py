@@ -38,7 +38,12 @@ class CategoricalEvidence(Evidence):
     __slots__ = ("_common", "_profiles")
 
     def __init__(
-        self, profiles: Sequence[CategoricalProfile], streams: int, alpha: float, paid: float = 0.0
+        self,
+        profiles: Sequence[CategoricalProfile],
+        streams: int,
+        alpha: float,
+        paid: float = 0.0,
+        share: float | Floats = 1.0,
     ) -> None:
         #: Bins: the common categories (of the profile that has most), all other known ones, unseen ones.
         common = self._common = max((len(profile.design_effects) for profile in profiles), default=0)
@@ -49,7 +54,7 @@ class CategoricalEvidence(Evidence):
         statistics = np.broadcast_to(np.eye(bins), (len(profiles), bins, bins))
         follows = np.array([*np.repeat(np.arange(common), _PER_CATEGORY), *[common + 1] * len(_UNSEEN)])
         self._profiles = tuple(profiles)
-        super().__init__(Bets(log_factors, weights, statistics, follows), paid)
+        super().__init__(Bets(log_factors, weights, statistics, follows), paid, share)
 
     def update_many(self, codes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (F, n): a category's place in its profile, `UNSEEN` for others, −1 for missing."""

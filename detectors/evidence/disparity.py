@@ -1,10 +1,12 @@
 """`DisparityEvidence`: are groups treated more differently than is tolerated?"""
 
+import math
 from itertools import combinations
 
 import numpy as np
 
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.edetector import Bets, EDetector
 from streamgauge.schemas.batch import Floats, Ints
@@ -22,7 +24,7 @@ class DisparityEvidence:
     """Over ordered pairs of groups, rows paired in order: factors 1 + λ(x_i − x_j − tolerance).
 
     There is no reference: equal up to `tolerance` is what is held against the stream. The whole attribute
-    weighs as one stream in the budget, shared by its pairs; `paid` is the account's balance.
+    weighs `weight` in the budget, shared by its pairs; `paid` is the account's balance.
 
     >>> rng = np.random.default_rng(1)
     >>> group, evidence = rng.integers(0, 2, 2000), DisparityEvidence(tolerance=0.1)
@@ -34,10 +36,9 @@ class DisparityEvidence:
 
     __slots__ = ("_block", "_detector", "_groups", "_paid", "_share", "_waiting", "tolerance", "weight")
 
-    def __init__(self, tolerance: float, paid: float = 0.0) -> None:
+    def __init__(self, tolerance: float, paid: float = 0.0, weight: float = 1.0) -> None:
         self.tolerance = tolerance
-        #: Its weight in the budget.
-        self.weight = 1.0
+        self.weight = weight
         self._groups = 0
         self._paid = paid
         #: What each pair has been paid.
@@ -52,6 +53,15 @@ class DisparityEvidence:
     def evidence(self) -> Floats:
         """Float64 (pairs,), in the order (0, 1), (0, 2), (1, 2), (0, 3), …; 1 is an alarm."""
         return self._detector.evidence
+
+    def join(self, paid: float) -> None:
+        """If it waits to be paid, it is from this balance on."""
+        if math.isinf(self._paid):
+            self._paid = paid
+
+    def leave(self) -> None:
+        """It forfeits what comes in until it joins again."""
+        self._paid = UNPAID
 
     def update_many(self, group_codes: Ints, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take rows in order, int64 (n,) each: group (negative: missing), 0 or 1, and time."""
@@ -101,9 +111,9 @@ class DisparityEvidence:
         }
 
     @classmethod
-    def from_state(cls, state: State, tolerance: float) -> "DisparityEvidence":
-        """What `to_state` gave, with the tolerance in force now."""
-        evidence = cls(tolerance, state["paid"])
+    def from_state(cls, state: State, tolerance: float, weight: float = 1.0) -> "DisparityEvidence":
+        """What `to_state` gave, with the tolerance and weight in force now."""
+        evidence = cls(tolerance, state["paid"], weight)
         evidence._groups, evidence._share = state["groups"], state["share"]
         evidence._detector = evidence._detectors(state["groups"])
         evidence._detector.restore(state["detector"])
@@ -120,8 +130,9 @@ class DisparityEvidence:
         pairs = _pairs(self._groups)
         if not pairs:
             return
-        self._share += (paid - self._paid) / len(pairs)
-        self._paid = paid
+        if paid > self._paid:
+            self._share += (paid - self._paid) / len(pairs)
+            self._paid = paid
         of_group = {g: block[1:, groups == g] for g in np.unique(groups).tolist()}
         none = np.zeros((2, 0), np.int64)
         found = []
@@ -166,7 +177,7 @@ class DisparityEvidence:
         pairs, bets = len(_pairs(groups)), factors.shape[1]
         of_pairs = Bets(
             np.broadcast_to(factors, (pairs, 3, bets)),
-            np.full((pairs, bets), 1 / bets),
+            np.full((pairs, bets), self.weight / bets),
             np.broadcast_to(difference[:, None], (pairs, 3, 1)),
             np.zeros(bets, np.intp),
         )

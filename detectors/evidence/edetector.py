@@ -2,9 +2,10 @@
 
 Each stream is a sequence of bins, each bet of a stream a factor by bin whose mean is at most 1 while nothing
 changed. At every look (50 events of that stream, however messages were cut) R ← E·(R + a), E the product of
-the factors and a what the budget paid in since the stream's last look; the mean of R over the bets reaching 1
-is an alarm. The evidence of all bets at all looks of a batch is one matrix product of bin counts and log
-factors, and all bets of all streams are one vector in the recursion.
+the factors and a what the budget paid for a unit of weight since the stream's last look; the mean of R over
+the bets, times the stream's weight, reaching 1 is an alarm: R is linear in what is paid. The evidence of all
+bets at all looks of a batch is one matrix product of bin counts and log factors, and all bets of all streams
+are one vector in the recursion.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.looks import LOOK, Looks, Taken
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.schemas.batch import Floats, Ints
@@ -32,8 +34,8 @@ _CHUNK = 1_000
 class Bets:
     """S streams of one kind, of K bins with J bets each.
 
-    `log_factors` float64 (S, K, J) per event; `weights` (S, J), rows sum to 1, or to 0 for a stream that is
-    not watched; `statistics` (S, K, M) by bin, of which bet j follows number `follows[j]`.
+    `log_factors` float64 (S, K, J) per event; `weights` (S, J), rows sum to the stream's weight in the
+    budget, 0 if it is not watched; `statistics` (S, K, M) by bin, of which bet j follows number `follows[j]`.
     """
 
     log_factors: Floats
@@ -75,7 +77,8 @@ class Crossing:
 
 
 class EDetector:
-    """Streams of one or more kinds. `paid` is the account's balance when they join.
+    """Streams of one or more kinds. `paid` is the account's balance when they join; if that is `UNPAID`, they
+    wait for `join`.
 
     >>> bets = Bets(np.log([[[0.5], [1.5]]]), np.ones((1, 1)), np.array([[[0.0], [1.0]]]), np.zeros(1, int))
     >>> detector = EDetector([bets], paid=0.0)
@@ -111,7 +114,7 @@ class EDetector:
 
     @property
     def evidence(self) -> Floats:
-        """Float64 (S,): the mean of R over the bets; 1 is an alarm. Streams are ranked by it."""
+        """Float64 (S,): the mean of R over the bets, times the weight; 1 is an alarm, and so streams rank."""
         mixture: Floats = self._mixture(self._r[None])[0]
         return mixture
 
@@ -137,14 +140,23 @@ class EDetector:
         most, done = len(looks.real), looks.done
         if most == 0:
             return
-        before = np.vstack([self._last_paid, looks.balance[:-1]])
+        # The balance never falls, but a stream that waits to be paid is ahead of it.
+        before = np.maximum(np.vstack([self._last_paid, looks.balance[:-1]]), self._last_paid)
         due = np.maximum(looks.balance - before, 0.0) * looks.real
         ended = looks.balance[done - 1, np.arange(len(done))]
-        self._last_paid = np.where(done > 0, ended, self._last_paid)
+        self._last_paid = np.where(done > 0, np.maximum(ended, self._last_paid), self._last_paid)
         logs, statistics = self._sums(looks.counts)
         alike = bool((due == due[:, :1]).all())
         self._advance(logs, statistics, due[:, :1] if alike else due[:, self._stream_of], looks)
         self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
+
+    def join(self, paid: float) -> None:
+        """Streams that wait to be paid are from this balance on."""
+        self._last_paid[np.isinf(self._last_paid)] = paid
+
+    def leave(self) -> None:
+        """Streams forfeit what comes in until they `join` again; what they hold they keep."""
+        self._last_paid[:] = UNPAID
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""

@@ -42,10 +42,16 @@ class GapEvidence(Evidence):
     __slots__ = ("_levels",)
 
     def __init__(
-        self, expected: Floats, residuals: ResidualProfile, streams: int, alpha: float, paid: float = 0.0
+        self,
+        expected: Floats,
+        residuals: ResidualProfile,
+        streams: int,
+        alpha: float,
+        paid: float = 0.0,
+        share: float = 1.0,
     ) -> None:
         z = -float(special.ndtri(tail(alpha, 2, streams)))
-        share = residuals.design_effect / residuals.n
+        unsure = residuals.design_effect / residuals.n
         self._levels: Ints = np.minimum((expected * _LEVELS).astype(np.int64), _LEVELS - 1)
         known = np.arange(_LEVELS) / _LEVELS
         #: Code 2·level + outcome.
@@ -54,14 +60,14 @@ class GapEvidence(Evidence):
         of_sure = (_SURE_SIZES, residuals.sure_mean, residuals.sure_sd, sureness(known))
         factors = []
         for sizes, mean, sd, weight in (of_all, of_sure):
-            tolerance = max(-mean, 0.0) + z * sd * math.sqrt(share) + z * z * share / 6
+            tolerance = max(-mean, 0.0) + z * sd * math.sqrt(unsure) + z * z * unsure / 6
             gain = np.repeat(weight, 2) * shortfall - tolerance
             most = (1 - _LEAST_FACTOR) / -float(gain.min())
             factors += [np.log1p(min(size, most) * gain) / residuals.design_effect for size in sizes]
-        shares = np.full((1, len(factors)), 1 / len(factors) if residuals.stationary else 0.0)
+        weights = np.full((1, len(factors)), 1 / len(factors) if residuals.stationary else 0.0)
         follows = np.zeros(len(factors), np.intp)
-        bets = Bets(np.stack(factors, axis=1)[None], shares, -shortfall[None, :, None], follows)
-        super().__init__(bets, paid)
+        bets = Bets(np.stack(factors, axis=1)[None], weights, -shortfall[None, :, None], follows)
+        super().__init__(bets, paid, share)
 
     def update_many(self, cells: Ints, good: Bools, time_us: Ints, paid: float | Floats) -> None:
         """Take cells int64 (n,) and outcomes bool (n,) in order, at `time_us` int64 (n,)."""

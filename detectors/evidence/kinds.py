@@ -1,7 +1,9 @@
 """Kinds of streams: `Evidence` has a detector of its own, `JointEvidence` shares one between several."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,19 @@ from streamgauge.schemas.batch import Floats, Ints
 
 
 class Evidence(ABC):
-    """What is bet on streams of one kind, and how their crossings read. `paid` is the account's balance."""
+    """What is bet on streams of one kind, and how their crossings read.
+
+    `bets` are those of streams that weigh 1; `share` is the weight of each, or of all. `paid` is the
+    account's balance.
+    """
 
     __slots__ = ("_alone", "_paid", "bets", "weight")
 
-    def __init__(self, bets: Bets, paid: float) -> None:
-        self.bets = bets
-        #: How many streams are watched: their weight in the budget.
-        self.weight = float(np.count_nonzero(bets.weights.any(axis=1)))
+    def __init__(self, bets: Bets, paid: float, share: float | Floats = 1.0) -> None:
+        shares = np.broadcast_to(np.asarray(share, np.float64), len(bets.weights))
+        self.bets = replace(bets, weights=bets.weights * shares[:, None])
+        #: Of the streams that are watched, in the budget.
+        self.weight = math.fsum(shares[bets.weights.any(axis=1)].tolist())
         self._paid = paid
         self._alone: EDetector | None = None
 
@@ -40,6 +47,14 @@ class Evidence(ABC):
     def evidence(self) -> Floats:
         """Float64 (S,): 1 is an alarm; streams are ranked by it."""
         return self._detector.evidence
+
+    def join(self, paid: float) -> None:
+        """As `EDetector.join`."""
+        self._detector.join(paid)
+
+    def leave(self) -> None:
+        """As `EDetector.leave`."""
+        self._detector.leave()
 
     def update_codes(self, codes: NDArray[Any], time_us: Ints, paid: float | Floats) -> None:
         """Take bins (S, n) in order, negative where missing, at `time_us` int64 (n,)."""
@@ -66,7 +81,15 @@ class JointEvidence:
     def __init__(self, kinds: Sequence[Evidence], paid: float) -> None:
         self._kinds = tuple(kinds)
         self._detector = EDetector([kind.bets for kind in kinds], paid)
-        self.weight = sum(kind.weight for kind in kinds)
+        self.weight = math.fsum(kind.weight for kind in kinds)
+
+    def join(self, paid: float) -> None:
+        """As `EDetector.join`."""
+        self._detector.join(paid)
+
+    def leave(self) -> None:
+        """As `EDetector.leave`."""
+        self._detector.leave()
 
     def update_codes(self, codes: Sequence[NDArray[Any]], time_us: Ints, paid: float | Floats) -> None:
         """Take bins (S, n) of each kind, as `Evidence.update_codes`."""

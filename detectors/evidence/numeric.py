@@ -28,7 +28,12 @@ class NumericEvidence(Evidence):
     __slots__ = ("_edges", "_signs")
 
     def __init__(
-        self, profiles: Sequence[NumericProfile], streams: int, alpha: float, paid: float = 0.0
+        self,
+        profiles: Sequence[NumericProfile],
+        streams: int,
+        alpha: float,
+        paid: float = 0.0,
+        share: float | Floats = 1.0,
     ) -> None:
         tables = [numeric_table(profile, alpha, streams) for profile in profiles]
         bins = max((len(profile.counts) for profile in profiles), default=0)
@@ -43,7 +48,7 @@ class NumericEvidence(Evidence):
         self._edges = [np.array(profile.edges) for profile in profiles]
         self._signs = tables[0].signs if tables else np.zeros(0, np.intp)
         follows = tables[0].follows if tables else np.zeros(0, np.intp)
-        super().__init__(Bets(log_factors, weights, statistics, follows), paid)
+        super().__init__(Bets(log_factors, weights, statistics, follows), paid, share)
 
     def update_many(self, values: Floats, time_us: Ints, paid: float | Floats) -> None:
         """Take float64 (F, n) in order, NaN for missing, at `time_us` int64 (n,), the account at `paid`."""

@@ -1,5 +1,6 @@
 """`PairEvidence`: do two features still go together as often as they did? No single one shows that."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import odds_bets, rate_bounds, tail
 from streamgauge.detectors.evidence.edetector import on_grid
@@ -31,8 +33,8 @@ class PairEvidence:
     Two features agree where both lie in the same half of theirs (Blomqvist 1950). That is a rate, bet on as
     other rates are: likelihood ratios of odds against exact bounds of the reference's, looked at every 100
     rows. The agreements of all pairs in a look are one matrix product. `streams` and `alpha` are those of the
-    whole fleet; `paid` the account's balance. A pair whose features have moved by themselves is not told:
-    that is the features' drift.
+    whole fleet; `paid` the account's balance, `share` the stream's weight in the budget. A pair whose features
+    have moved by themselves is not told: that is the features' drift.
 
     >>> from streamgauge.detectors.baseline import build_profile
     >>> rng = np.random.default_rng(1)
@@ -49,7 +51,14 @@ class PairEvidence:
         "_unlike", "names", "pairs", "weight",
     )  # fmt: skip
 
-    def __init__(self, pairs: Sequence[PairProfile], streams: int, alpha: float, paid: float = 0.0) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[PairProfile],
+        streams: int,
+        alpha: float,
+        paid: float = 0.0,
+        share: float = 1.0,
+    ) -> None:
         self.pairs = pairs = tuple(pair for pair in pairs if pair.agree.stationary)
         #: The features, in the order of the rows that `update_many` takes.
         self.names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
@@ -63,8 +72,8 @@ class PairEvidence:
         hits = np.arange(ROWS + 1)[:, None]
         self._logs = hits * self._like[:, None] + (ROWS - hits) * self._unlike[:, None]
         self._factors = np.exp(self._logs)
-        #: In the budget: one stream, if there is a pair to watch.
-        self.weight = float(len(pairs) > 0)
+        #: In the budget: of one stream, if there is a pair to watch.
+        self.weight = share if pairs else 0.0
         count, features = len(pairs), len(self.names)
         #: Of each bet's suffix: how often its pair agreed, of how many rows; its features in the upper half,
         #: and present.
@@ -104,10 +113,20 @@ class PairEvidence:
         self._start_us = int(starts[-1])
         if looks:
             balance = np.broadcast_to(np.asarray(paid, np.float64), n)[opens[1:] - 1]
-            before = np.concatenate([[self._last_paid], balance[:-1]])
-            self._last_paid = float(balance[-1])
+            before = np.maximum(np.concatenate([[self._last_paid], balance[:-1]]), self._last_paid)
+            self._last_paid = max(float(balance[-1]), self._last_paid)
+            due = self.weight * np.maximum(balance - before, 0.0)
             cut = rows[:, : looks * ROWS].reshape(len(rows), looks, ROWS).transpose(1, 0, 2)
-            self._look(np.ascontiguousarray(cut, np.float32), starts[:-1], np.maximum(balance - before, 0.0))
+            self._look(np.ascontiguousarray(cut, np.float32), starts[:-1], due)
+
+    def join(self, paid: float) -> None:
+        """If it waits to be paid, it is from this balance on."""
+        if math.isinf(self._last_paid):
+            self._last_paid = paid
+
+    def leave(self) -> None:
+        """It forfeits what comes in until it joins again."""
+        self._last_paid = UNPAID
 
     def take_alarms(self) -> list[Alarm]:
         """Alarms since the last call, `stream` being the number of a pair; pairs that came together follow

@@ -15,32 +15,31 @@ QUIET = 1_000
 class RareEvidence:
     """A stream of 0 / 1 outcomes that opens after a first hit, and closes after 1,000 events without one.
 
-    While it is closed it is not part of the budget, and it forfeits what it held. That keeps the promise: a
-    stream may join at any time that does not depend on what comes after it, at the account's balance.
+    When it closes it forfeits what it held. That keeps the promise: a stream may join at any time that does
+    not depend on what comes after it, at the account's balance. `share` is its weight in the budget, which
+    must count whether it is open or not.
 
     >>> evidence = RareEvidence(RateProfile(0, 5_000), streams=1, alpha=0.05, aspect="wrong_type")
     >>> evidence.update_many(np.zeros(5_000, int), np.arange(5_000), 0.0)
-    >>> evidence.weight
-    0.0
+    >>> evidence.is_open
+    False
     >>> evidence.update_many(np.tile([0, 0, 0, 1], 100), np.arange(400), np.arange(400) * 1e-6)
-    >>> [(alarm.direction, round(alarm.value, 2)) for alarm in evidence.take_alarms()][:1], evidence.weight
-    ([('up', 0.24)], 1.0)
+    >>> [(alarm.direction, round(alarm.value, 2)) for alarm in evidence.take_alarms()][:1], evidence.is_open
+    ([('up', 0.24)], True)
     """
 
-    __slots__ = ("_alarms", "_aspect", "_evidence", "_fleet", "_profile", "_quiet")
+    __slots__ = ("_alarms", "_aspect", "_evidence", "_fleet", "_profile", "_quiet", "_share")
 
-    def __init__(self, profile: RateProfile, streams: int, alpha: float, aspect: Aspect) -> None:
+    def __init__(
+        self, profile: RateProfile, streams: int, alpha: float, aspect: Aspect, share: float = 1.0
+    ) -> None:
         self._profile = profile
         self._fleet = streams, alpha
         self._aspect: Aspect = aspect
+        self._share = share
         self._evidence: RateEvidence | None = None
         self._quiet = 0
         self._alarms: list[Alarm] = []
-
-    @property
-    def weight(self) -> float:
-        """In the budget: 0 while it is closed."""
-        return 0.0 if self._evidence is None else self._evidence.weight
 
     @property
     def is_open(self) -> bool:
@@ -94,4 +93,7 @@ class RareEvidence:
         self._alarms = [Alarm(*fields) for fields in state["alarms"]]
 
     def _opened(self, paid: float) -> RateEvidence:
-        return RateEvidence([self._profile], *self._fleet, paid=paid, aspect=self._aspect)
+        streams, alpha = self._fleet
+        return RateEvidence(
+            [self._profile], streams, alpha, paid=paid, aspect=self._aspect, share=self._share
+        )

@@ -37,6 +37,7 @@ class RateEvidence(Evidence):
         down: bool = False,
         paid: float = 0.0,
         aspect: Aspect = "rate",
+        share: float | Floats = 1.0,
     ) -> None:
         level = tail(alpha, up + down, streams)
         ups = _STEPS if up else ()
@@ -53,7 +54,7 @@ class RateEvidence(Evidence):
         self._profiles = tuple(profiles)
         self._aspect: Aspect = aspect
         statistics = np.broadcast_to(np.array([[0.0], [1.0]]), (len(profiles), 2, 1))
-        super().__init__(Bets(log_factors, weights, statistics, np.zeros(count, np.intp)), paid)
+        super().__init__(Bets(log_factors, weights, statistics, np.zeros(count, np.intp)), paid, share)
 
     def update_many(self, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take int64 (S, n) of 0 and 1 in order, −1 for missing, at `time_us` int64 (n,)."""

@@ -1,5 +1,6 @@
 """`RepeatEvidence`: has what used to vary become one value that repeats for ever?"""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import CATEGORY_BINS, FeatureBinner, FeatureBins
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bounds, tail
 from streamgauge.detectors.evidence.looks import LOOK
@@ -26,7 +28,7 @@ class RepeatEvidence:
     `repeats` are how often a value of the reference was the one before it, where that happens most. A look of
     50 rows with one value multiplies the stake by one over the bound of that at every row (.9 at least where
     values repeated at times); any other takes it all. `streams` and `alpha` are those of the whole fleet;
-    `paid` the account's balance. What almost always repeats, and what the reference says nothing of, is not
+    `paid` the account's balance, `share` the stream's weight in it. What almost always repeats, and what the reference says nothing of, is not
     watched.
 
     >>> evidence = RepeatEvidence([RateProfile(500, 1_000)], streams=1, alpha=0.05)
@@ -41,15 +43,22 @@ class RepeatEvidence:
         "_previous_us", "_r", "_repeats", "_rows", "_since_us", "_start_us", "_value", "weight",
     )  # fmt: skip
 
-    def __init__(self, repeats: Sequence[RateProfile], streams: int, alpha: float, paid: float = 0.0) -> None:
+    def __init__(
+        self,
+        repeats: Sequence[RateProfile],
+        streams: int,
+        alpha: float,
+        paid: float = 0.0,
+        share: float = 1.0,
+    ) -> None:
         level = tail(alpha, max(len(repeats), 1), streams)
         bounds = [rate_bounds(rate, level)[1] if rate.n else 1.0 for rate in repeats]
         self._repeats = tuple(repeats)
         bounds = [b if b < _AT_TIMES else max(b, _OFTEN) for b in bounds]
         #: What a repeated value adds to the log of the stake; 0 where nothing is bet.
         self._gain = np.array([-np.log(b) if b < _ALMOST_ALWAYS else 0.0 for b in bounds], np.float64)
-        #: In the budget: one stream, if there is a feature to watch.
-        self.weight = float(self._gain.any())
+        #: In the budget: of one stream, if there is a feature to watch.
+        self.weight = share if self._gain.any() else 0.0
         features = len(repeats)
         self._r, self._last_paid = np.zeros(features), paid
         #: Of the run of looks with one value: that value (inf where there is none), its rows, those since the
@@ -86,11 +95,12 @@ class RepeatEvidence:
             flat = ((low == high) & np.isfinite(low))[:, :looks]
             if flat.any():
                 for look in range(looks):
-                    due = max(float(balance[look]) - self._last_paid, 0.0)
-                    self._last_paid = float(balance[look])
+                    due = self.weight * max(float(balance[look]) - self._last_paid, 0.0)
+                    self._last_paid = max(float(balance[look]), self._last_paid)
                     self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), due)
             else:
-                self._last_paid, self._previous_us = float(balance[-1]), int(starts[looks - 1])
+                self._last_paid = max(float(balance[-1]), self._last_paid)
+                self._previous_us = int(starts[looks - 1])
                 self._lose(count[:, :looks].max(axis=1) > 0)
         self._held = (self._held + n) % LOOK
         if self._held:
@@ -99,6 +109,15 @@ class RepeatEvidence:
         else:  # as if nothing had been: it must not show where a batch was cut
             self._low, self._high = np.full(len(low), np.inf), np.full(len(low), -np.inf)
             self._count, self._start_us = np.zeros(len(low), np.int64), 0
+
+    def join(self, paid: float) -> None:
+        """If it waits to be paid, it is from this balance on."""
+        if math.isinf(self._last_paid):
+            self._last_paid = paid
+
+    def leave(self) -> None:
+        """It forfeits what comes in until it joins again."""
+        self._last_paid = UNPAID
 
     def explains(self, feature: int, n: int) -> bool:
         """Whether half or more of the last `n` rows of a feature, and those at the end, are one value."""

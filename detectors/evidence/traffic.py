@@ -42,7 +42,7 @@ class TrafficAlarm:
 
 
 class TrafficEvidence:
-    """One stream of counts a minute, from minute number `start` since the epoch, UTC.
+    """One stream of counts a minute, from minute number `start` since the epoch, UTC; `share` is its weight.
 
     No verdict in the first 24 whole hours; then the band is half the least to twice the greatest of their
     means; after two weeks, of the last two means of the same hour of the week. A count's likelihood ratio is
@@ -57,12 +57,13 @@ class TrafficEvidence:
 
     __slots__ = (
         "_alarms", "_band", "_cusum", "_hour", "_paid", "_r", "_since", "_spreads", "_terms", "_total",
-        "_totals", "hours", "minute",
+        "_totals", "hours", "minute", "share",
     )  # fmt: skip
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, share: float = 1.0) -> None:
         #: The next minute.
         self.minute = start
+        self.share = share
         self._paid = 0.0
         #: Events of the hour that is under way: minutes, sum, sum of squares.
         self._hour = [0, 0, 0]
@@ -81,9 +82,9 @@ class TrafficEvidence:
         self._alarms: list[TrafficAlarm] = []
 
     @property
-    def weight(self) -> float:
-        """In the budget: 1 once there is a band."""
-        return 0.0 if self._band is None else 1.0
+    def has_band(self) -> bool:
+        """Whether it is known what is normal."""
+        return self._band is not None
 
     @property
     def evidence(self) -> float:
@@ -94,7 +95,7 @@ class TrafficEvidence:
         """The events of each of the next minutes, int64 (n,); the account's balance."""
         for count in np.minimum(counts, _MOST).tolist():
             if self._band is not None:
-                self._look(count, paid - self._paid)
+                self._look(count, self.share * (paid - self._paid))
             self._paid = paid
             self._learn(count)
 
@@ -113,6 +114,7 @@ class TrafficEvidence:
         """All of it."""
         return {
             "minute": self.minute,
+            "share": self.share,
             "paid": self._paid,
             "hour": list(self._hour),
             "hours": self.hours,
@@ -129,7 +131,7 @@ class TrafficEvidence:
     @classmethod
     def from_state(cls, state: State) -> "TrafficEvidence":
         """What `to_state` gave."""
-        one = cls(state["minute"])
+        one = cls(state["minute"], state["share"])
         one._paid, one._hour, one.hours = state["paid"], list(state["hour"]), state["hours"]
         one._totals = np.array(state["totals"], np.int64)
         one._spreads = np.array(state["spreads"], np.float64)

@@ -1,5 +1,6 @@
 """`FeatureBank`: sequential evidence about everything a version's predictions carry, against its baseline."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import FeatureBinner, FeatureBins
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
@@ -47,7 +49,6 @@ class FeatureBank:
         definition: MonitorDefinition,
         streams: int,
         alpha: float,
-        paid: float,
         began_us: int | None = None,
     ) -> None:
         binner = self.binner = FeatureBinner(watched(profile))
@@ -64,7 +65,8 @@ class FeatureBank:
                 if isinstance(p, NumericProfile) and _has_range(definition, profile, name)
             }
             repeats = [p.repeats for p in binner.profiles]
-        self._repeats = RepeatEvidence(repeats, streams, alpha, paid)
+        quality = definition.rule("data_quality").weight
+        self._repeats = RepeatEvidence(repeats, streams, alpha, UNPAID, quality)
         #: By row in the binner.
         self._seasons = {
             i: Season(p, binner.width, began_us) for i, p in drifts if monitor_of(binner.names[i]) != "drift"
@@ -72,22 +74,27 @@ class FeatureBank:
         #: Of each kind of streams, their rows in the binner.
         self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
         self._selected = [_selection(rows) for rows in self._rows]
-        of_categories = CategoricalEvidence(list(categories.values()), streams, alpha)
+        shares = np.array([definition.rule(monitor_of(name)).weight for name in binner.names])
+        by_category = CategoricalEvidence(
+            list(categories.values()), streams, alpha, share=shares[list(categories)]
+        )
         self._evidence = JointEvidence(
             [
-                NumericEvidence(list(numbers.values()), streams, alpha),
-                of_categories,
-                RateEvidence(list(present.values()), streams, alpha, aspect="missing"),
-                RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range"),
+                NumericEvidence(list(numbers.values()), streams, alpha, share=shares[list(numbers)]),
+                by_category,
+                RateEvidence(list(present.values()), streams, alpha, aspect="missing", share=quality),
+                RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range", share=quality),
             ],
-            paid,
+            UNPAID,
         )
-        self._places = of_categories.places(known=binner.width - 2)
-        pairs = profile.pairs if definition.rule(MULTIVARIATE_DRIFT).enabled else ()
-        self.pairs = PairEvidence(pairs, streams, alpha, paid)
+        self._places = by_category.places(known=binner.width - 2)
+        together = definition.rule(MULTIVARIATE_DRIFT)
+        pairs = profile.pairs if together.enabled else ()
+        self.pairs = PairEvidence(pairs, streams, alpha, UNPAID, together.weight)
         self._halves = Halves(binner, self.pairs.names)
-        #: Streams that are watched, for the account.
-        self.weight = self._evidence.weight + self.pairs.weight + self._repeats.weight
+        #: Of the streams that are watched, in the budget.
+        self.evidence = (self._evidence, self.pairs, self._repeats)
+        self.weight = math.fsum(each.weight for each in self.evidence)
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streamgauge.detectors.custom import Allowed, custom_metric, usable_metrics
-from streamgauge.detectors.evidence.account import Account
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.intake import Intake
@@ -42,15 +41,23 @@ class Context:
     fleet: Fleet
     metrics: Allowed
 
-    def account(self) -> Account:
-        """An account over one model's share of the budget, less what covers tolerances."""
-        budget = self.fleet.alert_budget
-        return Account(_PAID_IN * budget.false_alarms / self.fleet.models, budget.horizon)
+    def terms(self, definition: MonitorDefinition) -> tuple[float, int]:
+        """Of a model's account: false alarms that are paid in per horizon, and the horizon."""
+        return paid_in(self.fleet, definition), self.fleet.alert_budget.horizon
 
     def intake(self, definition: MonitorDefinition) -> Intake:
         intake = Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
         intake.custom = usable_metrics(definition, self.metrics)
         return intake
+
+
+def paid_in(fleet: Fleet, definition: MonitorDefinition) -> float:
+    """False alarms per horizon that a model's streams are paid for: its share by weight, less the tolerances.
+
+    >>> round(paid_in(Fleet(models=10), MonitorDefinition(model="credit", weight=2)), 6)
+    0.009
+    """
+    return _PAID_IN * fleet.alert_budget.false_alarms * definition.weight / fleet.models
 
 
 def definition_of(model: str, document: Mapping[str, Any], metrics: Allowed) -> MonitorDefinition:

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from streamgauge.detectors.baseline import errors_profile
+from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.river_drift import BINARY, RiverDrift
@@ -61,27 +63,32 @@ class ErrorBank:
     def weight(self) -> float:
         return 0.0 if self._evidence is None else self._evidence.weight
 
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What shares the budget."""
+        return () if self._evidence is None else (self._evidence,)
+
     def monitors(self) -> list[str]:
         """The monitors that have something to say by now."""
         named = [name for name in self._river if name in self.definition.monitors]
         return named if self._evidence is None else ["concept_drift", *named]
 
     def update(
-        self, error: Floats, classes: bool, time_us: Ints, paid: float
+        self, error: Floats, classes: bool, time_us: Ints, paid: Balance
     ) -> tuple[Ints, dict[str, Ints]]:
         """Errors of shape (n,), in order; the times of those that were watched (not part of the reference),
         and by name of River's detectors the times at which they fired."""
         self._classes = classes
         if self.profile is not None and isinstance(self.profile, RateProfile) != classes:
-            self.adopt(None, paid)  # a stored profile of another task
+            self.adopt(None)  # a stored profile of another task
         room = self._first - self._rows
         if room > 0:
             self._learned.append(error[:room])
             self._rows += len(error[:room])
             if self._rows >= self._first:
-                self._adopt(errors_profile(np.concatenate(self._learned), classes), paid)
+                self._adopt(errors_profile(np.concatenate(self._learned), classes))
                 self._learned = []
-            error, time_us = error[room:], time_us[room:]
+            error, time_us, paid = error[room:], time_us[room:], paid_of(paid, slice(room, None))
         if len(error) == 0:
             return time_us, {}
         if isinstance(self._evidence, RateEvidence):
@@ -93,20 +100,20 @@ class ErrorBank:
             for name, river in self._river.items()
         }
 
-    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
-        """Other monitors may be on; what is newly watched joins at the balance `paid`."""
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """Other monitors may be on, or weigh more or less: then evidence starts anew."""
         before, self.definition = self.definition, definition
         self._river = {name: self._river.get(name) or RiverDrift(name) for name in _running(definition)}
-        if before.rule("concept_drift").enabled != definition.rule("concept_drift").enabled:
+        if before.rule("concept_drift").stake != definition.rule("concept_drift").stake:
             self._evidence = None
-            self._adopt(self.profile, paid)
+            self._adopt(self.profile)
 
-    def adopt(self, profile: RateProfile | NumericProfile | None, paid: float) -> None:
+    def adopt(self, profile: RateProfile | NumericProfile | None) -> None:
         """Another reference; without one, it is learned anew. Evidence starts anew, River's detectors too."""
         self._learned, self._rows = [], 0 if profile is None else self._first
         self._evidence = None
         self._river = {name: RiverDrift(name) for name in _running(self.definition)}
-        self._adopt(profile, paid)
+        self._adopt(profile)
 
     def take_alarms(self) -> list[Alarm]:
         """Growth since the last call; that errors became fewer or more alike is no alarm."""
@@ -133,21 +140,22 @@ class ErrorBank:
         if state["learned"] is not None:
             self._learned = [state["learned"]]
         if state["profile"] is not None:
-            self._adopt(errors_of(state["profile"]), 0.0)
+            self._adopt(errors_of(state["profile"]))
         if self._evidence is not None:
             self._evidence.restore(state["evidence"])
         for name, part in state["river"].items():
             if name in self._river:
                 self._river[name] = RiverDrift.from_state(part)
 
-    def _adopt(self, profile: RateProfile | NumericProfile | None, paid: float) -> None:
+    def _adopt(self, profile: RateProfile | NumericProfile | None) -> None:
         self.profile = profile
-        if not self.definition.rule("concept_drift").enabled:
+        rule, fleet = self.definition.rule("concept_drift"), (self._streams, self._alpha)
+        if not rule.enabled:
             return
         if isinstance(profile, RateProfile):
-            self._evidence = RateEvidence([profile], self._streams, self._alpha, paid=paid)
+            self._evidence = RateEvidence([profile], *fleet, paid=UNPAID, share=rule.weight)
         elif profile is not None:
-            self._evidence = NumericEvidence([profile], self._streams, self._alpha, paid)
+            self._evidence = NumericEvidence([profile], *fleet, paid=UNPAID, share=rule.weight)
 
     def _bounded(self, error: Floats) -> Floats:
         """River's detectors of rates want 0 / 1: whether an absolute error is above the reference median."""

@@ -9,8 +9,10 @@ from streamgauge.detectors.calibration import CELLS, learn_calibration
 from streamgauge.detectors.cbpe import classifier_cells, classifier_estimates, expected_correct
 from streamgauge.detectors.dle import learn_error_model, regression_cells, regression_estimates
 from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.gap import GapEvidence
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.estimator import CalibrationProfile, ErrorModelProfile, Estimator, estimator_of
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -42,6 +44,11 @@ class EstimateBank:
     @property
     def weight(self) -> float:
         return 0.0 if self._evidence is None else self._evidence.weight
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What shares the budget."""
+        return () if self._evidence is None else (self._evidence,)
 
     def monitors(self) -> list[str]:
         """The monitors that have something to say by now."""
@@ -87,13 +94,13 @@ class EstimateBank:
         score: Floats,
         error: Floats,
         time_us: Ints,
-        paid: float,
+        paid: Balance,
         names: Names,
         profile: BaselineProfile | None,
     ) -> list[Alarm]:
         """Newly labelled predictions in order, shape (n,), with errors as `ErrorBank` takes them."""
         if isinstance(self.estimator, ErrorModelProfile) == names.classifies and self.estimator is not None:
-            self.adopt(None, paid)  # a stored one of another task
+            self.adopt(None)  # a stored one of another task
         places: Floats | Ints | None
         places = self.cells(predicted, score, names, profile) if names.classifies else predicted
         if places is None:
@@ -101,10 +108,11 @@ class EstimateBank:
         known = (places >= 0 if names.classifies else np.isfinite(places)) & np.isfinite(error)
         rows = np.stack([places.astype(np.float64), error])[:, known]
         time_us = time_us[known]
+        paid = paid_of(paid, known)
         room = self._first - self._rows if self.estimator is None else 0
         if room > 0:
-            self._learn(rows[:, :room], time_us[:room], paid, names, profile)
-            rows, time_us = rows[:, room:], time_us[room:]
+            self._learn(rows[:, :room], time_us[:room], names, profile)
+            rows, time_us, paid = rows[:, room:], time_us[room:], paid_of(paid, slice(room, None))
         if self._evidence is None or len(time_us) == 0:
             return []
         if isinstance(self.estimator, ErrorModelProfile):
@@ -115,17 +123,17 @@ class EstimateBank:
         self._evidence.update_many(cells, good, time_us, paid)
         return self._evidence.take_alarms()
 
-    def adopt(self, estimator: Estimator | None, paid: float) -> None:
+    def adopt(self, estimator: Estimator | None) -> None:
         """Another one for the windows to come, or None: it is learned anew. Evidence starts anew."""
         self._learned, self._rows = [], 0
         self._since_us = max(self._since_us, self.latest_us)
-        self._take(estimator, paid)
+        self._take(estimator)
 
-    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
-        """Other monitors may be on; what is newly watched joins at the balance `paid`."""
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """The monitor may be on or off now, or weigh more or less: then evidence starts anew."""
         before, self.definition = self.definition, definition
-        if before.rule(ESTIMATE_GAP).enabled != definition.rule(ESTIMATE_GAP).enabled:
-            self._take(self.estimator, paid)
+        if before.rule(ESTIMATE_GAP).stake != definition.rule(ESTIMATE_GAP).stake:
+            self._take(self.estimator)
 
     def to_state(self) -> dict[str, Any]:
         return {
@@ -142,13 +150,11 @@ class EstimateBank:
         self.latest_us, self._since_us, self._rows = state["latest"], state["since"], state["rows"]
         if state["learned"] is not None:
             self._learned = [state["learned"]]
-        self._take(estimator_of(state["estimator"]), 0.0)
+        self._take(estimator_of(state["estimator"]))
         if self._evidence is not None:
             self._evidence.restore(state["evidence"])
 
-    def _learn(
-        self, rows: Floats, time_us: Ints, paid: float, names: Names, profile: BaselineProfile | None
-    ) -> None:
+    def _learn(self, rows: Floats, time_us: Ints, names: Names, profile: BaselineProfile | None) -> None:
         if rows.shape[1] == 0:
             return
         self._learned.append(rows)
@@ -161,22 +167,25 @@ class EstimateBank:
         if names.classifies:
             cells = place.astype(np.int64)
             said = cells >= CELLS
-            self._take(learn_calibration(cells % CELLS, said, said ^ (error != 0)), paid)
+            self._take(learn_calibration(cells % CELLS, said, said ^ (error != 0)))
             return
         edges = self._edges(profile)
         if edges is not None:
-            self._take(learn_error_model(place, error, edges), paid)
+            self._take(learn_error_model(place, error, edges))
 
-    def _take(self, estimator: Estimator | None, paid: float) -> None:
+    def _take(self, estimator: Estimator | None) -> None:
         self.estimator, self._evidence = estimator, None
-        if estimator is None or not self.definition.rule(ESTIMATE_GAP).enabled:
+        rule = self.definition.rule(ESTIMATE_GAP)
+        if estimator is None or not rule.enabled:
             return
         expected = (
             np.array(estimator.shares)
             if isinstance(estimator, ErrorModelProfile)
             else expected_correct(estimator)
         )
-        self._evidence = GapEvidence(expected, estimator.residuals, self._streams, self._alpha, paid)
+        self._evidence = GapEvidence(
+            expected, estimator.residuals, self._streams, self._alpha, UNPAID, rule.weight
+        )
 
     def _edges(self, profile: BaselineProfile | None) -> tuple[float, ...] | None:
         if isinstance(self.estimator, ErrorModelProfile):

@@ -1,11 +1,12 @@
 """`GroupBank`: are the groups of a protected attribute selected more differently than is tolerated?"""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
 from streamgauge.schemas.batch import Bools, Floats, Ints
@@ -24,24 +25,32 @@ class GroupBank:
 
     @property
     def weight(self) -> float:
-        return float(len(self._evidence))
+        return self.definition.rule("fairness").weight * len(self._evidence)
+
+    @property
+    def evidence(self) -> tuple[DisparityEvidence, ...]:
+        """What shares the budget."""
+        return tuple(self._evidence.values())
 
     def monitors(self) -> list[str]:
         """The monitors that have something to say by now."""
         return ["fairness"] if self._evidence else []
 
     def redefine(self, definition: MonitorDefinition) -> None:
-        """Another definition with the same tolerances; the monitor may be off now."""
-        self.definition = definition
-        if not definition.rule("fairness").enabled:
+        """Another definition with the same tolerances; if the monitor is off now, or weighs more or less,
+        evidence starts anew."""
+        before, self.definition = self.definition, definition
+        if before.rule("fairness").stake != definition.rule("fairness").stake:
             self._evidence = {}
 
-    def expect(self, attributes: Iterable[str], paid: float) -> None:
-        """Evidence about these attributes begins, if it has not; it is paid for from `paid` on."""
-        if self._tolerance is not None and self.definition.rule("fairness").enabled:
-            for attribute in attributes:
-                if attribute not in self._evidence:
-                    self._evidence[attribute] = DisparityEvidence(self._tolerance, paid)
+    def expect(self, groups: Mapping[str, NDArray[Any]]) -> None:
+        """Evidence about these attributes begins with the first event that has a group of theirs."""
+        rule = self.definition.rule("fairness")
+        if self._tolerance is None or not rule.enabled:
+            return
+        for attribute, codes in groups.items():
+            if attribute not in self._evidence and (codes >= 0).any():
+                self._evidence[attribute] = DisparityEvidence(self._tolerance, UNPAID, rule.weight)
 
     def update(
         self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Floats
@@ -59,4 +68,5 @@ class GroupBank:
     def restore(self, state: Any) -> None:
         """Continue from what `to_state` gave."""
         for attribute, part in state.items():
-            self._evidence[attribute] = DisparityEvidence.from_state(part, self._tolerance or 0.0)
+            weight = self.definition.rule("fairness").weight
+            self._evidence[attribute] = DisparityEvidence.from_state(part, self._tolerance or 0.0, weight)

@@ -2,27 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import Bools, GroundTruthBatch, Ints, PredictionBatch
+from streamgauge.schemas.batch import Floats, GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.reference import Reference
-from streamgauge.streams.core.rows import latest_before
+from streamgauge.streams.core.rounds import SUPERSEDED_AFTER, begin_round, superseded
+from streamgauge.streams.core.run import Run, on_time
 from streamgauge.streams.core.segments import NONE
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
 
 LONG_AGO = -(2**62)
-#: A version without traffic for this many windows, while another has some, is superseded.
-SUPERSEDED_AFTER = 12
 Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
 
 
@@ -68,29 +68,39 @@ class Intake(Tally):
         `appended_us`, if given, is when each row was appended: times further ahead than `grace` are capped.
         """
         self.infer([(batch.prediction, offsets) for batch, offsets in parts])
+        self.counts.lost_by_client += sum(batch.dropped for batch, _ in parts)
         capped = [
-            self._capped(batch, None if appended_us is None else appended_us[number])
-            for number, (batch, _) in enumerate(parts)
+            (self._capped(batch, None if appended_us is None else appended_us[number]), offsets)
+            for number, (batch, offsets) in enumerate(parts)
         ]
-        latest = latest_before(self.now_us, [(b.time_us, o) for b, (_, o) in zip(capped, parts, strict=True)])
+        run = Run(self.now_us, [(batch.time_us, offsets) for batch, offsets in capped])
         named = self.definition.baseline.version
-        rows = list(zip(capped, parts, latest, strict=True))
-        rows.sort(key=lambda part: part[0].version != named)  # whose baseline the others may begin with
-        for batch, (_, offsets), before in rows:
-            watermark = np.maximum(before - self.definition.grace, self.passed_us)
-            self._predictions(batch, offsets, watermark, account)
+        begins = account.rounds(account.clock(run.latest_us[1:])).tolist()
+        for start, stop in pairwise(sorted({0, *begins, len(run)})):
+            if start in begins:
+                begin_round(account, self.traffic, self.versions)
+            paid = account.advance_many(run.latest_us[start + 1 : stop + 1])
+            stretch = list(run.parts(start, stop))
+            stretch.sort(key=lambda one: capped[one[0]][0].version != named)  # whose baseline others may take
+            for part, rows in stretch:
+                batch, offsets = capped[part]
+                watermark = np.maximum(run.before(part)[rows] - self.definition.grace, self.passed_us)
+                some = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
+                self._predictions(some, offsets[rows], watermark, paid[run.among(part, rows, start)])
+            latest_us = run.latest_us[start : stop + 1]
+            self.traffic.pass_minutes(np.maximum(latest_us - self.definition.grace, self.passed_us), paid)
 
-    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, account: Account) -> None:
-        on_time = self._on_time(batch.time_us, watermark)
+    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
+        fits = on_time(batch.time_us, watermark, self.definition)
         self.now_us = max(self.now_us, int(batch.time_us.max()))
-        self.counts.lost_by_client += batch.dropped
-        if not on_time.all():
-            self.counts.late += int((~on_time).sum())
-            batch, offsets, watermark = take_rows(batch, on_time), offsets[on_time], watermark[on_time]
+        if not fits.all():
+            self.counts.late += int((~fits).sum())
+            batch, offsets = take_rows(batch, fits), offsets[fits]
+            watermark, paid = watermark[fits], paid[fits]
         version = self.names.versions.code(batch.version)
         for rows in self._stretches(self.names.versions.values[version], batch.time_us, watermark):
             part = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
-            self._apply(part, version, offsets[rows], watermark[rows], account)
+            self._apply(part, version, offsets[rows], watermark[rows], paid[rows])
 
     def _stretches(self, name: str, time_us: Ints, watermark: Ints) -> Iterator[slice]:
         """Rows between silences so long that all predictions of the version have expired: its live segments
@@ -111,9 +121,7 @@ class Intake(Tally):
             yield slice(start, stop)
             start = stop
 
-    def _apply(
-        self, batch: PredictionBatch, code: int, offsets: Ints, watermark: Ints, account: Account
-    ) -> None:
+    def _apply(self, batch: PredictionBatch, code: int, offsets: Ints, watermark: Ints, paid: Floats) -> None:
         values: dict[str, NDArray[Any]] = {
             "prediction": self.names.predicted(batch, self.definition.ranking.depth),
             "score": self.names.scores(batch),
@@ -126,11 +134,11 @@ class Intake(Tally):
         self.counts.duplicate += len(new) - len(rows)
         self.traffic.count(batch.time_us[new], watermark[new])
         version = self.version(self.names.versions.values[code])
-        version.repeat(~new, batch.time_us, account.paid, self.names.classifies)
+        version.repeat(~new, batch.time_us, paid, self.names.classifies)
         if len(rows) == 0:
             return
         if len(rows) < len(new):
-            batch, offsets = take_rows(batch, new), offsets[new]
+            batch, offsets, paid = take_rows(batch, new), offsets[new], paid[new]
             values = {name: column[new] for name, column in values.items()}
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():
             name = SEGMENT + "\0".join(keys)
@@ -138,20 +146,22 @@ class Intake(Tally):
             self.join.predictions.column(name)[rows] = slots
             values[name] = slots
         if version.watch.is_blank and self.definition.baseline.is_given:
-            self._give(version, int(offsets[0]), account.paid)
+            self._give(version, int(offsets[0]))
         lacking = version.watch.lacking
         if 0 < lacking < len(batch):
             # the baseline is learned between two rows, wherever batches are cut
             head = np.arange(len(batch)) < lacking
             for half in (head, ~head):
                 part = {name: column[half] for name, column in values.items()}
-                self.serve(version, take_rows(batch, half), part, offsets[half], account)
+                self.serve(version, take_rows(batch, half), part, offsets[half], paid[half])
         else:
-            self.serve(version, batch, values, offsets, account)
+            self.serve(version, batch, values, offsets, paid)
         if 0 < lacking <= len(batch) and version.name == self.definition.baseline.version:
             self.reference.take(version.watch.profile, int(offsets[lacking - 1]))
         if len(pairs.rows):
-            self.count_pairs(pairs, None, account.paid)
+            place = np.argsort(rows)[np.searchsorted(np.sort(rows), pairs.rows)]
+            order = np.argsort(place, kind="stable")  # as if each prediction had come alone
+            self.count_pairs(pairs.take(order), None, paid[place[order]])
 
     def labels(self, batch: GroundTruthBatch, offsets: Ints, appended_us: Ints | None, paid: float) -> Ints:
         """Labels of any version; gives the offsets of those that have not the task's type.
@@ -174,19 +184,23 @@ class Intake(Tally):
             self.count_pairs(pairs, (int(offsets[0]), int(offsets[-1])), paid)
         return unfit
 
-    def elapse(self, paid: float) -> None:
-        """Minutes before the watermark are over; the newest version tells what traffic did in them."""
-        found = self.traffic.advance(self.watermark_us, paid)
+    def elapse(self, account: Account) -> None:
+        """Time has come to `now_us`: minutes before the watermark are over.
+
+        The newest version tells what traffic did in them.
+        """
+        if account.reaches_a_round(self.now_us):
+            begin_round(account, self.traffic, self.versions)
+        findings = self.traffic.advance(self.watermark_us, account.advance(self.now_us))
         newest = [version for version in self.versions.values() if not self.superseded(version)][-1:]
         for version in self.versions.values():
             version.watch.recent.of_model = self.traffic.monitors() if version in newest else []
-        if found is not None and newest:
-            newest[0].watch.recent.report(found)
+        if newest:
+            for found in findings:
+                newest[0].watch.recent.report(found)
 
     def superseded(self, version: Version) -> bool:
-        """Whether it gets no traffic any more while another version does: nothing is told of it any more."""
-        latest_us = max(each.last_served_us for each in self.versions.values())
-        return latest_us - version.last_served_us > SUPERSEDED_AFTER * self.definition.window
+        return superseded(version, self.versions.values())
 
     def forget(self, version: Version) -> None:
         """A version that gets no traffic and has no window left: its records are to be deleted."""
@@ -211,21 +225,21 @@ class Intake(Tally):
         self.join.predictions.replaces(before.join.predictions)
         self.join.waiting.replaces(before.join.waiting)
 
-    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
-        """A definition that leaves windows and baselines as they are; `paid` is the account's balance."""
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """A definition that leaves windows and baselines as they are."""
         self.passed_us = self.watermark_us
         self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
         self.traffic.redefine(definition)
         self.comparisons.redefine(definition.comparisons)
         for version in self.versions.values():
-            version.watch.redefine(definition, paid)
+            version.watch.redefine(definition)
 
-    def _give(self, version: Version, offset: int, paid: float) -> None:
+    def _give(self, version: Version, offset: int) -> None:
         """What a version begins with that is not to learn its own baseline, if that is known by now."""
         known = self.reference.at(offset)
         if known is not None and version.name != self.definition.baseline.version:
-            version.rebase(known, paid)
+            version.rebase(known)
 
     def expire(self) -> Orphans:
         """Forgets predictions and labels whose time to live has passed."""
@@ -241,10 +255,3 @@ class Intake(Tally):
             return batch
         self.counts.capped += int(beyond.sum())
         return replace(batch, time_us=np.minimum(batch.time_us, cap_us))
-
-    def _on_time(self, time: Ints, watermark: Ints) -> Bools:
-        """Whether each event came while its window was open and a label could still reach it."""
-        definition = self.definition
-        end = time - time % definition.window + definition.window
-        on_time: Bools = np.minimum(end + definition.lateness, time + definition.labels.ttl) >= watermark
-        return on_time

@@ -8,8 +8,10 @@ from streamgauge.detectors.baseline import column_profile
 from streamgauge.detectors.binning import FeatureBinner
 from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.estimate import Estimate
+from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
+from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.schemas.batch import Categories, Column, Ints, take_column
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -46,24 +48,29 @@ class LabelBank:
     def weight(self) -> float:
         return 0.0 if self._evidence is None else self._evidence.weight
 
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What shares the budget."""
+        return () if self._evidence is None else (self._evidence,)
+
     def monitors(self) -> list[str]:
         """The monitors that have something to say by now."""
         return [] if self._evidence is None else [MONITOR]
 
-    def update(self, label: Column, time_us: Ints, paid: float) -> int:
+    def update(self, label: Column, time_us: Ints, paid: Balance) -> int:
         """Labels of newly labelled predictions, (n,); gives how many went into the reference."""
         room = min(max(self._first - self._rows, 0), len(time_us))
         if room:
             self._learned.append(take_column(label, slice(room)))
             self._rows += room
             if self._rows == self._first:
-                self._adopt(_profile(self._learned), paid)
+                self._adopt(_profile(self._learned))
                 self._learned = []
         if self._evidence is not None and self.binner is not None and room < len(time_us):
             codes = self.binner.bins({LABEL: take_column(label, slice(room, None))}).codes
             if isinstance(self._evidence, CategoricalEvidence):
                 codes = self._evidence.places(self.binner.width - 2)[codes]
-            self._evidence.update_codes(codes, time_us[room:], paid)
+            self._evidence.update_codes(codes, time_us[room:], paid_of(paid, slice(room, None)))
         return room
 
     def take_alarms(self) -> list[Alarm]:
@@ -76,11 +83,11 @@ class LabelBank:
         self._profile = self._evidence = self.binner = None
         self.generation = self.generation % _GENERATIONS + 1
 
-    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
-        """The monitor may be on or off now; it joins at the balance `paid`."""
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """The monitor may be on or off now, or weigh more or less: then evidence starts anew."""
         before, self.definition = self.definition, definition
-        if self._profile is not None and before.rule(MONITOR).enabled != definition.rule(MONITOR).enabled:
-            self._adopt(self._profile, paid)
+        if self._profile is not None and before.rule(MONITOR).stake != definition.rule(MONITOR).stake:
+            self._adopt(self._profile)
 
     def to_state(self) -> dict[str, Any]:
         profile = self._profile
@@ -103,22 +110,23 @@ class LabelBank:
             for part in state["learned"]
         ]
         if state["profile"] is not None:
-            self._adopt(BaselineProfile.from_json(state["profile"]).prediction, 0.0)
+            self._adopt(BaselineProfile.from_json(state["profile"]).prediction)
         if self._evidence is not None:
             self._evidence.restore(state["evidence"])
 
-    def _adopt(self, profile: FeatureProfile | None, paid: float) -> None:
+    def _adopt(self, profile: FeatureProfile | None) -> None:
         self._profile = profile
         self._evidence = None
         if profile is None:
             return
         self.binner = FeatureBinner({LABEL: profile})
-        if not self.definition.rule(MONITOR).enabled:
+        rule, fleet = self.definition.rule(MONITOR), (self._streams, self._alpha)
+        if not rule.enabled:
             return
         if isinstance(profile, NumericProfile):
-            self._evidence = NumericEvidence([profile], self._streams, self._alpha, paid)
+            self._evidence = NumericEvidence([profile], *fleet, paid=UNPAID, share=rule.weight)
         else:
-            self._evidence = CategoricalEvidence([profile], self._streams, self._alpha, paid)
+            self._evidence = CategoricalEvidence([profile], *fleet, paid=UNPAID, share=rule.weight)
 
 
 def label_metrics(counts: FeatureCounts) -> dict[str, Estimate]:

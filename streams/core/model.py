@@ -52,7 +52,7 @@ class ModelState:
         self.judge = Judge(definition.model, context.prefix, context.partition, context.software)
         self.book = AlertBook(definition.model)
         self.retrain = RetrainPolicy(definition.model)
-        self.account = context.account()
+        self.account = Account(*context.terms(definition))
 
     def apply_predictions(
         self, parts: Sequence[tuple[PredictionBatch, Ints]], appended_us: Sequence[Ints] | None
@@ -108,7 +108,7 @@ class ModelState:
             case Define():
                 outputs = self._redefine(order, now_us)
             case AdoptBaseline():
-                outputs = baselines.adopt(order, self.intake, self.book, self.account.paid, now_us)
+                outputs = baselines.adopt(order, self.intake, self.book, now_us)
             case Retrain():
                 version = order.version or self.intake.latest
                 if version not in self.intake.versions:
@@ -137,12 +137,11 @@ class ModelState:
             context.fleet.streams,
             context.fleet.alert_budget.false_alarms,
         )
-        account = context.account()
-        self.account.alpha, self.account.horizon_us = account.alpha, account.horizon_us
+        self.account.agree(*context.terms(self.definition))
 
     def _settle(self) -> list[Output]:
         intake = self.intake
-        intake.elapse(self.account.advance(intake.now_us))
+        intake.elapse(self.account)
         outputs = self.judge.alarms(intake, self.book)
         if self.judge.due(intake):
             outputs += self.judge.advance(intake, self.book)
@@ -170,6 +169,7 @@ class ModelState:
     def _redefine(self, order: Define, now_us: int) -> list[Output]:
         definition = definition_of(self.definition.model, order.document, self.context.metrics)
         old, self.definition = self.definition, definition
+        self.account.agree(*self.context.terms(definition))
         learns = baselines.learns_anew(old.baseline, definition.baseline)
         if old.baseline != definition.baseline:
             baselines.refer(definition, self.intake)
@@ -179,12 +179,12 @@ class ModelState:
             self.intake.inherit(before)
             self.judge.restart()
         else:
-            self.intake.redefine(definition, self.account.paid)
+            self.intake.redefine(definition)
             self.intake.custom = usable_metrics(definition, self.context.metrics)
             if old.latency.objective_ms != definition.latency.objective_ms:
                 self.judge.restart("latency")
             if old.baseline != definition.baseline:
-                return baselines.follow(order, self.intake, self.book, self.account.paid, now_us)
+                return baselines.follow(order, self.intake, self.book, now_us)
         return []
 
     def to_state(self) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class ModelState:
             version.first_served_us, version.last_served_us = served_us
             version.rollups.folded_us, version.latest = folded_us, LatestRows.from_state(latest)
             version.segments.load(segments)
-        model.account = Account.from_state(state["account"], model.account.alpha, model.account.horizon_us)
+        model.account = Account.from_state(state["account"], *context.terms(model.definition))
         model.judge.load(state["judge"])
         model.book = AlertBook.from_state(name, state["alerts"])
         model.retrain = RetrainPolicy.from_state(name, state["retrain"])

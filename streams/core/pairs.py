@@ -22,8 +22,9 @@ class Pairs:
     fresh: Bools
     lag_us: Ints
 
-    def take(self, mask: Bools) -> "Pairs":
-        return Pairs(*(getattr(self, name)[mask] for name in self.__slots__))
+    def take(self, rows: Bools | NDArray[np.intp]) -> "Pairs":
+        """Those of a mask, or by number in this order."""
+        return Pairs(*(getattr(self, name)[rows] for name in self.__slots__))
 
     @classmethod
     def concatenate(cls, parts: "list[Pairs]") -> "Pairs":

@@ -15,8 +15,8 @@ from streamgauge.schemas.profile import BaselineProfile, NumericProfile, RatePro
 from streamgauge.streams.core.names import present
 
 MONITOR = "data_quality"
-#: Unknown features that are watched at a time.
-_MOST_NEW = 32
+#: Features of which values of another type, or any at all, are watched at a time.
+_MOST = 32
 #: What an alarm about events that come again names.
 IDENTITY = "prediction_id"
 _Aspect = Literal["wrong_type", "appeared"]
@@ -25,6 +25,7 @@ _Aspect = Literal["wrong_type", "appeared"]
 class QualityBank:
     """Streams of evidence that open when something is wrong, so that the hot path pays for none of them.
 
+    Together they weigh as one stream in the budget, open or not: so they are paid from their first event on.
     `mixed` is how often a feature's value had another type than the rest of the baseline; without
     `complete` the baseline had more features than are watched, and new ones are not told.
     """
@@ -38,11 +39,33 @@ class QualityBank:
         #: Of the first events, as many as a baseline has: how many they were, how many of them came again.
         self._seen = self._again = 0
         self._repeats: RareEvidence | None = None
+        #: Whether the version's streams are paid. Until they are, nothing is due.
+        self._paid = False
 
     @property
     def weight(self) -> float:
-        repeats = 0.0 if self._repeats is None else self._repeats.weight
-        return repeats + sum(evidence.weight for evidence in self._open.values())
+        return self.definition.rule(MONITOR).stake
+
+    @property
+    def evidence(self) -> "tuple[QualityBank]":
+        """What shares the budget: whatever may open."""
+        return (self,)
+
+    def join(self, paid: float) -> None:
+        """What opens from now on is paid."""
+        if not self._paid:
+            self.leave()
+            self._paid = True
+
+    def leave(self) -> None:
+        """What is open is closed, and what opens is not paid until it can `join`."""
+        self._open, self._repeats, self._paid = {}, None, False
+
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """The monitor may be on or off now, or weigh more or less: then evidence starts anew."""
+        before, self.definition = self.definition, definition
+        if before.rule(MONITOR).stake != definition.rule(MONITOR).stake:
+            self.leave()
 
     @property
     def open(self) -> list[tuple[_Aspect, str]]:
@@ -69,15 +92,16 @@ class QualityBank:
         for name, column in features.items():
             known = profile.features.get(name)
             if known is None:
-                if self.complete and (("appeared", name) in self._open or len(self._open) < _MOST_NEW):
+                if self.complete:
                     wrong["appeared", name] = column
             elif isinstance(column, Categories) == isinstance(known, NumericProfile):
                 wrong["wrong_type", name] = column
+        paid = paid if self._paid else np.zeros_like(paid)
         for key in [*self._open, *(key for key in wrong if key not in self._open)]:
             outcomes = np.zeros(len(time_us), np.int64)
             if key in wrong:
                 outcomes += present(wrong[key])
-            if key not in self._open and not outcomes.any():
+            if key not in self._open and (len(self._open) >= _MOST or not outcomes.any()):
                 continue
             evidence = self._open.get(key) or self._evidence(key, profile)
             evidence.update_many(outcomes, time_us, paid)
@@ -88,7 +112,7 @@ class QualityBank:
             else:
                 self._open.pop(key, None)
 
-    def repeat(self, again: Bools, time_us: Ints, paid: float) -> list[Alarm]:
+    def repeat(self, again: Bools, time_us: Ints, paid: Floats) -> list[Alarm]:
         """Whether each of these events had come before, bool (n,), in order."""
         head = again[: max(self.definition.baseline.rows - self._seen, 0)]
         self._seen += len(head)
@@ -100,7 +124,8 @@ class QualityBank:
         if self._repeats is None and not outcomes.any():
             return []
         evidence = self._repeats or self._repeated()
-        evidence.update_many(outcomes, time_us[len(head) :], paid)
+        balance = paid[len(head) :] if self._paid else 0.0
+        evidence.update_many(outcomes, time_us[len(head) :], balance)
         self._repeats = evidence if evidence.is_open else None
         return evidence.take_alarms()
 
@@ -109,6 +134,7 @@ class QualityBank:
         return {
             "mixed": {name: asdict(rate) for name, rate in self.mixed.items()},
             "complete": self.complete,
+            "paid": self._paid,
             "repeats": [self._seen, self._again, self._repeats and self._repeats.to_state()],
             "open": [[*key, evidence.to_state()] for key, evidence in self._open.items()],
         }
@@ -116,7 +142,7 @@ class QualityBank:
     def restore(self, state: dict[str, Any], profile: BaselineProfile | None) -> None:
         """Continue from what `to_state` gave."""
         self.mixed = {name: RateProfile(**rate) for name, rate in state["mixed"].items()}
-        self.complete = state["complete"]
+        self.complete, self._paid = state["complete"], state["paid"]
         self._seen, self._again, repeats = state["repeats"]
         if repeats is not None:
             self._repeats = self._repeated()
@@ -127,10 +153,15 @@ class QualityBank:
                 evidence.restore(part)
 
     def _repeated(self) -> RareEvidence:
-        return RareEvidence(RateProfile(self._again, self._seen), *self._fleet, "duplicate")
+        return RareEvidence(RateProfile(self._again, self._seen), *self._fleet, "duplicate", self._share)
 
     def _evidence(self, key: tuple[_Aspect, str], profile: BaselineProfile) -> RareEvidence:
         aspect, name = key
         never = RateProfile(0, profile.rows)
         rate = self.mixed.get(name, never) if aspect == "wrong_type" else never
-        return RareEvidence(rate, *self._fleet, aspect)
+        return RareEvidence(rate, *self._fleet, aspect, self._share)
+
+    @property
+    def _share(self) -> float:
+        """Of each stream, of which as many may be open, and that of events that come again."""
+        return self.weight / (_MOST + 1)

@@ -60,7 +60,7 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return _labels(version)
     if monitor == TRAFFIC:
         evidence = model.intake.traffic.evidence
-        if evidence is None or not evidence.weight:
+        if evidence is None or not evidence.has_band:
             return Reason("learning", f"baseline: {evidence.hours if evidence else 0} of 24 hours")
         return _budget({"": evidence.evidence}, "")
     if monitor in OBJECTIVES and not _is_limited(model, monitor):

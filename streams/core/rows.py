@@ -1,6 +1,6 @@
 """Rows of batches: some of them, their order, and neighbouring batches as one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -35,21 +35,6 @@ def _one(run: list[tuple[Batch, Ints]]) -> tuple[Batch, Ints]:
     if len(run) == 1:
         return run[0]
     return merge_batches([batch for batch, _ in run]), np.concatenate([offsets for _, offsets in run])
-
-
-def latest_before(now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> list[Ints]:
-    """For each row of parts of (times, offsets), the latest time before it, in the order of offsets.
-
-    >>> latest_before(5, [(np.array([9, 1]), np.array([0, 2])), (np.array([7]), np.array([1]))])
-    [array([5, 9]), array([9])]
-    """
-    time = np.concatenate([part for part, _ in parts])
-    if len(parts) == 1:
-        return [np.maximum.accumulate(np.concatenate([[now_us], time[:-1]]))]
-    order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
-    latest = np.empty_like(time)
-    latest[order] = np.maximum.accumulate(np.concatenate([[now_us], time[order][:-1]]))
-    return np.split(latest, np.cumsum([len(part) for part, _ in parts])[:-1])
 
 
 def in_rounds(ids: Ids) -> Iterator[Ints]:

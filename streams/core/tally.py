@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.custom import CustomMetrics
-from streamgauge.detectors.evidence.account import Account
+from streamgauge.detectors.evidence.account import Balance, paid_of
 from streamgauge.detectors.ranking import ranking_values
 from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
@@ -86,9 +86,9 @@ class Tally:
         batch: PredictionBatch,
         values: Mapping[str, NDArray[Any]],
         offsets: Ints,
-        account: Account,
+        paid: Floats,
     ) -> None:
-        """Rows of a batch that are new, with their codes by column and the offsets they came from."""
+        """Rows of a batch that are new, their codes by column, their offsets, the account's balance at each."""
         length, names, watch = self.definition.window, self.names, version.watch
         predicted: Floats = _lengths(values["prediction"]) if names.ranks else values["prediction"]
         time, positive = batch.time_us, names.positive
@@ -96,10 +96,7 @@ class Tally:
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
         values = self._crossed(values)
-        watch.groups.expect(self._groups(values), account.paid)
-        watches = [each.watch.weight for each in self.versions.values()]
-        account.total_weight = self.traffic.weight + sum(watches)
-        paid = account.advance_many(time)
+        watch.groups.expect(self._groups(values))
         cells = None
         if not names.ranks:
             cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
@@ -132,13 +129,14 @@ class Tally:
                 known = bins.codes.shape[1]
                 window.count_features(watch.bank.binner, bins if mask is None else bins.take(mask[-known:]))
 
-    def count_pairs(self, pairs: Pairs, span: tuple[int, int] | None, paid: float) -> None:
+    def count_pairs(self, pairs: Pairs, span: tuple[int, int] | None, paid: Balance) -> None:
         """Labels that start or stop counting; `span` are the offsets they came from, if they just came."""
         table, length, names = self.join.predictions, self.definition.window, self.names
         predicted = table.gather("prediction", pairs.rows)
         answered = predicted != None if names.ranks else ~np.isnan(predicted)  # noqa: E711  (of each)
         if not answered.all():
             pairs, predicted = pairs.take(answered), predicted[answered]
+            paid = paid_of(paid, answered)
         rows = pairs.rows
         time = table.gather("time", rows)
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
@@ -169,7 +167,10 @@ class Tally:
                     names.positive,
                 )
             if not names.ranks:
-                self._heed(version, pairs if of_version is None else pairs.take(of_version), paid)
+                if of_version is None:
+                    self._heed(version, pairs, paid)
+                else:
+                    self._heed(version, pairs.take(of_version), paid_of(paid, of_version))
             fresh = pairs.fresh & (pairs.sign > 0)
             if of_version is not None:
                 fresh &= of_version
@@ -182,22 +183,23 @@ class Tally:
                     error = np.abs(predicted[fresh] - pairs.label[fresh])
             if len(error):
                 version.watch.errors.ranks = names.ranks
-                watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], paid)
+                due = paid_of(paid, fresh)
+                watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], due)
                 if not names.ranks:
                     score = labelled.score[fresh]
-                    version.watch.verify(predicted[fresh], score, error, time[fresh], paid, names)
+                    version.watch.verify(predicted[fresh], score, error, time[fresh], due, names)
                 for name, fired_us in fired.items():
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
                         version.window(start, names.classifies).changed(name, int(inside.sum()))
 
-    def _heed(self, version: Version, pairs: Pairs, paid: float) -> None:
+    def _heed(self, version: Version, pairs: Pairs, paid: Balance) -> None:
         """Labels against the first ones of the version: evidence, and counts in their windows."""
         table, length, bank = self.join.predictions, self.definition.window, version.watch.labels
         time = table.gather("time", pairs.rows)
         label: Column = self.names.class_column(pairs.label) if self.names.classifies else pairs.label
         fresh = np.flatnonzero(pairs.fresh & (pairs.sign > 0))
-        learned = version.watch.heed(take_column(label, fresh), time[fresh], paid)
+        learned = version.watch.heed(take_column(label, fresh), time[fresh], paid_of(paid, fresh))
         if bank.binner is None:
             return
         table.heed(pairs.rows[fresh[learned:]], bank.generation)

@@ -10,7 +10,7 @@ import numpy as np
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.evidence.traffic import TrafficAlarm, TrafficEvidence
 from streamgauge.detectors.intervals import poisson_rate
-from streamgauge.schemas.batch import Ints
+from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.findings import Finding
 
@@ -37,28 +37,52 @@ class TrafficBank:
         self._open: dict[int, int] = {}
         self._silent = 0
         self._latest: TrafficAlarm | None = None
+        #: (watermark, balance) where minutes of the latest run ended.
+        self._passed: list[tuple[int, float]] = []
 
     @property
     def weight(self) -> float:
-        return 0.0 if self.evidence is None else self.evidence.weight
+        """In the budget, from the first request on, although there is no verdict in the first day."""
+        return 0.0 if self.evidence is None else self.definition.rule(MONITOR).weight
+
+    def join(self) -> None:
+        """It is paid by its weight from now on."""
+        if self.evidence is not None:
+            self.evidence.share = self.weight
 
     def monitors(self) -> list[str]:
         """The monitors that have something to say by now."""
-        return [MONITOR] if self.weight else []
+        return [MONITOR] if self.evidence is not None and self.evidence.has_band else []
 
     def count(self, time_us: Ints, watermark_us: Ints) -> None:
         """Requests at these times, and the watermark before each; int64 (n,)."""
         if not self.definition.rule(MONITOR).enabled:
             return
         minutes = time_us // _MINUTE_US
-        numbers, counts = np.unique(minutes[(minutes + 1) * _MINUTE_US > watermark_us], return_counts=True)
+        on_time = minutes[(minutes + 1) * _MINUTE_US > watermark_us]
+        numbers, counts = np.unique(on_time, return_counts=True)
         for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
             self._open[number] = self._open.get(number, 0) + count
-        if self.evidence is None and self._open:
-            self.evidence = TrafficEvidence(min(self._open) + 1)  # its first minute is not a whole one
+        if self.evidence is None and len(on_time):
+            # its first minute is not a whole one
+            self.evidence = TrafficEvidence(int(on_time[0]) + 1, self.definition.rule(MONITOR).weight)
 
-    def advance(self, watermark_us: int, paid: float) -> Finding | None:
-        """Minutes before the watermark are over; `paid` is the account's balance."""
+    def pass_minutes(self, watermark_us: Ints, paid: Floats) -> None:
+        """The watermark before the events of a run and after each, (n + 1,); the account's balance, (n,)."""
+        if watermark_us[0] // _MINUTE_US < watermark_us[-1] // _MINUTE_US:
+            after = np.flatnonzero(np.diff(watermark_us // _MINUTE_US))
+            self._passed += zip(watermark_us[after + 1].tolist(), paid[after].tolist(), strict=True)
+
+    def advance(self, watermark_us: int, paid: float) -> list[Finding]:
+        """Minutes before the watermark are over; `paid` is the account's balance.
+
+        Each minute is paid up to the event that ended it, wherever runs of events were cut.
+        """
+        passed, self._passed = [*self._passed, (watermark_us, paid)], []
+        found = [self._advance(passed_us, balance) for passed_us, balance in passed]
+        return [finding for finding in found if finding is not None]
+
+    def _advance(self, watermark_us: int, paid: float) -> Finding | None:
         evidence, end = self.evidence, watermark_us // _MINUTE_US
         if evidence is None or evidence.minute >= end:
             return None

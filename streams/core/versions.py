@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.rollups import Rollups
@@ -49,7 +49,7 @@ class Version:
         """As `window`, for predictions: it and its roll-ups are to be told anew."""
         return self._to_tell("served_dirty", start_us, classes)
 
-    def repeat(self, again: Bools, time_us: Ints, paid: float, classes: bool) -> None:
+    def repeat(self, again: Bools, time_us: Ints, paid: Floats, classes: bool) -> None:
         """Which predictions had come before, bool (n,): each counts in the window of its own time."""
         self.watch.repeat(again, time_us, paid)
         if not again.any():
@@ -78,17 +78,17 @@ class Version:
         del self.windows[window.start_us]
         self.gone.add(window.start_us)
 
-    def rebase(self, profile: BaselineProfile | None, paid: float) -> tuple[str, ...]:
+    def rebase(self, profile: BaselineProfile | None) -> tuple[str, ...]:
         """Another baseline from now on, or none, to learn one; gives the monitors that start over.
 
-        `paid` is the account's balance. Features of open windows are counted anew.
+        Features of open windows are counted anew.
         """
         for window in (*self.windows.values(), *self.rollups.held.values()):
             window.rebase()
             if profile is None:
                 window.labels = None
         self.rollups.forget()
-        return self.watch.rebase(profile, paid)
+        return self.watch.rebase(profile)
 
     def replaces(self, other: "Version") -> None:
         """This empty one takes another's place: what is stored of that is to be deleted."""

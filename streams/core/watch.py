@@ -1,5 +1,6 @@
 """`Watch`: the baseline and the detectors of one model version."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
+from streamgauge.detectors.evidence.account import Balance
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, STALE_BASELINE
@@ -22,6 +24,10 @@ from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.quality_bank import IDENTITY, QualityBank
 from streamgauge.streams.core.recent import Recent
+
+Bank = FeatureBank | ErrorBank | EstimateBank | LabelBank | QualityBank | GroupBank
+#: Those that need no baseline of features, by name.
+_OTHER_BANKS = ("errors", "labels", "quality", "estimates", "groups")
 
 
 class Watch:
@@ -60,9 +66,20 @@ class Watch:
 
     @property
     def weight(self) -> float:
-        """Streams that share the model's budget."""
-        banks = (self.errors, self.estimates, self.labels, self.quality, self.groups)
-        return (self.bank.weight if self.bank else 0.0) + sum(bank.weight for bank in banks)
+        """Of the streams that share the model's budget."""
+        return math.fsum(bank.weight for bank in self._banks())
+
+    def pay(self, paid: float | None) -> None:
+        """Streams that wait to be paid are, from this balance on; None: all wait, and forfeit what comes."""
+        for streams in (each for bank in self._banks() for each in bank.evidence):
+            if paid is None:
+                streams.leave()
+            else:
+                streams.join(paid)
+
+    def _banks(self) -> list[Bank]:
+        others: list[Bank] = [getattr(self, name) for name in _OTHER_BANKS]
+        return others if self.bank is None else [self.bank, *others]
 
     def serve(
         self,
@@ -79,7 +96,7 @@ class Watch:
                 self.began_us = int(time_us.min())
             self.learning.add(features, prediction, score)
             if self.lacking == 0:
-                self._learn(float(paid[-1]))
+                self._learn()
             return None
         if self.profile is not None:
             for name, alarm in self.quality.update(features, self.profile, time_us, paid):
@@ -91,7 +108,7 @@ class Watch:
                 self.recent.alarm(monitor, name, alarm)
         return bins
 
-    def repeat(self, again: Bools, time_us: Ints, paid: float) -> None:
+    def repeat(self, again: Bools, time_us: Ints, paid: Floats) -> None:
         """Whether each of these events had come before, in order."""
         for alarm in self.quality.repeat(again, time_us, paid):
             self.recent.alarm("data_quality", IDENTITY, alarm)
@@ -103,7 +120,9 @@ class Watch:
         for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
             self.recent.alarm("fairness", attribute, alarm)
 
-    def judge(self, error: Floats, classes: bool, time_us: Ints, paid: float) -> tuple[Ints, dict[str, Ints]]:
+    def judge(
+        self, error: Floats, classes: bool, time_us: Ints, paid: Balance
+    ) -> tuple[Ints, dict[str, Ints]]:
         """Errors of newly labelled predictions, in order: what `ErrorBank.update` says of them."""
         watched_us, fired = self.errors.update(error, classes, time_us, paid)
         for alarm in self.errors.take_alarms():
@@ -113,7 +132,7 @@ class Watch:
                 self.recent.alarm(name, "", self.errors.river_alarm(int(fired_us[0])))
         return watched_us, fired
 
-    def heed(self, label: Column, time_us: Ints, paid: float) -> int:
+    def heed(self, label: Column, time_us: Ints, paid: Balance) -> int:
         """Labels of newly labelled predictions, in order; gives how many went into their reference."""
         learned = self.labels.update(label, time_us, paid)
         for alarm in self.labels.take_alarms():
@@ -121,7 +140,7 @@ class Watch:
         return learned
 
     def verify(
-        self, predicted: Floats, score: Floats, error: Floats, time_us: Ints, paid: float, names: Names
+        self, predicted: Floats, score: Floats, error: Floats, time_us: Ints, paid: Balance, names: Names
     ) -> None:
         """What newly labelled predictions were estimated to be worth, against what they are worth."""
         for alarm in self.estimates.update(predicted, score, error, time_us, paid, names, self.profile):
@@ -142,8 +161,8 @@ class Watch:
         """Whether it has neither a baseline nor a row to learn one from."""
         return self.profile is None and self.learning.rows == 0
 
-    def rebase(self, profile: BaselineProfile | None, paid: float) -> tuple[str, ...]:
-        """Another baseline from now on, at the account's balance, or None: it is learned from what comes.
+    def rebase(self, profile: BaselineProfile | None) -> tuple[str, ...]:
+        """Another baseline from now on, or None: it is learned from what comes.
 
         All evidence against the old one is gone; gives the monitors that start over. A profile without
         errors leaves the baseline of errors as it is.
@@ -151,18 +170,18 @@ class Watch:
         anew: tuple[str, ...] = (*FEATURE_MONITORS, STALE_BASELINE)
         if profile is None or profile.errors is not None:
             anew = (*anew, "concept_drift", *ERROR_DETECTORS)
-            self.errors.adopt(None if profile is None else profile.errors, paid)
+            self.errors.adopt(None if profile is None else profile.errors)
             if profile is None:
                 anew = (*anew, "label_drift")
                 self.labels.learn_anew()
         if profile is None or profile.estimator is not None:
             anew = (*anew, ESTIMATE_GAP)
-            self.estimates.adopt(None if profile is None else profile.estimator, paid)
+            self.estimates.adopt(None if profile is None else profile.estimator)
         self.learning.drop()
         self.profile = self.baseline_id = self.bank = self.began_us = None
         self.quality.start({}, complete=True)
         if profile is not None:
-            self._adopt(profile, paid)
+            self._adopt(profile)
         self._profile_changed = True
         self.recent.forget(anew)
         return anew
@@ -177,35 +196,32 @@ class Watch:
         self.learning.replaces(other.learning)
         self._profile_changed = other.profile is not None or other._profile_changed
 
-    def redefine(self, definition: MonitorDefinition, paid: float) -> None:
-        """A definition that leaves the baseline as it is; `paid` is the account's balance.
+    def redefine(self, definition: MonitorDefinition) -> None:
+        """A definition that leaves the baseline as it is.
 
-        Where other monitors are on, evidence about features starts anew: its streams join at that balance.
+        Where other monitors are on, or weigh more or less, evidence starts anew.
         """
         before, self.definition = self.definition, definition
-        self.errors.redefine(definition, paid)
-        self.labels.redefine(definition, paid)
-        self.quality.definition = definition
-        self.estimates.redefine(definition, paid)
-        self.groups.redefine(definition)
-        if any(before.rule(name).enabled != definition.rule(name).enabled for name in FEATURE_MONITORS):
+        for name in _OTHER_BANKS:
+            getattr(self, name).redefine(definition)
+        if any(before.rule(name).stake != definition.rule(name).stake for name in FEATURE_MONITORS):
             self.bank = None
             if self.profile is not None:
-                self._adopt(self.profile, paid)
+                self._adopt(self.profile)
 
-    def _learn(self, paid: float) -> None:
+    def _learn(self) -> None:
         features, prediction, score = self.learning.columns()
         ranges = {name: (f.min, f.max) for name, f in self.definition.features.items()}
         scored = score if np.isfinite(score).any() else None
-        self._adopt(build_profile(features, prediction, scored, ranges=ranges), paid)
+        self._adopt(build_profile(features, prediction, scored, ranges=ranges))
         self.quality.start(self.learning.mixed(features), self.learning.holds_all(features))
         self.learning.drop()
         self._profile_changed = True
 
-    def _adopt(self, profile: BaselineProfile, paid: float) -> None:
+    def _adopt(self, profile: BaselineProfile) -> None:
         self.profile = profile
         self.baseline_id = profile.profile_id
-        self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, paid, self.began_us)
+        self.bank = FeatureBank(profile, self.definition, self.streams, self.alpha, self.began_us)
 
     def to_state(self) -> dict[str, Any]:
         return {
@@ -213,11 +229,7 @@ class Watch:
             "alpha": self.alpha,
             "began_us": self.began_us,
             "bank": None if self.bank is None else self.bank.to_state(),
-            "errors": self.errors.to_state(),
-            "labels": self.labels.to_state(),
-            "quality": self.quality.to_state(),
-            "estimates": self.estimates.to_state(),
-            "groups": self.groups.to_state(),
+            **{name: getattr(self, name).to_state() for name in _OTHER_BANKS},
             "recent": self.recent.to_state(),
         }
 
@@ -232,7 +244,7 @@ class Watch:
         watch = cls(definition, state["streams"], state["alpha"])
         watch.began_us = state["began_us"]
         if profile is not None:
-            watch._adopt(BaselineProfile.from_json(profile), 0.0)
+            watch._adopt(BaselineProfile.from_json(profile))
             if watch.bank is not None:
                 watch.bank.restore(state["bank"])
         watch.errors.restore(state["errors"])

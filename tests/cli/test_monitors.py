@@ -48,7 +48,7 @@ MISTAKES = {
     "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "'accuracy' has no tolerance; demographic_parity_difference has"),
     "two baselines": ("model: a\nbaseline: {version: '6', profile: a.json}\n", 2, "baseline", "a profile or a version, not both"),
     "intersections of many": ("model: a\nfairness: {groups: [a, b, c, d, e], intersections: true}\n", 2, "fairness.intersections", "of at most 4 groups"),
-    "a weight": ("model: a\nmonitors: {drift: {weight: 3}}\n", 2, "monitors.drift.weight", "not in this version"),
+    "no weight": ("model: a\nmonitors: {drift: {weight: 0}}\n", 2, "monitors.drift.weight", "greater than"),
     "personal data": ("model: a\nfeatures: {age: {pii: true}}\n", 2, "features.age.pii", "not in this version"),
     "no name": ("model:\n", 1, "model", "string"),
     "a model twice": ("model: a\n---\nmodel: a\n", 3, "", "a is defined before, on line 1"),

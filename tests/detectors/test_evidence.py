@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamgauge.detectors.baseline import categorical_profile, numeric_profile, rate_profile
 from streamgauge.detectors.checks import same
-from streamgauge.detectors.evidence.account import MAX_STEP_US, Account
+from streamgauge.detectors.evidence.account import MAX_STEP_US, ROUND_US, UNPAID, Account
 from streamgauge.detectors.evidence.bets import numeric_table, rate_bets, rate_bounds, size_as_ratio
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
@@ -333,9 +333,11 @@ def test_the_account_pays_by_event_time_and_not_for_gaps():
     assert account.paid == pytest.approx(2 / 20)
     account.advance(7 * MAX_STEP_US)
     assert account.paid == pytest.approx(2 / 20)
-    account.total_weight = 0.0
+    assert account.paid_in_all == pytest.approx(2 * account.paid)
+    rest = account.begin_round(0.0) - account.paid
     account.advance(10 * MAX_STEP_US)
-    assert account.paid == pytest.approx(2 / 20)
+    assert account.paid == pytest.approx(2 / 20 + rest)
+    assert rest == pytest.approx(ROUND_US / MAX_STEP_US / 20)
 
 
 def test_with_a_balance_by_event_it_doesnt_matter_how_events_were_cut():
@@ -363,7 +365,7 @@ def test_with_a_balance_by_event_it_doesnt_matter_how_events_were_cut():
 def test_new_terms_of_the_account_leave_what_was_paid_in():
     account = Account(alpha=1.0, horizon_us=10 * MAX_STEP_US, total_weight=1.0)
     account.advance_many(np.array([0, MAX_STEP_US]))
-    account.alpha = 5.0
+    account.agree(5.0, account.horizon_us)
     assert account.paid == pytest.approx(1 / 10)
     account.advance(2 * MAX_STEP_US)
     assert account.paid == pytest.approx(6 / 10)
@@ -371,6 +373,38 @@ def test_new_terms_of_the_account_leave_what_was_paid_in():
     assert again.paid == account.paid
     again.advance(3 * MAX_STEP_US)
     assert again.paid == pytest.approx(6 / 10 + 1 / 20)
+
+
+def test_weights_count_from_the_next_round_on_and_streams_join_with_it():
+    account = Account(alpha=1.0, horizon_us=100 * ROUND_US, total_weight=1.0)
+    account.advance(0)
+    assert not account.reaches_a_round(ROUND_US - 1)
+    assert account.reaches_a_round(ROUND_US)
+    elapsed = account.clock(np.array([ROUND_US - 1, ROUND_US, ROUND_US + 1, 3 * ROUND_US]))
+    assert account.rounds(elapsed).tolist() == [1, 3]
+    joins = account.begin_round(4.0)
+    assert joins == pytest.approx(1 / 100)
+    assert account.advance(2 * ROUND_US) == pytest.approx(1 / 100 + 1 / 400)
+    assert account.paid_in_all == pytest.approx(2 / 100)
+
+
+def test_who_waits_to_be_paid_is_due_nothing_and_who_leaves_forfeits():
+    bets = Bets(np.zeros((1, 2, 1)), np.full((1, 1), 2.0), np.zeros((1, 2, 1)), np.zeros(1, int))
+    detector = EDetector([bets], UNPAID)
+
+    def look(paid):
+        detector.update_many([np.ones((1, LOOK), int)], np.arange(LOOK), paid)
+        return detector.evidence[0]
+
+    assert look(0.1) == 0.0
+    detector.join(0.2)
+    assert look(0.3) == pytest.approx(2 * 0.1)
+    detector.join(0.3)
+    assert look(0.35) == pytest.approx(2 * 0.15)
+    detector.leave()
+    assert look(0.5) == pytest.approx(2 * 0.15)
+    detector.join(0.6)
+    assert look(0.61) == pytest.approx(2 * 0.16)
 
 
 def test_evidence_of_another_baseline_is_refused():

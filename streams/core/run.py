@@ -1,0 +1,62 @@
+"""`Run`: the batches of a run of messages in the order of their offsets, so that it can be cut anywhere."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.schemas.monitor import MonitorDefinition
+
+
+class Run:
+    """Parts of (times, offsets), int64 (n,) each, of one model; `now_us` is the latest time before them.
+
+    `latest_us` int64 (N + 1,) is the latest time before each row in order, and after the last.
+
+    >>> run = Run(5, [(np.array([9, 1]), np.array([0, 2])), (np.array([7]), np.array([1]))])
+    >>> run.latest_us.tolist(), list(run.parts(0, 2)), run.before(0).tolist()
+    ([5, 9, 9, 9], [(0, slice(0, 1, None)), (1, slice(0, 1, None))], [5, 9])
+    """
+
+    def __init__(self, now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> None:
+        time = np.concatenate([part for part, _ in parts])
+        self._ends = np.cumsum([len(part) for part, _ in parts])
+        #: Of each part, the places of its rows in the order; they rise.
+        self._places: list[Ints] | None = None
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            self._places, time = np.split(place, self._ends[:-1]), time[order]
+        self.latest_us: Ints = np.maximum.accumulate(np.concatenate([[now_us], time]))
+
+    def __len__(self) -> int:
+        return len(self.latest_us) - 1
+
+    def before(self, part: int) -> Ints:
+        """The latest time before each row of a part, int64 (n,)."""
+        return self.latest_us[:-1] if self._places is None else self.latest_us[self._places[part]]
+
+    def parts(self, start: int, stop: int) -> Iterator[tuple[int, slice]]:
+        """The parts that have rows among these of the order, and which of their own rows those are."""
+        if self._places is None:
+            yield 0, slice(start, stop)
+            return
+        for part, places in enumerate(self._places):
+            first, end = np.searchsorted(places, (start, stop)).tolist()
+            if first < end:
+                yield part, slice(first, end)
+
+    def among(self, part: int, rows: slice, start: int) -> Ints | slice:
+        """Where these rows of a part are in the order, counted from `start`."""
+        if self._places is None:
+            return slice(rows.start - start, rows.stop - start)
+        return self._places[part][rows] - start
+
+
+def on_time(time_us: Ints, watermark_us: Ints, definition: MonitorDefinition) -> Bools:
+    """Whether each event came while its window was open and a label could still reach it."""
+    end_us = time_us - time_us % definition.window + definition.window
+    latest_us = np.minimum(end_us + definition.lateness, time_us + definition.labels.ttl)
+    in_time: Bools = latest_us >= watermark_us
+    return in_time
