@@ -2,7 +2,7 @@
 
 A model has a share `alpha` of expected false alarms per horizon. Its account grows with event time, and at
 each look a stream of weight w stakes w × (what came in since its last look). So expected false alarms by time
-t are at most alpha · t / horizon, whatever the number, rates or dependence of the streams (docs/adr/0012).
+t are at most alpha · t / horizon, whatever the number, rates or dependence of the streams (docs/adr/0017).
 """
 
 import math
@@ -16,7 +16,7 @@ from streamgauge.schemas.batch import Bools, Floats, Ints
 MAX_STEP_US = 3_600_000_000
 #: Weights are counted, and streams join, only at whole multiples of this on the account's own time: so how
 #: events were cut into batches does not show.
-ROUND_US = 300_000_000
+ROUND_US = 60_000_000
 #: The balance that a stream holds which is to join with the next round: until then nothing is due to it.
 UNPAID = math.inf
 

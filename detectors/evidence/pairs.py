@@ -33,8 +33,8 @@ class PairEvidence:
     Two features agree where both lie in the same half of theirs (Blomqvist 1950). That is a rate, bet on as
     other rates are: likelihood ratios of odds against exact bounds of the reference's, looked at every 100
     rows. The agreements of all pairs in a look are one matrix product. `streams` and `alpha` are those of the
-    whole fleet; `paid` the account's balance, `share` the stream's weight in the budget. A pair whose features
-    have moved by themselves is not told: that is the features' drift.
+    whole fleet; `paid` the account's balance, `share` the stream's weight in it. A pair whose features have
+    moved by themselves is not told: that is the features' drift.
 
     >>> from streamgauge.detectors.baseline import build_profile
     >>> rng = np.random.default_rng(1)

@@ -153,15 +153,12 @@ class QualityBank:
                 evidence.restore(part)
 
     def _repeated(self) -> RareEvidence:
-        return RareEvidence(RateProfile(self._again, self._seen), *self._fleet, "duplicate", self._share)
+        # half of the weight is theirs, half that of all others
+        rate = RateProfile(self._again, self._seen)
+        return RareEvidence(rate, *self._fleet, "duplicate", self.weight / 2)
 
     def _evidence(self, key: tuple[_Aspect, str], profile: BaselineProfile) -> RareEvidence:
         aspect, name = key
         never = RateProfile(0, profile.rows)
         rate = self.mixed.get(name, never) if aspect == "wrong_type" else never
-        return RareEvidence(rate, *self._fleet, aspect, self._share)
-
-    @property
-    def _share(self) -> float:
-        """Of each stream, of which as many may be open, and that of events that come again."""
-        return self.weight / (_MOST + 1)
+        return RareEvidence(rate, *self._fleet, aspect, self.weight / 2 / _MOST)

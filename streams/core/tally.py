@@ -88,7 +88,7 @@ class Tally:
         offsets: Ints,
         paid: Floats,
     ) -> None:
-        """Rows of a batch that are new, their codes by column, their offsets, the account's balance at each."""
+        """Rows of a batch that are new: codes by column, offsets, the account's balance at each."""
         length, names, watch = self.definition.window, self.names, version.watch
         predicted: Floats = _lengths(values["prediction"]) if names.ranks else values["prediction"]
         time, positive = batch.time_us, names.positive
