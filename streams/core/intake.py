@@ -1,9 +1,8 @@
 """`Intake`: predictions and labels of one model, into its join, its windows and its watches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,12 @@ from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.reference import Reference
 from streamgauge.streams.core.rounds import SUPERSEDED_AFTER, begin_round, superseded
-from streamgauge.streams.core.run import Run, on_time
+from streamgauge.streams.core.run import Run, Timed, cap_times, on_time
 from streamgauge.streams.core.segments import NONE
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
 
 LONG_AGO = -(2**62)
-Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
 
 
 class Intake(Tally):
@@ -63,18 +61,16 @@ class Intake(Tally):
         appended_us: Sequence[Ints] | None,
         account: Account,
     ) -> None:
-        """Batches of a run with the offsets of their rows, which say in which order those came.
-
-        `appended_us`, if given, is when each row was appended: times further ahead than `grace` are capped.
-        """
+        """Batches of a run with the offsets of their rows, which say in which order those came; if
+        `appended_us` says when each was appended, times further ahead of that than `grace` are capped."""
         self.infer([(batch.prediction, offsets) for batch, offsets in parts])
         self.counts.lost_by_client += sum(batch.dropped for batch, _ in parts)
+        named = self.definition.baseline.version
         capped = [
             (self._capped(batch, None if appended_us is None else appended_us[number]), offsets)
             for number, (batch, offsets) in enumerate(parts)
         ]
         run = Run(self.now_us, [(batch.time_us, offsets) for batch, offsets in capped])
-        named = self.definition.baseline.version
         begins = account.rounds(account.clock(run.latest_us[1:])).tolist()
         for start, stop in pairwise(sorted({0, *begins, len(run)})):
             if start in begins:
@@ -87,16 +83,16 @@ class Intake(Tally):
                 watermark = np.maximum(run.before(part)[rows] - self.definition.grace, self.passed_us)
                 some = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
                 self._predictions(some, offsets[rows], watermark, paid[run.among(part, rows, start)])
-            latest_us = run.latest_us[start : stop + 1]
-            self.traffic.pass_minutes(np.maximum(latest_us - self.definition.grace, self.passed_us), paid)
+            passed = np.maximum(run.latest_us[start : stop + 1] - self.definition.grace, self.passed_us)
+            self.traffic.pass_minutes(passed, paid)
 
     def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
         fits = on_time(batch.time_us, watermark, self.definition)
         self.now_us = max(self.now_us, int(batch.time_us.max()))
         if not fits.all():
             self.counts.late += int((~fits).sum())
-            batch, offsets = take_rows(batch, fits), offsets[fits]
-            watermark, paid = watermark[fits], paid[fits]
+            batch = take_rows(batch, fits)
+            offsets, watermark, paid = offsets[fits], watermark[fits], paid[fits]
         version = self.names.versions.code(batch.version)
         for rows in self._stretches(self.names.versions.values[version], batch.time_us, watermark):
             part = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
@@ -159,9 +155,8 @@ class Intake(Tally):
         if 0 < lacking <= len(batch) and version.name == self.definition.baseline.version:
             self.reference.take(version.watch.profile, int(offsets[lacking - 1]))
         if len(pairs.rows):
-            place = np.argsort(rows)[np.searchsorted(np.sort(rows), pairs.rows)]
-            order = np.argsort(place, kind="stable")  # as if each prediction had come alone
-            self.count_pairs(pairs.take(order), None, paid[place[order]])
+            pairs, place = pairs.in_order_of(rows)  # as if each prediction had come alone
+            self.count_pairs(pairs, None, paid[place])
 
     def labels(self, batch: GroundTruthBatch, offsets: Ints, appended_us: Ints | None, paid: float) -> Ints:
         """Labels of any version; gives the offsets of those that have not the task's type.
@@ -249,9 +244,6 @@ class Intake(Tally):
     def _capped(self, batch: Timed, appended_us: Ints | None) -> Timed:
         if appended_us is None:
             return batch
-        cap_us = appended_us + self.definition.grace
-        beyond = batch.time_us > cap_us
-        if not beyond.any():
-            return batch
-        self.counts.capped += int(beyond.sum())
-        return replace(batch, time_us=np.minimum(batch.time_us, cap_us))
+        capped, beyond = cap_times(batch, appended_us + self.definition.grace)
+        self.counts.capped += beyond
+        return capped

@@ -26,6 +26,12 @@ class Pairs:
         """Those of a mask, or by number in this order."""
         return Pairs(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    def in_order_of(self, rows: Ints) -> "tuple[Pairs, NDArray[np.intp]]":
+        """In the order of these `rows`, which have all of theirs, and the place of each pair's among them."""
+        place = np.argsort(rows)[np.searchsorted(np.sort(rows), self.rows)]
+        order = np.argsort(place, kind="stable")
+        return self.take(order), place[order]
+
     @classmethod
     def concatenate(cls, parts: "list[Pairs]") -> "Pairs":
         if not parts:

@@ -1,11 +1,15 @@
 """`Run`: the batches of a run of messages in the order of their offsets, so that it can be cut anywhere."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
-from streamgauge.schemas.batch import Bools, Ints
+from streamgauge.schemas.batch import Bools, GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.monitor import MonitorDefinition
+
+Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
 
 
 class Run:
@@ -52,6 +56,12 @@ class Run:
         if self._places is None:
             return slice(rows.start - start, rows.stop - start)
         return self._places[part][rows] - start
+
+
+def cap_times(batch: Timed, cap_us: Ints) -> tuple[Timed, int]:
+    """The batch with no time beyond these, int64 (n,), and how many were."""
+    beyond = int((batch.time_us > cap_us).sum())
+    return (replace(batch, time_us=np.minimum(batch.time_us, cap_us)) if beyond else batch), beyond
 
 
 def on_time(time_us: Ints, watermark_us: Ints, definition: MonitorDefinition) -> Bools:
