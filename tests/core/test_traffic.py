@@ -147,4 +147,4 @@ def test_a_monitor_that_was_off_learns_anew() -> None:
         traffic.run.apply(traffic.feed.definitions([off]))
         traffic.flows(10)
     assert traffic.flows(60, 0).alerts() == []
-    assert traffic.run.partition.models["m"].intake.traffic.weight == 0
+    assert traffic.run.partition.models["m"].intake.traffic.monitors() == []
