@@ -6,6 +6,7 @@ t are at most alpha · t / horizon, whatever the number, rates or dependence of 
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -28,6 +29,16 @@ Balance = float | Floats
 def paid_of(paid: Balance, rows: Bools | Ints | slice) -> Balance:
     """The balance at some of the events; one number is that of all."""
     return paid[rows] if isinstance(paid, np.ndarray) else paid
+
+
+class Paid(Protocol):
+    """Streams that are paid from an account, and wait for it at first."""
+
+    def join(self, paid: float) -> None:
+        """Those that wait to be paid are from this balance on."""
+
+    def leave(self) -> None:
+        """They forfeit what comes in until they `join` again; what they hold they keep."""
 
 
 class Account:

@@ -28,8 +28,8 @@ class RepeatEvidence:
     `repeats` are how often a value of the reference was the one before it, where that happens most. A look of
     50 rows with one value multiplies the stake by one over the bound of that at every row (.9 at least where
     values repeated at times); any other takes it all. `streams` and `alpha` are those of the whole fleet;
-    `paid` the account's balance, `share` the stream's weight in it. What almost always repeats, and what the reference says nothing of, is not
-    watched.
+    `paid` the account's balance, `share` the stream's weight in it. What almost always repeats, and what the
+    reference says nothing of, is not watched.
 
     >>> evidence = RepeatEvidence([RateProfile(500, 1_000)], streams=1, alpha=0.05)
     >>> values = np.array([[0.0, 1.0] * 50 + [1.0] * 200])

@@ -23,4 +23,8 @@ def begin_round(account: Account, traffic: TrafficBank, versions: Mapping[str, V
     paid = account.begin_round(math.fsum([traffic.weight, *(version.watch.weight for version in live)]))
     traffic.join()
     for version in versions.values():
-        version.watch.pay(paid if version in live else None)
+        for streams in version.watch.paid():
+            if version in live:
+                streams.join(paid)
+            else:
+                streams.leave()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
-from streamgauge.detectors.evidence.account import Balance
+from streamgauge.detectors.evidence.account import Balance, Paid
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, STALE_BASELINE
@@ -69,13 +69,9 @@ class Watch:
         """Of the streams that share the model's budget."""
         return math.fsum(bank.weight for bank in self._banks())
 
-    def pay(self, paid: float | None) -> None:
-        """Streams that wait to be paid are, from this balance on; None: all wait, and forfeit what comes."""
-        for streams in (each for bank in self._banks() for each in bank.evidence):
-            if paid is None:
-                streams.leave()
-            else:
-                streams.join(paid)
+    def paid(self) -> list[Paid]:
+        """What is paid from the budget."""
+        return [each for bank in self._banks() for each in bank.evidence]
 
     def _banks(self) -> list[Bank]:
         others: list[Bank] = [getattr(self, name) for name in _OTHER_BANKS]
@@ -235,10 +231,7 @@ class Watch:
 
     @classmethod
     def from_state(
-        cls,
-        state: Mapping[str, Any],
-        definition: MonitorDefinition,
-        profile: Mapping[str, Any] | None,
+        cls, state: Mapping[str, Any], definition: MonitorDefinition, profile: Mapping[str, Any] | None
     ) -> "Watch":
         """What `to_state` gave, with the profile; learning rows are loaded by `persistence`."""
         watch = cls(definition, state["streams"], state["alpha"])
