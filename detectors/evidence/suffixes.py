@@ -79,7 +79,8 @@ class Suffixes:
         """The best suffix of a bet. Raises IndexError for one that is not there."""
         self._settle()
         stream, since = self._stream_of[bet], int(self._since[bet])
-        look_us = abs(int(self._latest[stream] - self._previous[stream]))
+        first = self._looks[stream] == 1  # then the stream began with it
+        look_us = 0 if first else abs(int(self._latest[stream] - self._previous[stream]))
         return Suffix(
             since,
             min(int(self._far[bet]), since) - look_us,

@@ -111,7 +111,7 @@ class Intake(Tally):
             if watermark[start] - last_us > silence:
                 last_us = int(time_us[start])  # it cannot be a duplicate
                 if version is not None:
-                    version.segments = self.live_segments()
+                    version.renew(self.live_segments())
             after = np.flatnonzero(watermark[start + 1 :] - last_us > silence)
             stop = start + 1 + int(after[0]) if len(after) else len(time_us)
             yield slice(start, stop)

@@ -104,6 +104,12 @@ def _version(model: ModelState, version: Version) -> VersionStatus:
         for episode in model.book.open_episodes()
         if episode.version == version.name
     )
+    told_by = {
+        monitor: episode.monitor
+        for episode in model.book.open_episodes()
+        if episode.version == version.name
+        for monitor in episode.going_on
+    }
     return VersionStatus(
         version=version.name,
         superseded=model.intake.superseded(version),
@@ -111,7 +117,9 @@ def _version(model: ModelState, version: Version) -> VersionStatus:
         coverage=version.since(None).coverage,
         baseline_id=version.watch.baseline_id,
         monitors=tuple(
-            _monitor(name, model, version, [alert for alert in alerts if alert.monitor == name])
+            _monitor(
+                name, model, version, [alert for alert in alerts if alert.monitor == name], told_by.get(name)
+            )
             for name in monitors_of(model.definition)
         ),
         alerts=alerts,
@@ -132,10 +140,16 @@ def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
     yield from (name for name in definition.monitors if name not in (*built_in, *detectors))
 
 
-def _monitor(name: str, model: ModelState, version: Version, alerts: list[OpenAlert]) -> MonitorStatus:
+def _monitor(
+    name: str, model: ModelState, version: Version, alerts: list[OpenAlert], told_by: str | None
+) -> MonitorStatus:
     if not model.definition.rule(name).enabled:
         return MonitorStatus(name, "off", "switched off by the definition")
     found: Reason = because(name, model, version)
+    if told_by is not None and not alerts:
+        return MonitorStatus(
+            name, "alert", f"the alert of {told_by} tells of it; {found.why}", found.evidence
+        )
     if not alerts:
         return MonitorStatus(name, found.state, found.why, found.evidence)
     gravest = min(alerts, key=lambda alert: ("critical", "warning", "info").index(alert.severity))

@@ -88,7 +88,12 @@ class Version:
             if profile is None:
                 window.labels = None
         self.rollups.forget()
+        self.latest = LatestRows()
         return self.watch.rebase(profile)
+
+    def renew(self, segments: LiveSegments) -> None:
+        """Its live segments are chosen anew, so what had the slots of the old ones is forgotten."""
+        self.segments, self.latest = segments, LatestRows()
 
     def replaces(self, other: "Version") -> None:
         """This empty one takes another's place: what is stored of that is to be deleted."""

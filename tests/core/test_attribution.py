@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgauge.detectors.baseline import categorical_profile
+from streamgauge.detectors.baseline import build_profile, categorical_profile
 from streamgauge.schemas.batch import Categories
+from streamgauge.schemas.control import AdoptBaseline
 from streamgauge.streams.core.attribution import (
     MOST_BINS,
     MOST_COINCIDENCES,
@@ -22,6 +23,7 @@ from streamgauge.streams.core.carriers import carrying
 from streamgauge.streams.core.latest import MOST, LatestRows
 from streamgauge.streams.core.moved import moved_bins
 from streamgauge.streams.core.wording import in_words, where
+from tests.core.scenario import START_US
 from tests.core.test_partition_alerts import Columns, Rng, Story, classifier, story
 
 COUNTRIES = ("NO", "SE", "DK")
@@ -135,6 +137,23 @@ def test_explanations_are_the_same_after_a_restart() -> None:
         return told.alerts()
 
     assert json.dumps(run(True)) == json.dumps(run(False))
+
+
+def test_another_baseline_forgets_the_latest_rows() -> None:
+    """They are bins of the old one, which may have had other features."""
+    told = story(by_country).tell(7, by_country)
+    model = told.run.partition.models["m"]
+    assert len(model.intake.versions["7"].latest) == MOST
+    ages, jobs = (
+        np.random.default_rng(1).normal(40, 10, 2_000),
+        Categories.of(["clerk", "cook", "vet", "vet"] * 500),
+    )
+    other = build_profile({"age": ages, "job": jobs}).to_json()
+    order = AdoptBaseline(actor="kari", time_us=START_US, model="m", document=other)
+    told.run.apply(told.feed.control(order))
+    assert len(model.intake.versions["7"].latest) == 0
+    told.tell(3, by_country, older=(20, 0, 0))
+    assert opened(told, "drift")["carried_by"][0]["segment"] == {"country": "NO"}
 
 
 def test_an_attribution_is_bounded_and_survives_its_snapshot() -> None:

@@ -58,6 +58,14 @@ def test_an_alert_is_named_with_its_severity_and_since_when() -> None:
     assert alert["alert_id"] in {open_.alert_id for open_ in of_version.alerts}
 
 
+def test_a_monitor_of_which_another_alert_tells_says_which() -> None:
+    told = after(8).tell(3, classifier, wrong=0.5)
+    assert told.noticed("estimate_gap")
+    found = looked(told, "estimate_gap")
+    assert found.state == "alert"
+    assert found.why.startswith("the alert of concept_drift tells of it; ")
+
+
 def test_a_monitor_that_is_off_says_who_switched_it_off() -> None:
     found = looked(after(8, monitors={"drift": {"enabled": False}}), "drift")
     assert (found.state, found.why) == ("off", "switched off by the definition")

@@ -444,3 +444,10 @@ def test_a_change_began_within_the_interval_of_its_onset(change, rate, streams):
     assert len(alarms) >= 0.95 * many
     assert np.mean([alarm.onset_low_us <= at <= alarm.onset_high_us for alarm in alarms]) >= 0.95
     assert np.median([alarm.onset_high_us - alarm.onset_low_us for alarm in alarms]) <= 700
+
+
+def test_a_stream_that_alarms_with_its_first_look_began_with_it():
+    evidence = RateEvidence([RateProfile(0, 5_000)], streams=1, alpha=0.05)
+    evidence.update_many(np.ones((1, 50), np.int64), 1_000 + np.arange(50), paid=5e-6)
+    [alarm] = evidence.take_alarms()
+    assert (alarm.onset_low_us, alarm.onset_us, alarm.onset_high_us) == (1_000, 1_000, 1_000)
