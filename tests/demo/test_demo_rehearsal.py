@@ -6,6 +6,9 @@ from streamgauge.demo.definitions import definition_events
 from streamgauge.demo.offline import START_US, rehearsed
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 
+#: (seed, seconds) at the demo's usual density; beside each, one at the lowest.
+USUAL = [(seed, 90.0) for seed in range(1, 6)]
+
 
 def test_the_demos_definitions_are_valid() -> None:
     fleet, *models = [event.document for event in definition_events(START_US)]
@@ -18,15 +21,7 @@ def test_the_demos_definitions_are_valid() -> None:
 
 
 @pytest.mark.slow
-def _seeds(first: int) -> list[object]:
-    """Five at the demo's usual density are slow; one at the lowest shows what has gone wrong soon."""
-    return [
-        pytest.param(first, 30.0),
-        *(pytest.param(seed, 90.0, marks=pytest.mark.slow) for seed in range(1, 6)),
-    ]
-
-
-@pytest.mark.parametrize(("seed", "seconds"), _seeds(2))
+@pytest.mark.parametrize(("seed", "seconds"), [(2, 30.0), *USUAL])
 def test_every_fault_is_caught_by_its_monitor_and_no_alert_is_without_a_cause(
     seed: int, seconds: float
 ) -> None:
@@ -36,7 +31,8 @@ def test_every_fault_is_caught_by_its_monitor_and_no_alert_is_without_a_cause(
     assert board.requests > 0
 
 
-@pytest.mark.parametrize(("seed", "seconds"), _seeds(3))
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "seconds"), [(3, 30.0), *USUAL])
 def test_without_faults_there_is_no_alert(seed: int, seconds: float) -> None:
     board, verdict = rehearsed(seed, with_faults=False, seconds=seconds)
     assert [alert["summary"] for alert in verdict.causeless] == []
