@@ -27,7 +27,7 @@ def residual_profile(good: Bools, expected: Floats) -> ResidualProfile:
     >>> rng = np.random.default_rng(0)
     >>> profile = residual_profile(rng.random(5_000) < 0.9, np.full(5_000, 0.9))
     >>> round(profile.sd, 2), round(profile.sure_sd, 2)
-    (0.31, 0.16)
+    (0.3, 0.16)
     """
     residual = good - expected
     both = residual, residual * sureness(expected)

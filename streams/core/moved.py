@@ -50,7 +50,7 @@ def moved_bins(profile: FeatureProfile, counts: Floats) -> tuple[Bin, ...]:
     >>> from streamgauge.detectors.baseline import numeric_profile
     >>> ages = numeric_profile(np.repeat([18.0, 35.0, 49.0, 60.0], 25))
     >>> [(each.bin, each.baseline, each.value) for each in moved_bins(ages, np.array([10, 15, 50, 25, 0, 0]))]
-    [('35 to 49', 0.25, 0.5), ('up to 35', 0.5, 0.25)]
+    [('up to 35', 0.5, 0.25), ('35 to 49', 0.25, 0.5)]
     """
     known = len(counts) - 2
     n = counts[: known + 1].sum()

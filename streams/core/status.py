@@ -130,7 +130,7 @@ def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
     """Every monitor that a definition has: the built-in ones, then those that it names.
 
     >>> list(monitors_of(MonitorDefinition(model="m", monitors={"accuracy": {"min": 0.8}})))[-2:]
-    ['retrain_unanswered', 'accuracy']
+    ['retrain_blocked', 'accuracy']
     """
     compared = (COMPARISON, SAMPLE_RATIO) if definition.comparisons else ()
     built_in = (*EVIDENCE, *OBJECTIVES, *compared, STALE_BASELINE, UNANSWERED, BLOCKED)
