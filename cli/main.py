@@ -36,6 +36,7 @@ COMMANDS = (
     Command("baseline", "build, inspect, compare, merge and adopt baseline profiles", "baseline", "worker"),
     Command("metrics", "follow the metrics of your models", "metrics"),
     Command("alerts", "follow alerts, list what is open, acknowledge, resolve, silence", "alerts", "worker"),
+    Command("budget", "show what each monitor has of the alarm budget, and will see", "budget", "worker"),
     Command("compare", "show how versions that share the traffic compare", "compare", "worker"),
     Command("retrain", "follow and list retrain requests", "retrain"),
     Command("notifier", "deliver alerts to Alertmanager, PagerDuty, chat, mail", "notifier", "notifier"),

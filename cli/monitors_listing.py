@@ -65,6 +65,8 @@ def _lines(
     yield f"  {seen}; {'records not applied: ' + waits if waits else 'all records applied'}"
     held = f", the next is held back: {model.retrain_held}" if model.retrain_held else ""
     yield f"  {model.pending:,} predictions wait for labels; retrain request: {model.retrain}{held}"
+    promised = f"{model.promised:.2g} false alarms in {model.horizon_days:g} days"
+    yield f"  alarm budget: {promised} promised, {model.paid:.2g} paid so far"
     for version in model.versions:
         if not version.superseded or everything:
             yield from _version_lines(version)

@@ -145,6 +145,12 @@ class Rule(_Document):
     weight: Weight = 1.0
     runbook_url: str | None = None
 
+    @model_validator(mode="after")
+    def _leaves_room(self) -> "Rule":
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no value is within")
+        return self
+
     @property
     def stake(self) -> float:
         """The weight; 0 where the monitor is off."""

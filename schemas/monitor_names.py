@@ -54,6 +54,11 @@ METRICS = frozenset(
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )
+#: Those of them that compare a window with the baseline.
+AGAINST_BASELINE = frozenset(
+    ("psi", "psi_noise_level", "js_distance", "ks", "wasserstein", "chi2", "wrong_type_rate",
+     "out_of_range_rate", "unseen_category_rate", "baseline_fit")
+)  # fmt: skip
 _BUILT_IN = (
     *EVIDENCE,
     *OBJECTIVES,

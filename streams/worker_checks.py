@@ -1,5 +1,6 @@
 """What `streamgauge doctor` looks at in the workers: their state, their group, whether they keep up."""
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,13 +44,14 @@ def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]
                 )
                 found.append(Checked("state", "fail", what, advice))
     fleet = next((partition.fleet for partition in stored if partition.fleet is not None), None)
-    if fleet is not None and len(definitions) > fleet.models:
+    weight = sum(definition.weight for definition in definitions)
+    if fleet is not None and weight > fleet.models:
         found.append(
             Checked(
                 "budget",
                 "warn",
-                f"{len(definitions)} models share a budget that is meant for {fleet.models}",
-                f"say models: {len(definitions)} or more in the fleet document, and `monitors apply` it: "
+                f"{len(definitions)} models weigh {weight:g} in a budget that is meant for {fleet.models}",
+                f"say models: {math.ceil(weight)} or more in the fleet document, and `monitors apply` it: "
                 "until then false alarms may be more than you accept",
             )
         )

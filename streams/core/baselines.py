@@ -12,6 +12,7 @@ from streamgauge.schemas.profile import BaselineProfile, RateProfile
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.intake import Intake
+from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL
 
@@ -20,7 +21,7 @@ _DRIFTS = ("concept_drift", "drift", "label_drift", "multivariate_drift", "predi
 _STALE_US = 86_400_000_000
 
 
-def adopt(order: AdoptBaseline, intake: Intake, book: AlertBook, now_us: int) -> list[Output]:
+def adopt(order: AdoptBaseline, intake: Intake, book: AlertBook, judge: Judge, now_us: int) -> list[Output]:
     """Carries out the order. Alerts judged against the old baseline resolve.
 
     Without a version it is for all, and for those to come; the one that is in force there already changes
@@ -32,13 +33,13 @@ def adopt(order: AdoptBaseline, intake: Intake, book: AlertBook, now_us: int) ->
         if profile is not None and known is not None and known.profile_id == profile.profile_id:
             return []
         intake.reference.take(profile)
-        return _rebase(intake.versions.values(), profile, order, book, now_us)
+        return _rebase(intake.versions.values(), profile, order, book, judge, now_us)
     version = intake.versions.get(order.version)
     if version is None:
         raise BadEvent(Reason.REFUSED, f"{order.model} has no version {order.version!r}")
     if profile is not None and order.version == intake.definition.baseline.version:
         intake.reference.take(profile)
-    return _rebase([version], profile, order, book, now_us)
+    return _rebase([version], profile, order, book, judge, now_us)
 
 
 def learns_anew(before: Baseline, after: Baseline) -> bool:
@@ -53,13 +54,13 @@ def refer(definition: MonitorDefinition, intake: Intake) -> None:
     intake.reference.take(None if source is None else source.watch.profile)
 
 
-def follow(order: Define, intake: Intake, book: AlertBook, now_us: int) -> list[Output]:
+def follow(order: Define, intake: Intake, book: AlertBook, judge: Judge, now_us: int) -> list[Output]:
     """All versions take the baseline of the one that a definition newly names, if that has one by now."""
     profile, named = intake.reference.profile, intake.definition.baseline.version
     if profile is None:
         return []
     others = [version for version in intake.versions.values() if version.name != named]
-    return _rebase(others, profile, order, book, now_us)
+    return _rebase(others, profile, order, book, judge, now_us)
 
 
 def stale(intake: Intake, book: AlertBook, software: str) -> list[Output]:
@@ -93,11 +94,13 @@ def _rebase(
     profile: BaselineProfile | None,
     order: AdoptBaseline | Define,
     book: AlertBook,
+    judge: Judge,
     now_us: int,
 ) -> list[Output]:
     outputs: list[Output] = []
     for version in versions:
         monitors = version.rebase(profile)
+        judge.rebased(version.name)
         note = order.note if isinstance(order, AdoptBaseline) else None
         outputs += book.rebased(version.name, monitors, now_us, order.actor, note)
     return outputs

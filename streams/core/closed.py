@@ -1,6 +1,6 @@
 """`ClosedEpisodes`: what is remembered of alerts that have ended: their numbers, and that they cool down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamgauge.streams.core.findings import Segment
@@ -32,6 +32,10 @@ class ClosedEpisodes:
     def take(self, key: Key) -> int:
         """The last number of one that begins again."""
         return self._known.pop(key, (self._floor, 0))[0]
+
+    def numbers(self) -> Iterator[tuple[Key, int]]:
+        """The last number of each that is known."""
+        return ((key, number) for key, (number, _) in self._known.items())
 
     def cools(self, key: Key, now_us: int, cooldown_us: int) -> bool:
         """Whether it ended so short a time ago that it does not open again."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from streamgauge.schemas.message import Output
+from streamgauge.schemas.monitor_names import AGAINST_BASELINE
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.attributing import attribute
@@ -203,6 +204,11 @@ class Judge:
             self._thresholds = {}
         self._burns = {key: b for key, b in self._burns.items() if monitors and key[1] not in monitors}
 
+    def rebased(self, version: str) -> None:
+        """A version has another baseline: windows against the old one count towards no limit any more."""
+        for key in [k for k in self._thresholds if k[0] == version and k[1] in AGAINST_BASELINE]:
+            del self._thresholds[key]
+
     def _forget(self, version: str) -> None:
         self._thresholds = {key: rule for key, rule in self._thresholds.items() if key[0] != version}
         self._burns = {key: burn for key, burn in self._burns.items() if key[0] != version}
@@ -237,10 +243,8 @@ class Judge:
     def load(self, state: dict[str, Any]) -> None:
         """Back to what `to_state` was called on."""
         self.judged_us = state["judged"]
-        for version, metric, pairs, threshold in state["thresholds"]:
+        for version, metric, pairs, kept in state["thresholds"]:
             segment = tuple((key, value) for key, value in pairs)
-            self._thresholds[version, metric, segment] = Threshold.from_state(
-                metric, metric, segment, threshold
-            )
+            self._thresholds[version, metric, segment] = Threshold.from_state(metric, metric, segment, kept)
         for version, monitor, metric, window_us, burn in state["burns"]:
             self._burns[version, monitor] = BurnRate.from_state(monitor, metric, window_us, ALL, burn)

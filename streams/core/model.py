@@ -108,7 +108,7 @@ class ModelState:
             case Define():
                 outputs = self._redefine(order, now_us)
             case AdoptBaseline():
-                outputs = baselines.adopt(order, self.intake, self.book, now_us)
+                outputs = baselines.adopt(order, self.intake, self.book, self.judge, now_us)
             case Retrain():
                 version = order.version or self.intake.latest
                 if version not in self.intake.versions:
@@ -184,7 +184,7 @@ class ModelState:
             if old.latency.objective_ms != definition.latency.objective_ms:
                 self.judge.restart("latency")
             if old.baseline != definition.baseline:
-                return baselines.follow(order, self.intake, self.book, now_us)
+                return baselines.follow(order, self.intake, self.book, self.judge, now_us)
         return []
 
     def to_state(self) -> dict[str, Any]:

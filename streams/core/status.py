@@ -26,6 +26,9 @@ from streamgauge.streams.core.versions import Version
 MonitorState = Literal["alert", "quiet", "learning", "waiting", "off"]
 
 
+_DAY_US = 86_400_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
     """One open episode, in brief. Times are RFC 3339."""
@@ -72,6 +75,10 @@ class ModelStatus:
     pending: int
     retrain: str
     retrain_held: str | None
+    #: False alarms that its streams are promised in a horizon, its length, and how many they were paid for.
+    promised: float
+    horizon_days: float
+    paid: float
     versions: tuple[VersionStatus, ...] = field(default=())
 
 
@@ -88,6 +95,9 @@ def status_of(model: ModelState) -> ModelStatus:
         pending=intake.join.counts["pending"],
         retrain=model.retrain.state.value,
         retrain_held=None if model.retrain.held is None else model.retrain.held.why,
+        promised=model.account.alpha,
+        horizon_days=model.account.horizon_us / _DAY_US,
+        paid=model.account.paid_in_all,
         versions=tuple(_version(model, version) for version in intake.versions.values()),
     )
 

@@ -426,6 +426,16 @@ def test_drift_that_lasts_a_day_says_that_the_baseline_may_be_stale_until_anothe
     assert [alert["state"] for alert in story.alerts("stale_baseline")] == ["opened", "resolved"]
 
 
+@pytest.mark.parametrize(("adopts", "alerts"), [(False, ["opened"]), (True, [])])
+def test_windows_against_the_old_baseline_count_towards_no_limit(adopts: bool, alerts: list[str]) -> None:
+    story = learned(monitors={"psi": {"max": 0.5, "windows": 2, "raw": True}})
+    story.sent(events(420, 75, shift=3.0))  # one window is over
+    if adopts:
+        story.adopt(profile_of(events(0, 500)))
+    story.sent(events(495, 60, shift=3.0))  # and another one
+    assert [alert["state"] for alert in story.alerts("psi") if alert["segment"]["feature"] == "age"] == alerts
+
+
 def test_features_whose_baseline_is_unfit_say_so_in_every_window() -> None:
     sent = events(0, 400)
     for second, (_, event) in enumerate(sent):

@@ -53,6 +53,7 @@ NOT_RUN = {
     "streamgauge topics": _BROKER,
     "streamgauge worker": _BROKER,
     "streamgauge alerts": _BROKER,
+    "streamgauge budget --model": _BROKER,
     "streamgauge compare": _BROKER,
     "streamgauge baseline adopt": _BROKER,
     "streamgauge monitors apply": _BROKER,
