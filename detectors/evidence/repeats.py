@@ -83,7 +83,10 @@ class RepeatEvidence:
         opens = np.concatenate([[0], np.arange(1, looks + 1) * LOOK - self._held])
         ends, opens = opens[1:], opens[opens < n]
         low, high = np.fmin.reduceat(keys, opens, axis=1), np.fmax.reduceat(keys, opens, axis=1)
-        count = np.add.reduceat(~np.isnan(keys), opens, axis=1, dtype=np.int64)
+        count = np.tile(np.diff(opens, append=n), (len(keys), 1))
+        absent = np.isnan(keys)
+        gappy = np.flatnonzero(absent.any(axis=1))
+        count[gappy] -= np.add.reduceat(absent[gappy], opens, axis=1, dtype=np.int64)
         low[count == 0], high[count == 0] = np.inf, -np.inf
         starts = time_us[opens]
         if self._held:

@@ -91,8 +91,12 @@ class Season:
         if not self._first:
             self._hour = self._first = int(time_us[0]) // _HOUR_US
             self._usual_us = int(time_us[0]) if self._usual_us is None else self._usual_us
+        latest_us = int(time_us.max())
+        self._now_us = max(self._now_us, latest_us)
+        if latest_us // _HOUR_US <= self._hour:
+            self._counts += np.bincount(codes, minlength=len(self._counts))
+            return
         hours = np.maximum(np.maximum.accumulate(time_us // _HOUR_US), self._hour)
-        self._now_us = max(self._now_us, int(time_us.max()))
         at = 0
         while at < len(hours):
             number = int(hours[at])
