@@ -39,4 +39,5 @@ def test_the_pictures_are_those_of_the_command(name: str) -> None:
 
 
 def test_no_picture_is_left_over() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == set(PICTURES)
+    elsewhere = set(re.findall(r"\(pictures/([\w-]+\.svg)\)", (PAGE.parent / "detection.md").read_text()))
+    assert {path.name for path in FOLDER.iterdir()} == {*PICTURES, *elsewhere}
