@@ -82,6 +82,7 @@ def test_a_worse_challenger_is_told_with_the_version_to_go_back_to():
     assert "in 7: go back to that" in alert["summary"]
 
 
+@pytest.mark.slow
 def test_a_better_challenger_raises_no_alert():
     run = compared(6_000, {"7": 0.8, "8": 0.9})
     assert told(run)[-1]["verdict"] == "better"

@@ -23,6 +23,7 @@ def stuck(
     return columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "feature"),
     [({"age": 40.0}, "age"), ({"age": 300.0}, "age"), ({"job": "vet"}, "job"), ({"flag": 1.0}, "flag")],

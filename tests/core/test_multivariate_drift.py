@@ -25,6 +25,7 @@ def related(
     return columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "says"), [(0.6, -0.6, "agree less"), (0.0, 0.6, "agree more")])
 def test_a_relation_that_changes_opens_one_alert_and_its_end_resolves_it(
     before: float, after: float, says: str

@@ -55,10 +55,12 @@ class Cycle:
         return [a for a in self.run.records(ALERTS) if a["state"] == "opened"]
 
 
+@pytest.mark.slow
 def test_a_day_of_a_stream_whose_baseline_was_learned_within_an_hour_gives_no_alarm() -> None:
     assert Cycle().go_on(3 * A_DAY).alerts() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [2, 7, 13])
 def test_a_step_within_the_first_day_is_seen(hours: int) -> None:
     told = Cycle().go_on(hours)
@@ -69,12 +71,14 @@ def test_a_step_within_the_first_day_is_seen(hours: int) -> None:
     assert parse_time(alert["opened_at"]) - changed_us <= 2 * HOUR_US
 
 
+@pytest.mark.slow
 def test_before_two_weeks_what_leaves_the_range_of_the_first_day_is_seen() -> None:
     told = Cycle().go_on(2 * A_DAY)
     assert told.alerts() == []
     assert {alert["monitor"] for alert in told.go_on(A_DAY, change=1.0).alerts()} == {"prediction_drift"}
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_changes_nothing() -> None:
     outputs = []
     for restarts in (False, True):

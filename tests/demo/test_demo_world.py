@@ -21,6 +21,7 @@ def blocks() -> list[Block]:
     return list(_world().blocks())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_traffic() -> None:
     for mine, yours in zip(_world().blocks(), _world().blocks(), strict=True):
         assert [r.ids.tobytes() for r in mine.requests] == [r.ids.tobytes() for r in yours.requests]
@@ -113,6 +114,7 @@ def test_faults_leave_time_to_learn_before_and_to_recover_after(seed: int) -> No
     assert len(set(heavy)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_each_fault_does_to_the_traffic_what_its_story_says(seed: int) -> None:
     world = _world(seed)
@@ -145,6 +147,7 @@ def test_each_fault_does_to_the_traffic_what_its_story_says(seed: int) -> None:
             assert errors[0] > 2 * errors[1]
 
 
+@pytest.mark.slow
 def test_without_faults_nothing_changes() -> None:
     world = _world(with_faults=False)
     assert world.faults == ()
