@@ -32,7 +32,7 @@ _Measure = Callable[[Floats], Floats]
 _Means = Callable[[Floats, Floats, int, float], Iterator[int]]
 
 
-def figures(seeds: int = 21) -> list[Figure]:
+def figures(seeds: int = 40) -> list[Figure]:
     """Median delays by means, budget and change; alarms before the change; microseconds an event."""
     table = []
     for name, means in MEANS.items():
