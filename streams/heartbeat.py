@@ -52,6 +52,9 @@ class Beating:
         checkpoint = self._core.checkpoint()
         return replace(checkpoint, outputs=checkpoint.outputs + beats)
 
+    def settled(self) -> None:
+        self._core.settled()
+
     def counts(self) -> Mapping[str, int]:
         return self._core.counts()
 

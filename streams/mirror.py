@@ -64,10 +64,7 @@ class Mirror:
     def __init__(
         self, path: Path, cache: Cache, failed: Callable[[], None], clock: Callable[[], float]
     ) -> None:
-        self._path = path
-        self._cache = cache
-        self._failed = failed
-        self._clock = clock
+        self._path, self._cache, self._failed, self._clock = path, cache, failed, clock
         self._log = log.bind(directory=str(path))
         self._db: Any = None
         self._writes = WriteOptions()
@@ -75,7 +72,8 @@ class Mirror:
         self._identity = ""
         self._position = -1
         self._flushed_s = 0.0
-        self._broken = False
+        #: Whether all that was committed is here.
+        self.holds_all = True
         self._elsewhere = False
         self._writer = RecordWriter()
 
@@ -118,6 +116,12 @@ class Mirror:
                 first = value()
             yield key, self._whole(key, first)
 
+    def get(self, key: bytes) -> bytes | None:
+        """One live snapshot. Any thread may ask."""
+        with _disk():
+            first = self._db.get(_RECORD + key)
+        return None if first is None else self._whole(key, first)
+
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[StateRecord]:
         """The records that bring the topic up to `changes`."""
         return self._writer.write(changes)
@@ -127,7 +131,7 @@ class Mirror:
 
         A disk that takes no more costs nothing but time at the next start: the mirror stays as it was.
         """
-        if self._broken:
+        if not self.holds_all:
             return
         try:
             with _disk():
@@ -136,7 +140,7 @@ class Mirror:
                     self._db.flush()
                     self._flushed_s = time.monotonic()
         except MirrorError as error:
-            self._broken = True
+            self.holds_all = False
             self._failed()
             self._log.error("mirror_given_up", cause=str(error))
 

@@ -42,6 +42,8 @@ class WorkerSettings(BaseSettings):
     custom_metrics: str = ""
     #: Where partitions' state is mirrored on disk; without it, a start reads all of it from Kafka.
     state_dir: Path | None = None
+    #: Of each partition, if there is a state directory: older ones are read from it when a label comes.
+    hot_predictions: int = Field(1_000_000, ge=0)
     commit_interval_s: float = Field(0.3, gt=0, le=5)
     #: Of each partition: after a commit that wrote more state, the next one waits accordingly longer.
     commit_bytes_per_s: int = Field(10_000_000, ge=10_000)

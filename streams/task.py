@@ -116,6 +116,8 @@ class PartitionTask:
                 if not committed:
                     return
             self._kept = None
+            if self._store.holds_all:
+                core.settled()
             self.uncommitted_since = began if core.changed else None
             self._note_commit(time.monotonic() - began)
             self._context.telemetry.committed(checkpoint.outputs)
@@ -184,7 +186,7 @@ class PartitionTask:
             self._context.telemetry,
         )
         self._store, core = opened.restore(
-            self._store, lambda records: self._context.core(self.number, records)
+            self._store, lambda records, get: self._context.core(self.number, records, get)
         )
         opened.check_inputs(core.applied)
         return core

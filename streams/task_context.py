@@ -8,7 +8,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import Checkpoint, Message, Output
 from streamgauge.streams.membership import Membership
 from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.store import StateStore
+from streamgauge.streams.store import Get, StateStore
 from streamgauge.streams.telemetry import Telemetry
 
 
@@ -24,11 +24,13 @@ class Core(Protocol):
     def apply(self, messages: Sequence[Message]) -> None: ...
     def tick(self, now_us: int) -> None: ...
     def checkpoint(self) -> Checkpoint: ...
+    def settled(self) -> None: ...
     def counts(self) -> Mapping[str, int]: ...
 
 
-#: Makes a partition's core from its number and the live records of its state.
-CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]]], Core]
+#: Makes a partition's core from its number and the live records of its state; where these can be read later
+#: too, also from what gives one.
+CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]], Get | None], Core]
 #: An output record's value and headers; called in the commit's thread.
 Encoder = Callable[[Output], tuple[bytes, list[tuple[str, bytes]]]]
 

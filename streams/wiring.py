@@ -8,7 +8,7 @@ from streamgauge.schemas.message import STATE, Output
 from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.mirror import Mirrors
 from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.store import MemoryStore, StateStore
+from streamgauge.streams.store import Get, MemoryStore, StateStore
 from streamgauge.streams.task_context import Core, CoreFactory, Encoder
 
 
@@ -22,10 +22,11 @@ def core_of(settings: WorkerSettings) -> CoreFactory:
         clock=settings.clock,
         software=f"streamgauge/{version('streamgauge')}",
         metrics=allowed_metrics(settings.custom_metrics),
+        hot_rows=settings.hot_predictions,
     )
 
-    def core(number: int, records: Iterable[tuple[bytes, bytes]]) -> Core:
-        restored = Partition.restore(number, core_settings, records)
+    def core(number: int, records: Iterable[tuple[bytes, bytes]], get: Get | None) -> Core:
+        restored = Partition.restore(number, core_settings, records, get)
         return Beating(restored, number, core_settings.software) if settings.clock == "wall" else restored
 
     return core

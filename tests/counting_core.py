@@ -19,7 +19,7 @@ APPLIED = b"\x00applied"
 class CountingCore:
     """Per key: messages and the sum of their values. One output a message, which names its origin."""
 
-    def __init__(self, number: int, records: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, number: int, records: Iterable[tuple[bytes, bytes]], get: object = None) -> None:
         self.number = number
         self.totals: dict[bytes, list[int]] = {}
         self.applied: dict[str, int] = {}
@@ -77,6 +77,9 @@ class CountingCore:
         checkpoint = Checkpoint(tuple(changes), tuple(self._outputs), dict(self.applied))
         self._changed, self._outputs, self._moved = set(), [], False
         return checkpoint
+
+    def settled(self) -> None:
+        """It keeps everything in memory."""
 
     def counts(self) -> Mapping[str, int]:
         return dict(self._counts)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from streamgauge.detectors.custom import Allowed, custom_metric, usable_metrics
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.intake import Intake
 
 #: A definition that changes any of these starts the model's windows and baselines anew.
@@ -29,17 +30,27 @@ class CoreSettings:
     clock: Literal["wall", "events"] = "wall"
     software: str = "streamgauge"
     metrics: Allowed = field(default_factory=dict)
+    #: Predictions that wait for labels in the memory of a partition, of those that can be read back.
+    hot_rows: int = 1_000_000
+
+    def context(self, partition: int, fleet: Fleet, cold: ColdStore | None) -> "Context":
+        """What models of this partition are told."""
+        return Context(partition, self.prefix, self.software, fleet, self.metrics, cold)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every model of a partition is told: where it runs, and its share of the fleet's budget."""
+    """What every model of a partition is told: where it runs, and its share of the fleet's budget.
+
+    `cold` is where blocks of predictions may stay, if anything can be read back at all.
+    """
 
     partition: int
     prefix: str
     software: str
     fleet: Fleet
     metrics: Allowed
+    cold: ColdStore | None
 
     def terms(self, definition: MonitorDefinition) -> tuple[float, int]:
         """Of a model's account: false alarms that are paid in per horizon, and the horizon."""
@@ -48,6 +59,8 @@ class Context:
     def intake(self, definition: MonitorDefinition) -> Intake:
         intake = Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
         intake.custom = usable_metrics(definition, self.metrics)
+        if self.cold is not None:
+            intake.join.predictions.read_from(self.cold.reader(definition.model), self.cold.hot_rows)
         return intake
 
 

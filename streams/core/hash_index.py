@@ -7,10 +7,12 @@ Who sends identities chooses them, so the hash has a key that no sender knows: w
 share a bucket would be searched one after the other. Only how long a search takes depends on the key.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.schemas.batch import Ids, Ints
+from streamgauge.schemas.batch import Bools, Ids, Ints
 
 _LANES = 8
 #: Of the places, at most so many are taken.
@@ -22,14 +24,21 @@ _EVERY_LANE = np.uint64(0x0101010101010101)
 #: From Python's own secret, another one in every process, as that of its dictionaries.
 _KEY = np.array([hash(f"HashIndex {word}") & 0xFFFFFFFF for word in range(4)], "<u4")
 
+Hashes = NDArray[np.uint64]
+#: Whether rows (n,) have the identities at these places (n,) of a batch.
+Same = Callable[[Ints, Ints], Bools]
+
 
 class HashIndex:
     """The newest row of each identity, with room for at least `rows` of them. Nothing is ever removed.
 
     >>> ids = np.array([b"a" * 16, b"b" * 16], "S16")
     >>> index = HashIndex(2)
-    >>> index.insert(ids, np.array([0, 1]), ids).tolist(), index.search(ids[::-1], ids)[0].tolist()
-    ([-1, -1], [1, 0])
+    >>> same = lambda rows, at: ids[rows] == ids[::-1][at]
+    >>> index.insert(hashed(ids), np.array([0, 1]), no_two).tolist()
+    [-1, -1]
+    >>> index.search(hashed(ids[::-1]), same)[0].tolist()
+    [1, 0]
     """
 
     __slots__ = ("_buckets", "_rows", "room")
@@ -46,17 +55,13 @@ class HashIndex:
         """All rows that are held, int64, in no order that means anything."""
         return self._rows[self._rows >= 0].astype(np.int64)
 
-    def search(self, ids: Ids, known: Ids) -> tuple[Ints, Ints]:
-        """(row or -1, its place or else the one where it would go), int64 (n,) each.
-
-        `known` are the identities by row.
-        """
-        hashed = _hashed(ids)
-        tags = _tags(hashed).astype(np.uint64) * _EVERY_LANE
+    def search(self, hashes: Hashes, same: Same) -> tuple[Ints, Ints]:
+        """(row or -1, its place or else the one where it would go) of each identity, int64 (n,) each."""
+        tags = _tags(hashes).astype(np.uint64) * _EVERY_LANE
         mask = len(self._buckets) - 1
-        bucket = (hashed & np.uint64(mask)).astype(np.int64)
-        found, places = np.full(len(ids), _NONE), np.empty(len(ids), np.int64)
-        at = np.arange(len(ids))
+        bucket = (hashes & np.uint64(mask)).astype(np.int64)
+        found, places = np.full(len(hashes), _NONE), np.empty(len(hashes), np.int64)
+        at = np.arange(len(hashes))
         while at.size:
             words = self._buckets[bucket]
             taken = np.searchsorted(_TAKEN, words, side="right")
@@ -67,23 +72,23 @@ class HashIndex:
                 which = alike // _LANES
                 place = bucket[which] * _LANES + alike % _LANES
                 rows = self._rows[place]
-                same = known[rows] == ids[at[which]]
-                which = which[same]
-                found[at[which]], places[at[which]] = rows[same], place[same]
+                right = same(rows, at[which])
+                which = which[right]
+                found[at[which]], places[at[which]] = rows[right], place[right]
                 goes_on[which] = False
             at, bucket, tags = at[goes_on], (bucket[goes_on] + 1) & mask, tags[goes_on]
         return found, places
 
-    def insert(self, ids: Ids, rows: Ints, known: Ids, places: Ints | None = None) -> Ints:
+    def insert(self, hashes: Hashes, rows: Ints, same: Same, places: Ints | None = None) -> Ints:
         """Rows of identities that are distinct within the batch; the rows that they replace, or -1.
 
         `places` is what `search` gave for them, if nothing was inserted in between.
         """
-        replaced, tags = np.full(len(rows), _NONE), _tags(_hashed(ids))
+        replaced, tags = np.full(len(rows), _NONE), _tags(hashes)
         lanes = self._buckets.view(np.uint8)
         at = np.arange(len(rows))
         if places is None:
-            places = self.search(ids, known)[1]
+            places = self.search(hashes, same)[1]
         while at.size:
             before = self._rows[places]
             # Several may want one free place: all write, the last one stays, the others take the next.
@@ -95,11 +100,11 @@ class HashIndex:
             at, places = at[~stayed], places[~stayed] + 1
             full = places % _LANES == 0
             if full.any():
-                places[full] = self.search(ids[at[full]], known)[1]
+                places[full] = self.search(hashes[at[full]], no_two)[1]
         return replaced
 
 
-def _hashed(ids: Ids) -> NDArray[np.uint64]:
+def hashed(ids: Ids) -> Hashes:
     """NH of the four words of an identity, whose collisions depend on the key (Black et al. 1999, UMAC).
 
     The finaliser of MurmurHash3 (Appleby 2011) lets every bit of it move every bit of the hash: numbered
@@ -107,13 +112,18 @@ def _hashed(ids: Ids) -> NDArray[np.uint64]:
     """
     words = np.ascontiguousarray(ids).view("<u4").reshape(-1, 4) + _KEY
     products = np.multiply(words[:, ::2], words[:, 1::2], dtype=np.uint64)
-    mixed: NDArray[np.uint64] = products[:, 0] + products[:, 1]
+    mixed: Hashes = products[:, 0] + products[:, 1]
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         mixed ^= mixed >> np.uint64(33)
         mixed *= np.uint64(factor)
     return mixed ^ (mixed >> np.uint64(33))
 
 
-def _tags(hashed: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """A byte that tells identities of one bucket apart, from 1 on: of the bits that choose no bucket."""
-    return np.maximum((hashed >> np.uint64(56)).astype(np.uint8), 1)
+def no_two(rows: Ints, at: Ints) -> Bools:
+    """The `Same` of identities of which it is known that none is in the index."""
+    return np.zeros(len(rows), np.bool_)
+
+
+def _tags(hashes: Hashes) -> NDArray[np.uint8]:
+    """A byte that tells identities of one bucket apart, from 1 on: of bits that no bucket's number has."""
+    return np.maximum((hashes >> np.uint64(56)).astype(np.uint8), 1)

@@ -139,7 +139,7 @@ class Intake(Tally):
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():
             name = SEGMENT + "\0".join(keys)
             self.join.predictions.declare(name, "<i2", NONE)
-            self.join.predictions.column(name)[rows] = slots
+            self.join.predictions.write(name, rows, slots)
             values[name] = slots
         if version.watch.is_blank and self.definition.baseline.is_given:
             self._give(version, int(offsets[0]))

@@ -31,6 +31,8 @@ class LabelJoin:
         self.predictions = PredictionTable()
         self.waiting = WaitingLabels()
         self.counts = dict.fromkeys(_COUNTS, 0)
+        #: Predictions before the first number whose time is before the second have expired for good.
+        self.dead: list[tuple[int, int]] = []
 
     def hold_rankings(self) -> None:
         """Predictions are rankings and labels relevance, as bytes; no value has been held so far."""
@@ -66,7 +68,7 @@ class LabelJoin:
         found, places = table.probe(ids)
         sibling = np.full(len(ids), -1, np.int64)
         while (found >= 0).any():
-            live = (found >= 0) & (table.gather("time", found) + self.ttl_us >= watermark_us)
+            live = (found >= 0) & (self._times(found) + self.ttl_us >= watermark_us)
             new &= ~(live & (table.gather("version", found) == version))
             label = table.labels(found)
             labelled = live & (label.revision > UNLABELLED)
@@ -126,7 +128,7 @@ class LabelJoin:
         while (found >= 0).any():
             at = np.flatnonzero(found >= 0)
             rows = found[at]
-            times = table.gather("time", rows)
+            times = self._times(rows)
             near = (times + self.ttl_us >= watermark_us) & (np.abs(labels.time_us[at] - times) <= self.ttl_us)
             at, rows = at[near], rows[near]
             matched[at] = True
@@ -181,27 +183,34 @@ class LabelJoin:
     def live_for(self, ttl_us: int, before_us: int) -> int:
         """Another time to live; `before_us` is the watermark of the last expiry, and so is what it gives.
 
-        What had expired stays so: it is moved out of reach of every label.
+        What had expired stays so: a longer time brings nothing back into the reach of labels.
         """
-        time = self.predictions.column("time")
-        dead = np.flatnonzero(time + self.ttl_us < before_us)
-        time[dead] = -(2**62)
-        self.predictions.touch(dead)
+        if ttl_us > self.ttl_us:
+            self.dead.append((self.predictions.base + len(self.predictions), before_us - self.ttl_us))
         before_us += min(0, ttl_us - self.ttl_us)
         self.ttl_us = ttl_us
         return before_us
+
+    def _times(self, rows: Ints) -> Ints:
+        """When these were predicted; long ago, if they had expired by a shorter time to live."""
+        table = self.predictions
+        times = table.gather("time", rows)
+        for end, floor_us in self.dead:
+            times = np.where((rows + table.base < end) & (times < floor_us), -(2**62), times)
+        return times
 
     def expire(self, before_us: int, now_us: int) -> Orphans:
         """Forgets what lies more than `ttl` behind the watermark `now_us`; `before_us` is the one before."""
         table, waiting = self.predictions, self.waiting
         if len(table):
-            time = table.column("time")
-            gone = (time + self.ttl_us < now_us) & (time + self.ttl_us >= before_us)
-            label = table.labels(np.flatnonzero(gone))
+            gone = table.between(before_us - self.ttl_us, now_us - self.ttl_us)
+            if self.dead:
+                gone = gone[self._times(gone) >= before_us - self.ttl_us]
+            label = table.labels(gone)
             lost = (label.revision == UNLABELLED) | label.retracted
             self._move("pending", "expired", int(lost.sum()))
-            kept = time + self.ttl_us >= now_us
-            table.drop_before(int(kept.argmax()) if kept.any() else len(table))
+            table.drop_before(table.first_from(now_us - self.ttl_us))
+            self.dead = [(end, floor_us) for end, floor_us in self.dead if end > table.base]
         orphans = waiting.expire(now_us - self.ttl_us)
         self._move("waiting", "orphaned", len(orphans.ids))
         return orphans

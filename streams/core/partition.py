@@ -1,9 +1,8 @@
 """One partition: its models, its offsets, its outbox. Messages and ticks in, checkpoints out."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,7 +29,9 @@ from streamgauge.schemas.message import (
     Output,
 )
 from streamgauge.streams.core import persistence
+from streamgauge.streams.core.cold_store import ColdStore, Get, Records
 from streamgauge.streams.core.context import Context, CoreSettings, definition_of, fleet_of
+from streamgauge.streams.core.counts import totals
 from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.retired import Retired
@@ -51,9 +52,10 @@ class Partition:
     (1, {'predictions': 0})
     """
 
-    def __init__(self, number: int, settings: CoreSettings) -> None:
+    def __init__(self, number: int, settings: CoreSettings, get: Get | None = None) -> None:
         self.number = number
         self.settings = settings
+        self._cold = None if get is None else ColdStore(get, settings.hot_rows)
         self.fleet = settings.fleet
         self.models: dict[str, ModelState] = {}
         self._applied: dict[str, int] = {}
@@ -68,12 +70,10 @@ class Partition:
         self._dead_lettered = 0
 
     @classmethod
-    def restore(
-        cls, number: int, settings: CoreSettings, records: Iterable[tuple[bytes, bytes]]
-    ) -> "Partition":
-        """From the live records of this partition of `state`. Raises `StateError`."""
-        partition = cls(number, settings)
-        stored = dict(records)
+    def restore(cls, number: int, settings: CoreSettings, records: Records, get: Get | None = None) -> Self:
+        """From the live records of this partition of `state`, and what gives one. Raises `StateError`."""
+        partition = cls(number, settings, get)
+        stored = dict(records if get is None else ColdStore.light(records))
         partition._keys = set(stored)
         partition._applied, fleet, partition._silences = persistence.restore_common(stored)
         partition.fleet = fleet or settings.fleet
@@ -167,13 +167,15 @@ class Partition:
         self._outputs, self._touched, self._gone, self._moved = [], set(), set(), False
         return checkpoint
 
+    def settled(self) -> None:
+        """What checkpoints have carried so far can be read back."""
+        if self._cold is not None:
+            self._cold.cool(model.intake.join.predictions for model in self.models.values())
+
     def counts(self) -> Mapping[str, int]:
         """The two ledgers, summed over the live models, and dead letters since this object was made."""
-        totals = {"dead_lettered": self._dead_lettered, "models": len(self.models)}
-        for model in self.models.values():
-            for name, count in (asdict(model.intake.counts) | model.intake.join.counts).items():
-                totals[name] = totals.get(name, 0) + count
-        return totals
+        found = totals((model.intake.counts, model.intake.join.counts) for model in self.models.values())
+        return {"dead_lettered": self._dead_lettered, "models": len(self.models), **found}
 
     def _refuse_rows(self, events: DecodedEvents, offsets: Ints, error: BadEvent) -> None:
         """Rows that came from these offsets: each counts, each message is quoted once."""
@@ -245,6 +247,4 @@ class Partition:
         self._outputs.append(dead_letter(message, error, settings.prefix, self.number, settings.software))
 
     def _context(self) -> Context:
-        return Context(
-            self.number, self.settings.prefix, self.settings.software, self.fleet, self.settings.metrics
-        )
+        return self.settings.context(self.number, self.fleet, self._cold)

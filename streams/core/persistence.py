@@ -14,6 +14,7 @@ from streamgauge.detectors.binning import FeatureBinner
 from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.context import Context
+from streamgauge.streams.core.keys import key_of, may_stay_on_disk
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.silences import Silences
 from streamgauge.streams.core.snapshot import decode_state, encode_state
@@ -40,11 +41,11 @@ def changes(
     ]
     for name, model in models.items():
         found += (
-            (_key(*parts), None if state is None else encode_state(state))
+            (key_of(*parts), None if state is None else encode_state(state))
             for parts, state in _model(name, model)
         )
     for name, numbers in retired:
-        found.append((_key("retired", name), None if numbers is None else encode_state(list(numbers))))
+        found.append((key_of("retired", name), None if numbers is None else encode_state(list(numbers))))
     return found
 
 
@@ -82,8 +83,10 @@ def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str,
             kind, name, *rest = json.loads(key)
         except ValueError as error:
             raise StateError(f"a record of the state topic has the key {key[:80]!r}: {error}") from error
-        if kind != "retired":
-            found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = decode_state(value)
+        if kind == "retired":
+            continue
+        stays = context.cold is not None and may_stay_on_disk(key)
+        found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = None if stays else decode_state(value)
     return {name: _restored(name, kinds, context) for name, kinds in sorted(found.items())}
 
 
@@ -123,7 +126,8 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
         kind: {block: part for (block,), part in kinds.get(kind, {}).items()}
         for kind in ("predictions", "labels", "waiting")
     }
-    join.predictions.load(blocks["predictions"])
+    cold = context.cold
+    join.predictions.load(blocks["predictions"] if cold is None else cold.blocks(name, blocks["predictions"]))
     join.predictions.load_labels(blocks["labels"])
     join.waiting.load(blocks["waiting"])
     for (version, start), window in sorted(kinds.get("window", {}).items()):
@@ -144,7 +148,3 @@ def _binners(version: Version) -> tuple[FeatureBinner | None, FeatureBinner | No
     """Of its features and of its labels."""
     bank = version.watch.bank
     return None if bank is None else bank.binner, version.watch.labels.binner
-
-
-def _key(*parts: object) -> bytes:
-    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Ints
 from streamgauge.streams.core.blocks import BLOCK, BlockTable
-from streamgauge.streams.core.table import IdTable
+from streamgauge.streams.core.cold import ColdTable
 
 UNLABELLED = -1
 _PLACE = "place"
@@ -50,7 +50,7 @@ class Labels(NamedTuple):
 LABEL = ("label", "revision", "retracted", "time")
 
 
-class PredictionTable(IdTable):
+class PredictionTable(ColdTable):
     """Rows of predictions; `given` are the labels of some."""
 
     def __init__(self) -> None:

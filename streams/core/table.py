@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from streamgauge.schemas.batch import ID_DTYPE, Bools, Ids, Ints
-from streamgauge.streams.core.blocks import BlockTable
-from streamgauge.streams.core.hash_index import HashIndex
+from streamgauge.streams.core.blocks import BLOCK, BlockTable
+from streamgauge.streams.core.hash_index import Hashes, HashIndex, Same, hashed, no_two
 
 _NONE = -1
 _ID = "id"
 #: The row that had the identity before; there is no such column as long as no two rows share one.
 _OLDER = "older"
+#: Rows that are indexed anew in one go.
+_AT_ONCE = 1 << 16
 
 
 class IdTable(BlockTable):
@@ -38,7 +40,7 @@ class IdTable(BlockTable):
 
     def probe(self, ids: Ids) -> tuple[Ints, Ints]:
         """As `find`, and the places in the index: for `append`, if nothing is written in between."""
-        return self._index.search(ids, self._stores[_ID])
+        return self._index.search(hashed(ids), lambda rows, at: self._same(rows, ids[at]))
 
     def older(self, rows: Ints) -> Ints:
         """For each row the next older one of the same identity, or -1 (also for -1)."""
@@ -55,7 +57,7 @@ class IdTable(BlockTable):
             self._reindex(self._index.rows(), self.size + len(ids))
             places = None
         rows = self.extend(len(ids), {_ID: ids, **values})
-        self._chain(rows, self._index.insert(ids, rows, self._stores[_ID], places))
+        self._enter(ids, rows, places)
         return rows
 
     def drop_before(self, keep_from: int) -> int:
@@ -71,27 +73,42 @@ class IdTable(BlockTable):
 
     def load(self, blocks: Mapping[int, dict[str, Any]]) -> None:
         """Restores what `changes` gave; `blocks` are the live ones, asked for one after the other."""
+        self._index = HashIndex(len(blocks) * BLOCK)
         super().load(blocks)
-        self._index = HashIndex(self.size)
-        remaining = np.arange(self.size, dtype=np.int64)
-        while remaining.size:  # rows of one identity enter one after the other, oldest first
-            first = first_of_each(self.ids[remaining])
-            rows = remaining[first]
-            self._chain(rows, self._index.insert(self.ids[rows], rows, self._stores[_ID]))
-            remaining = remaining[~first]
 
-    def _chain(self, rows: Ints, older: Ints) -> None:
+    def _load(self, block: dict[str, Any]) -> Ints:
+        rows = super()._load(block)
+        ids = block["columns"][_ID]
+        while ids.size:  # rows of one identity enter one after the other, oldest first
+            first = first_of_each(ids)
+            self._enter(ids[first], rows[first], None)
+            ids, rows = ids[~first], rows[~first]
+        return rows
+
+    def _enter(self, ids: Ids, rows: Ints, places: Ints | None) -> None:
+        same: Same = lambda found, at: self._same(found, ids[at])  # noqa: E731
+        older = self._index.insert(hashed(ids), rows, same, places)
         if _OLDER not in self._stores:
             if (older < 0).all():
                 return
             self.declare(_OLDER, "<i4", _NONE, derived=True)
         self.column(_OLDER)[rows] = older
 
+    def _same(self, rows: Ints, ids: Ids) -> Bools:
+        """Whether these rows have these identities."""
+        same: Bools = self._stores[_ID][rows] == ids
+        return same
+
+    def _hashes(self, rows: Ints) -> Hashes:
+        return hashed(self._stores[_ID][rows])
+
     def _reindex(self, heads: Ints, rows: int) -> None:
         """A new index with room for `rows`; `heads` are the newest rows of each identity."""
         self._index = HashIndex(rows)
-        heads = np.sort(heads)
-        self._index.insert(self.ids[heads], heads, self._stores[_ID])
+        heads.sort()
+        for start in range(0, len(heads), _AT_ONCE):
+            some = heads[start : start + _AT_ONCE]
+            self._index.insert(self._hashes(some), some, no_two)
 
 
 def first_of_each(ids: Ids) -> Bools:

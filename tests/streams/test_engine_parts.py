@@ -21,7 +21,8 @@ from streamgauge.streams.health import HealthServer
 from streamgauge.streams.membership import Probe, Reach
 from streamgauge.streams.records import StateRecord, StateRecords
 from streamgauge.streams.settings import WorkerSettings, load_settings
-from streamgauge.streams.store import LogBounds, refuse_foreign_logs
+from streamgauge.streams.state_log import refuse_foreign_logs
+from streamgauge.streams.store import LogBounds
 from streamgauge.streams.telemetry import Outcomes, Telemetry
 from streamgauge.streams.ticks import tick_time
 from streamgauge.streams.topics import TopicState, check_topics, topic_config
