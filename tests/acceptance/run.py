@@ -25,8 +25,12 @@ class Run:
         self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
         self.workers: list[WorkerProcess] = []
         self._logs = logs
-        # one directory for all, as on one machine: partitions that move are found there by their next owner
-        self._environment = {"STREAMGAUGE_CLOCK": clock, "STREAMGAUGE_STATE_DIR": str(logs / "state")}
+        self._environment = {
+            "STREAMGAUGE_CLOCK": clock,
+            # one for all, as on one machine: partitions that move are found there by their next owner
+            "STREAMGAUGE_STATE_DIR": str(logs / "state"),
+            "STREAMGAUGE_HOT_PREDICTIONS": "1000",  # of some 10,000 in a partition
+        }
         self._offsets = Consumer(
             self.connection.librdkafka()
             | {"group.id": f"{prefix}worker", "enable.auto.commit": False, "log_level": 2}
