@@ -5,7 +5,6 @@ not change once their block is written, so nothing but where they are differs: t
 answers, to the bit. Who keeps the blocks is told by `read_from`.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,8 +18,8 @@ from streamgauge.streams.core.hash_index import hashed
 from streamgauge.streams.core.table import IdTable
 
 _HASH = "hash"
-#: So many blocks are kept when they have been read: labels mostly come in the order of their predictions.
-_KEPT = 32
+#: Beyond so many, what was read of rows is forgotten at once.
+_ROWS_KEPT = 16_384
 
 #: The state of a block by its number, as `changes` gave it.
 ReadBlock = Callable[[int], dict[str, Any]]
@@ -30,15 +29,32 @@ class ColdTable(IdTable):
     """An `IdTable` whose column ``time`` says which blocks a stretch of time is in."""
 
     _read: ReadBlock | None = None
-    _kept: OrderedDict[int, dict[str, Any]]
 
     def read_from(self, read: ReadBlock, keep: int) -> None:
         """Blocks that were settled can be had from here; of those that are loaded about `keep` rows stay."""
         self._read, self._keep = read, keep
-        self._kept = OrderedDict()
+        self.forget()
         #: Of each cold block the first and last time, shape (blocks, 2).
         self._spans = np.empty((0, 2), np.int64)
         self._settled: set[int] = set()
+
+    def forget(self) -> None:
+        """What was read is read again, if it is asked for again."""
+        #: In order, and their columns.
+        self._rows = np.empty(0, np.int64)
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def declare(self, name: str, dtype: str, fill: Any, *, derived: bool = False) -> None:
+        """Adds a column, filled for the rows that are already here; a known name is left alone."""
+        if self.cold and name not in self._declared:
+            self.forget()
+        super().declare(name, dtype, fill, derived=derived)
+
+    def hold_objects(self, *names: str) -> None:
+        """These columns hold bytes, or None as for all rows that are here."""
+        super().hold_objects(*names)
+        if self.cold:
+            self.forget()
 
     def settle(self) -> None:
         """What `changes` gave so far can be read, unless it has changed again."""
@@ -111,6 +127,7 @@ class ColdTable(IdTable):
         """Forgets rows below `keep_from`, a whole number of blocks, when that is worth it: how many rows."""
         gone = super().drop_before(keep_from)
         if gone and self._read is not None:
+            self.forget()
             self._spans = self._spans[gone // blocks.BLOCK :]
             self._settled = {b for b in self._settled if b * blocks.BLOCK >= self.base}
         return gone
@@ -132,26 +149,33 @@ class ColdTable(IdTable):
         return found
 
     def _fetched(self, name: str, rows: Ints) -> NDArray[Any]:
-        """A column of cold rows, block by block."""
-        dtype, fill = self._declared[name]
-        found = np.full(len(rows), fill, np.object_ if dtype == OBJECTS else dtype)
+        """A column of cold rows. What was read of a row is kept until `forget`: all columns are asked for."""
+        lacking = np.setdiff1d(rows, self._rows)
+        if lacking.size:
+            if len(self._rows) > _ROWS_KEPT:
+                self.forget()
+                lacking = np.unique(rows)
+            order = np.argsort(np.concatenate([self._rows, lacking]))
+            read = self._read_rows(lacking)
+            self._columns = {
+                column: np.concatenate([self._columns[column], part])[order] if self._rows.size else part
+                for column, part in read.items()
+            }
+            self._rows = np.union1d(self._rows, lacking)
+        return self._columns[name][np.searchsorted(self._rows, rows)]
+
+    def _read_rows(self, rows: Ints) -> dict[str, NDArray[Any]]:
+        """All columns of cold rows, block by block."""
+        assert self._read is not None
+        found = {
+            name: np.full(len(rows), fill, np.object_ if dtype == OBJECTS else dtype)
+            for name, (dtype, fill) in self._declared.items()
+            if name not in self._derived
+        }
         numbers, at = (rows + self.base) // blocks.BLOCK, (rows + self.base) % blocks.BLOCK
         for number in np.unique(numbers).tolist():
-            column = self._columns(number).get(name)
-            if column is not None and (column.dtype == np.object_) == (found.dtype == np.object_):
-                here = numbers == number
-                found[here] = column[at[here]]
+            here = np.flatnonzero(numbers == number)
+            for name, column in self._read(number)["columns"].items():
+                if isinstance(column, list) == (found[name].dtype == np.object_):
+                    found[name][here] = restored(column)[at[here]]
         return found
-
-    def _columns(self, number: int) -> dict[str, NDArray[Any]]:
-        assert self._read is not None
-        kept = self._kept.get(number)
-        if kept is None:
-            state = self._read(number)
-            kept = {name: restored(column) for name, column in state["columns"].items()}
-            self._kept[number] = kept
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(number)
-        return kept

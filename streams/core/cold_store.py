@@ -1,7 +1,8 @@
 """`ColdStore`: which of a partition's predictions may leave memory, and where they are read from then."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streamgauge.schemas.errors import StateError
@@ -9,6 +10,8 @@ from streamgauge.streams.core.cold import ColdTable, ReadBlock
 from streamgauge.streams.core.keys import PREDICTIONS, key_of, may_stay_on_disk
 from streamgauge.streams.core.snapshot import decode_state
 
+#: So many blocks of 50 kB are kept when they were read: labels mostly come in the order of their predictions.
+_KEPT = 256
 #: Gives a snapshot of those that are settled, by its key.
 Get = Callable[[bytes], bytes | None]
 #: Keys and snapshots.
@@ -21,23 +24,32 @@ class ColdStore:
 
     get: Get
     hot_rows: int
+    _kept: OrderedDict[tuple[object, int], dict[str, Any]] = field(default_factory=OrderedDict)
 
     def reader(self, model: str) -> ReadBlock:
-        """For a model's table: raises `StateError` if a block is not there."""
+        """For a table of a model, which asks only for blocks that do not change any more."""
+        table, kept = object(), self._kept  # a model that comes again has other blocks of the same numbers
 
         def read(number: int) -> dict[str, Any]:
-            key = key_of(PREDICTIONS, model, number)
-            found = self.get(key)
-            if found is None:
-                raise StateError(f"the local state lacks {key.decode()}: start the worker again")
-            block: dict[str, Any] = decode_state(found)
+            block = kept.pop((table, number), None) or self._block(model, number)
+            kept[table, number] = block
+            if len(kept) > _KEPT:
+                kept.popitem(last=False)
             return block
 
         return read
 
     def blocks(self, model: str, numbers: Iterable[int]) -> Mapping[int, dict[str, Any]]:
         """Those blocks, each read when it is asked for."""
-        return _Blocks(frozenset(numbers), self.reader(model))
+        return _Blocks(frozenset(numbers), lambda number: self._block(model, number))
+
+    def _block(self, model: str, number: int) -> dict[str, Any]:
+        key = key_of(PREDICTIONS, model, number)
+        found = self.get(key)
+        if found is None:
+            raise StateError(f"the local state lacks {key.decode()}: start the worker again")
+        block: dict[str, Any] = decode_state(found)
+        return block
 
     @staticmethod
     def light(records: Records) -> Iterator[tuple[bytes, bytes]]:
@@ -49,6 +61,9 @@ class ColdStore:
         """All that was written so far is settled; beyond `hot_rows`, the oldest rows leave memory."""
         found = list(tables)
         hot = sum(len(table) - table.cold for table in found)
+        for table in found:
+            if table.cold:
+                table.forget()
         if hot > self.hot_rows:
             for table in found:
                 table.settle()

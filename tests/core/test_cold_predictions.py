@@ -127,6 +127,17 @@ def test_a_restart_leaves_on_disk_what_was_there() -> None:
     assert run.partition.counts()["joined"] == 11
 
 
+def test_a_block_that_was_not_full_when_it_was_loaded_is_read_as_it_became() -> None:
+    run, feed = ColdRun(), Feed()
+    run.apply(feed.definitions([define("credit", task="binary", pos_label="yes")]))
+    run.apply(feed.singles(prediction(number) for number in range(3))).commit()
+    run.restart()
+    run.apply(feed.singles(prediction(number) for number in range(3, 6))).commit()
+    assert run.cold == 6
+    run.apply(feed.singles([label(3)]))
+    assert run.partition.counts()["joined"] == 1
+
+
 def test_memory_is_left_only_by_what_can_be_read_back() -> None:
     run, feed = ColdRun(), Feed()
     run.apply(feed.definitions([define("credit", task="binary", pos_label="yes")]))
