@@ -50,7 +50,7 @@ class Context:
     software: str
     fleet: Fleet
     metrics: Allowed
-    cold: ColdStore | None
+    cold: ColdStore | None = None
 
     def terms(self, definition: MonitorDefinition) -> tuple[float, int]:
         """Of a model's account: false alarms that are paid in per horizon, and the horizon."""
