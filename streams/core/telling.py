@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from streamgauge.detectors.estimate import Estimate
 from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.estimates import EstimateBank
@@ -17,6 +18,8 @@ from streamgauge.streams.core.reports import (
 )
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
+
+_OF_CLASSES = ("class_precision", "class_recall", "class_f1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,16 @@ def tell_labelled(
     window.labels_revision += 1
     window.touched = True
     measured = list(measure_labelled(whole, naming))
+    measured += _gone(window, {number.of_class for number in measured if number.of_class})
     status = "final" if final else "provisional"
     return Told(records(whole, naming, measured, status, window.labels_revision), measured, enough)
+
+
+def _gone(window: Window, classes: set[str]) -> list[Measured]:
+    """Classes that were told, and that after a correction no pair names any more: undefined from now on."""
+    gone = sorted(window.told_classes - classes)
+    window.told_classes |= classes
+    return [Measured(metric, Estimate.undefined(), of_class=name) for name in gone for metric in _OF_CLASSES]
 
 
 def tell_rollups(

@@ -53,6 +53,8 @@ class Window:
         self.features_over = False
         #: Whether its estimates were published.
         self.estimated = False
+        #: Classes whose numbers were published.
+        self.told_classes: set[str] = set()
         self.touched = True
 
     def bag(self, segment: Segment) -> Bag:
@@ -173,6 +175,7 @@ class Window:
             "changes": self.changes,
             "beyond": self.beyond,
             "repeats": self.repeats,
+            "told_classes": sorted(self.told_classes),
             "flags": [getattr(self, flag) for flag in _FLAGS],
         }
 
@@ -197,7 +200,7 @@ class Window:
             window.labels = FeatureCounts.from_state(state["labels"], labels)
         window.offsets = state["offsets"]
         window.changes, window.beyond = state["changes"], state["beyond"]
-        window.repeats = state["repeats"]
+        window.repeats, window.told_classes = state["repeats"], set(state["told_classes"])
         for flag, value in zip(_FLAGS, state["flags"], strict=True):
             setattr(window, flag, value)
         window.touched = False

@@ -139,7 +139,8 @@ class Run:
 def final(metrics: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The record of the highest revision of each metric, by all that names it.
 
-    Left out is what depends on when it was published: the revision, and how many labels there were then.
+    Left out is what depends on when it was published: the revision, how many labels there were then, and
+    classes that were told before a correction took them away.
     """
     latest: dict[str, Mapping[str, Any]] = {}
     for record in metrics:
@@ -147,6 +148,7 @@ def final(metrics: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         key = json.dumps([record[name] for name in names], sort_keys=True)
         if key not in latest or latest[key]["revision"] < record["revision"]:
             latest[key] = record
+    latest = {key: r for key, r in latest.items() if r["class"] is None or r["n"]}
     return {key: {**record, "revision": None, "coverage": None} for key, record in latest.items()}
 
 
