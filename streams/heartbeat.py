@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from streamgauge.schemas.message import METRICS, Checkpoint, Message, Output
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.task_context import Core
+
+if TYPE_CHECKING:
+    from streamgauge.streams.core.model import ModelState
 
 HEARTBEAT = "heartbeat"
 #: Between two heartbeats of a partition.
@@ -28,6 +32,10 @@ class Beating:
     @property
     def applied(self) -> Mapping[str, int]:
         return self._core.applied
+
+    @property
+    def models(self) -> "Mapping[str, ModelState]":
+        return self._core.models
 
     @property
     def changed(self) -> bool:

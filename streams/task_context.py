@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import Checkpoint, Message, Output
@@ -11,12 +11,17 @@ from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import Get, StateStore
 from streamgauge.streams.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from streamgauge.streams.core.model import ModelState
+
 
 class Core(Protocol):
     """What a task asks of `streamgauge.streams.core.partition.Partition`."""
 
     @property
     def applied(self) -> Mapping[str, int]: ...
+    @property
+    def models(self) -> "Mapping[str, ModelState]": ...
     @property
     def changed(self) -> bool: ...
     @property

@@ -26,6 +26,17 @@ class Telemetry:
         self.partitions = Gauge(
             "streamgauge_partitions", "Partitions of this worker, by state.", ["state"], registry=registry
         )
+        self.budget_paid = Gauge(
+            "streamgauge_budget_paid",
+            "False alarms that this worker's models were paid for so far.",
+            registry=registry,
+        )
+        self.budget_alerts = Gauge(
+            "streamgauge_budget_alerts",
+            "Alerts that this worker's models have opened at the expense of the alarm budget.",
+            ["monitor"],
+            registry=registry,
+        )
         self.lag = Gauge(
             "streamgauge_lag_messages",
             "Messages that wait in the inputs of this worker's partitions.",
@@ -112,6 +123,16 @@ class Telemetry:
             self.outputs.labels(output.topic).inc()
             if output.topic == DEAD_LETTERS:
                 self.dead_letters.labels(output.record["reason"]).inc()
+
+    def spending(self, partitions: Iterable[tuple[float, Mapping[str, int]]]) -> None:
+        """What the models of every open partition were paid, and the alerts by monitor."""
+        paid, alerts = 0.0, Tally[str]()
+        for of_partition, opened in partitions:
+            paid += of_partition
+            alerts.update(opened)
+        self.budget_paid.set(paid)
+        for monitor, count in alerts.items():
+            self.budget_alerts.labels(monitor).set(count)
 
 
 class Outcomes(Collector):

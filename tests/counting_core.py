@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import METRICS, Checkpoint, Message, Output
@@ -23,6 +24,7 @@ class CountingCore:
         self.number = number
         self.totals: dict[bytes, list[int]] = {}
         self.applied: dict[str, int] = {}
+        self.models: dict[str, Any] = {}
         self.ticked_us = 0
         for key, value in records:
             if key == APPLIED:

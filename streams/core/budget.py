@@ -9,11 +9,11 @@ from streamgauge.detectors.evidence.categorical import CategoricalEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.reach import least_rate, least_ratio, least_share, least_shift
-from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.schemas.profile import CategoricalProfile, NumericProfile, RateProfile
 from streamgauge.streams.core.bank import FeatureBank, monitor_of
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.spending import opened
 from streamgauge.streams.core.traffic_bank import MONITOR as TRAFFIC
 from streamgauge.streams.core.versions import Version
 
@@ -57,21 +57,21 @@ def budget_of(model: ModelState, per_day: float | None = None) -> ModelBudget:
     served = per_day or (counts["predictions"] / len(live) / days if live and days else 0.0)
     labelled = served * (counts["labelled"] / max(counts["predictions"], 1) if per_day is None else 1.0)
     a_day = account.alpha * _DAY_US / account.horizon_us / total if total else 0.0
-    found = []
+    found, alerts_of = [], opened(model)
     for version in live:
         for monitor, weight, streams, sees in _monitors(
             version, a_day / served if served else 0.0, a_day / labelled if labelled else 0.0
         ):
             share = weight / total if total else 0.0
-            alerts = _opened(model, version.name, monitor)
+            alerts = alerts_of[version.name, monitor]
             found.append(
                 MonitorBudget(version.name, monitor, streams, share, share * account.alpha, alerts, sees)
             )
     if intake.traffic.weight and live:
         share = intake.traffic.weight / total
-        alerts = sum(_opened(model, version.name, TRAFFIC) for version in live)
+        alerts = sum(alerts_of[version.name, TRAFFIC] for version in live)
         found.append(MonitorBudget(live[-1].name, TRAFFIC, 1, share, share * account.alpha, alerts, None))
-    everything = sum(_opened(model, None, monitor) for monitor in EVIDENCE)
+    everything = alerts_of.total()
     horizon_days = account.horizon_us / _DAY_US
     return ModelBudget(
         model.definition.model, account.alpha, horizon_days, account.paid_in_all, everything, tuple(found)
@@ -162,11 +162,3 @@ def _in_words(sizes: dict[str, list[float | None]]) -> str | None:
         if np.isfinite(median):
             told.append(words.format(median))
     return ", ".join(told) or ("nothing" if sizes else None)
-
-
-def _opened(model: ModelState, version: str | None, monitor: str) -> int:
-    """How many alerts: episodes are numbered."""
-    book = model.book
-    numbers = [(e.version, e.monitor, e.number) for e in book.open_episodes()]
-    numbers += [(key[0], key[1], number) for key, number in book._closed.numbers()]
-    return sum(n for of, name, n in numbers if name == monitor and version in (None, of))
