@@ -22,7 +22,7 @@ def test_every_place_on_the_page_is_of_a_part_and_has_a_table() -> None:
 
 def test_the_pictures_of_the_page_are_there() -> None:
     named = re.findall(r"\]\((pictures/[\w-]+\.svg)\)", PAGE.read_text())
-    assert len(named) == 2
+    assert len(named) == 3
     assert all((DOCS / name).read_text().startswith("<?xml") for name in named)
 
 
