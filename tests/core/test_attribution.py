@@ -127,6 +127,7 @@ def test_a_version_that_took_over_is_named_by_the_alerts_of_both() -> None:
     assert "version 8 started" in alert["summary"]
 
 
+@pytest.mark.slow
 def test_explanations_are_the_same_after_a_restart() -> None:
     def run(restarts: bool) -> list[Any]:
         told = story(by_country)

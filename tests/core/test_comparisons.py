@@ -70,6 +70,7 @@ def opened(run: Run, monitor: str) -> list[Any]:
     return [a for a in run.records(ALERTS) if a["monitor"] == monitor and a["state"] == "opened"]
 
 
+@pytest.mark.slow
 def test_a_worse_challenger_is_told_with_the_version_to_go_back_to():
     run = compared(6_000, {"7": 0.9, "8": 0.8})
     last = told(run)[-1]

@@ -148,6 +148,7 @@ def test_a_stored_profile_brings_its_estimator_for_the_windows_that_start_later(
     assert all(record["value"] == pytest.approx(0.9, abs=0.03) for record in estimated.values())
 
 
+@pytest.mark.slow
 def test_a_version_that_learns_its_baseline_anew_learns_its_estimator_anew() -> None:
     told = story(**ALONE).tell(15, classifier).tell(15, classifier, wrong=0.3)
     assert told.states("estimate_gap") == ["opened"]

@@ -56,6 +56,7 @@ def test_groups_with_too_few_events_are_listed_with_their_count() -> None:
     assert 40 < small["n"] < 90
 
 
+@pytest.mark.slow
 def test_an_alert_about_groups_survives_a_restart_bit_for_bit() -> None:
     steady, interrupted = story(crossed, **ASKED), story(crossed, **ASKED)
     for run in (steady, interrupted):

@@ -55,6 +55,7 @@ def told(task: str, events: list[Sent], sizes: list[int], restarts: bool = False
     return cut_by(definitions + feed.singles(events), sizes, restarts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_distances_are_those_of_the_labels_that_count_in_the_end(task: str) -> None:
     events = sent(task, 1)
@@ -158,6 +159,7 @@ def test_a_switched_off_monitor_says_nothing_and_its_distances_stay() -> None:
     assert max(r["value"] for r in distances) > 0.1
 
 
+@pytest.mark.slow
 def test_a_window_whose_labels_were_all_retracted_has_no_distance() -> None:
     assert psi(np.array([1, 1]), np.array([0, 0])).value is None
     events = sent("classes", 4)

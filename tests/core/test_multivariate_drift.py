@@ -83,6 +83,7 @@ def test_where_no_two_features_are_it_says_so() -> None:
     assert (found.state, found.why) == ("waiting", "no two features to watch together, or too few rows")
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_changes_nothing() -> None:
     outputs = []
     for restarts in (False, True):

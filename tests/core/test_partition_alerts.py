@@ -267,6 +267,7 @@ def test_a_training_job_that_answers_is_not_asked_again() -> None:
     assert [duel.versions for duel in told.run.partition.models["m"].intake.comparisons] == [("7", "8")]
 
 
+@pytest.mark.slow
 def test_a_training_job_that_is_silent_is_asked_again_and_then_given_up() -> None:
     told = asked(max_attempts=2)
     told.tell(25, classifier, wrong=0.35)

@@ -74,6 +74,7 @@ def test_a_switched_off_monitor_says_nothing() -> None:
     assert told.tell(8, shaped, texts=1.0, extra=1.0).alerts("data_quality") == []
 
 
+@pytest.mark.slow
 def test_restarts_do_not_show() -> None:
     runs: list[Run] = []
     for restarts in (False, True):

@@ -85,6 +85,7 @@ def test_twice_gives_the_same_bytes(files: list[str], tmp_path: Path) -> None:
     assert (tmp_path / "one" / "metrics.jsonl").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_files_are_merged_by_time_and_every_window_says_what_their_events_say(
     files: list[str], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ FAULT = Fault(
 )
 
 
+@pytest.mark.slow
 def test_a_row_shows_the_newest_window_and_a_restated_one_counts_once(services: tuple[Service, ...]) -> None:
     board = Board(services, [])
     board.fold("metrics", _metric("throughput_per_s", 7.0, window=0))

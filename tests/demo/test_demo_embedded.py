@@ -80,6 +80,7 @@ def test_every_prediction_and_label_of_the_world_reaches_the_broker(
     assert told[-1]["sent"] == sum(n for key, n in expected.items() if key.startswith("predictions"))
 
 
+@pytest.mark.slow
 def test_traffic_whose_demo_is_gone_does_not_begin(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ def block() -> Block:
     return next(b for b in blocks if any(r.failed.any() for r in b.requests) and len(b.labels) == 3)
 
 
+@pytest.mark.slow
 def test_what_the_apps_log_is_what_the_world_decided(block: Block) -> None:
     for requests in block.requests:
         sink = MemorySink()

@@ -31,6 +31,7 @@ def test_the_same_seed_gives_the_same_traffic() -> None:
         ]
 
 
+@pytest.mark.slow
 def test_events_leave_in_the_block_of_their_time(blocks: list[Block]) -> None:
     assert blocks[0].start_us == START_US
     assert blocks[-1].end_us == START_US + SPAN_US

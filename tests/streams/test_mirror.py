@@ -172,6 +172,7 @@ def run_child(body: str, directory: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", names + body], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_after_a_kill_it_holds_all_up_to_one_commit_and_nothing_of_those_after(tmp_path: Path) -> None:
     """Commit n writes n to a counter and to a key of its own, so any gap would show."""
     child = run_child(
@@ -201,6 +202,7 @@ while True:
     assert sorted(found) == [b"%09d" % n for n in range(1, count + 1)]
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_state_and_is_told_once(tmp_path: Path) -> None:
     child = run_child(
         """

@@ -79,6 +79,7 @@ def answers(rng: np.random.Generator, predictions: Sequence[Event]) -> list[Even
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS[1:])
 def test_every_format_gives_the_bytes_that_jsonl_gives(format: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
