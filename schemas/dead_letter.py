@@ -71,7 +71,7 @@ def original(record: Mapping[str, Any]) -> tuple[bytes | None, bytes | None, lis
     >>> original({"key": "bQ==", "value": "ew==", "headers": [], "length": 1, "sha256": None})
     Traceback (most recent call last):
     ...
-    streamgauge.schemas.errors.BadEvent: its hash is not that of the message it quotes
+    streamgauge.schemas.errors.BadEvent: what the letter quotes is not what was refused: its hash differs
     """
     try:
         key, value = (None if record[name] is None else _b64decode(record[name]) for name in ("key", "value"))
