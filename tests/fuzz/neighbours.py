@@ -3,14 +3,22 @@
 import json
 
 from streamgauge.schemas.decode import decode_messages
-from streamgauge.schemas.encode import encode_output
-from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, INPUTS, PREDICTIONS, RETRAIN_STATUS, Message
+from streamgauge.schemas.encode import Headers, encode_output
+from streamgauge.schemas.message import (
+    CONTROL,
+    DATA_INPUTS,
+    GROUND_TRUTH,
+    INPUTS,
+    PREDICTIONS,
+    RETRAIN_STATUS,
+    Message,
+)
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from tests.fuzz.codecs import AVRO_EVENTS, COLUMNS, CONTROLS, JSON_EVENTS, STATUSES, STRUCTURED, Target
 
 _START_US = 1_795_255_200_000_000
-_CHECKED_EVERY, _AFRESH_EVERY = 500, 2_000
+_TOGETHER, _CHECKED_EVERY, _AFRESH_EVERY = 16, 512, 2_048
 _LEDGER = ("applied", "duplicate", "stale_revision", "late", "dead_lettered")
 _SETTINGS = CoreSettings(Fleet(max_models=30))
 
@@ -23,6 +31,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._sent = 0
+        self._pending: list[bytes] = []
         self._offsets = dict.fromkeys(INPUTS, -1)
         self._partition = Partition(0, _SETTINGS)
         self._records: dict[bytes, bytes] = {}
@@ -35,24 +44,42 @@ class Neighbours:
         return Target([bytes([INPUTS.index(topic)]) + sent for topic, sent in corpus], self.run)
 
     def run(self, sent: bytes) -> None:
-        topic = INPUTS[sent[0] % len(INPUTS)] if sent else PREDICTIONS
-        headers = STRUCTURED if sent[:1] > b"\xf0" else ()
-        before, near = self._counts(), self._near()
+        self._pending.append(sent)
+        if len(self._pending) == _TOGETHER:
+            self._apply(self._pending)
+            self._pending = []
+
+    def _apply(self, poison: list[bytes]) -> None:
+        """Every poisoned message with a good one before and after it, those of a topic in one run."""
+        before, near, good, rows = self._counts(), self._near(), 0, 0
+        for topic in DATA_INPUTS:
+            bad, run = self._poison(poison, topic), [self._good(topic)]
+            for value, headers in bad:
+                run += [self._message(topic, value, headers), self._good(topic)]
+            self._partition.apply(run)
+            good += len(bad) + 1
+            read = decode_messages(topic, run[1::2])
+            rows += read.refused_rows + sum(len(batch) for batch, _ in read.batches)
+        assert self._near() == near + good, f"a neighbour was lost among {poison}"
+        assert self._counts() == before + good + rows, f"an event is not accounted for among {poison}"
+        for topic in (CONTROL, RETRAIN_STATUS):
+            bad = self._poison(poison, topic)
+            self._partition.apply([self._message(topic, value, headers) for value, headers in bad])
         self._partition.apply([self._good(PREDICTIONS)])
-        poison = self._message(topic, sent[1:], headers)
-        self._partition.apply([poison])
-        self._partition.apply([self._good(GROUND_TRUTH)])
-        assert self._near() == near + 2, "a neighbour was lost"
-        if topic in (PREDICTIONS, GROUND_TRUTH):
-            read = decode_messages(topic, [poison])
-            rows = read.refused_rows + sum(len(batch) for batch, _ in read.batches)
-            assert self._counts() == before + rows + 2, "an event is not accounted for"
-        self._sent += 1
+        assert self._near() == near + good + 1, f"a neighbour was lost after {poison}"
+        self._sent += len(poison)
         if self._sent % _CHECKED_EVERY == 0:
             self._check()
         if self._sent % _AFRESH_EVERY == 0:
             self._partition, self._records = Partition(0, _SETTINGS), {}
             self._offsets = dict.fromkeys(INPUTS, -1)
+
+    def _poison(self, sent: list[bytes], topic: str) -> list[tuple[bytes, Headers]]:
+        return [
+            (each[1:], STRUCTURED if each[:1] > b"\xf0" else ())
+            for each in sent
+            if INPUTS[each[0] % len(INPUTS) if each else 0] == topic
+        ]
 
     def _check(self) -> None:
         self._partition.tick(self._now_us())
@@ -70,11 +97,12 @@ class Neighbours:
         assert dict(self._partition.counts()) == counts | {"dead_lettered": 0}, "state came back otherwise"
 
     def _good(self, topic: str) -> Message:
-        event = {"prediction_id": f"n{self._sent}", "model": "neighbour", "time": self._now_us()}
+        number = self._offsets[topic] + 1
+        event = {"prediction_id": f"n{number}", "model": "neighbour", "time": self._now_us()}
         event |= {"prediction": "yes"} if topic == PREDICTIONS else {"label": "no"}
         return self._message(topic, json.dumps(event).encode())
 
-    def _message(self, topic: str, sent: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> Message:
+    def _message(self, topic: str, sent: bytes, headers: Headers = ()) -> Message:
         self._offsets[topic] += 1
         return Message(topic, self._offsets[topic], self._now_us(), b"k", sent, headers)
 

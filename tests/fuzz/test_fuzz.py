@@ -15,7 +15,7 @@ SMALL = 1 << 13
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_messages_are_taken_or_refused_and_their_neighbours_apply(name: str) -> None:
-    assert fuzz(name, 150 if name == "core" else 300, seed=2).inputs > 0
+    assert fuzz(name, 512 if name == "core" else 300, seed=2).inputs > 0
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -27,7 +27,7 @@ def test_bytes_that_never_were_a_message_are_refused(name: str, sent: bytes) -> 
 @pytest.mark.slow
 def test_what_is_kept_after_poison_comes_back() -> None:
     neighbours, corpus = Neighbours(), Neighbours().target().corpus
-    for number in range(500):  # then they are written, read and compared
+    for number in range(512):  # then they are written, read and compared
         neighbours.run(corpus[number % len(corpus)])
 
 
