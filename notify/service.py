@@ -63,6 +63,7 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
         settings.health_port,
         telemetry.registry,
         lambda: ", ".join(name for name, runner in runners.items() if not runner.ready.is_set()),
+        settings.health_token.get_secret_value(),
     )
     for thread in threads:
         thread.start()

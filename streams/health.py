@@ -1,5 +1,6 @@
 """/healthz, /readyz and /metrics over HTTP, in a thread of their own."""
 
+import hmac
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,13 +12,23 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 class HealthServer:
     """Answers until `close`. `restoring` says what is left to restore; empty: nothing, the worker is ready.
 
-    /healthz is 200 as long as the process answers: what makes a worker unhealthy ends it.
+    With a `token`, /metrics is for those who bring it; probes bring none. /healthz is 200 as long as the
+    process answers: what makes a worker unhealthy ends it.
     """
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, restoring: Callable[[], str]
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        restoring: Callable[[], str],
+        token: str = "",
     ) -> None:
+        bearer = f"Bearer {token}".encode() if token else b""
+
         class Handler(BaseHTTPRequestHandler):
+            server_version, sys_version = "streamgauge", ""  # whose versions are nobody's business
+
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path == "/healthz":
@@ -25,10 +36,16 @@ class HealthServer:
                 elif path == "/readyz":
                     why = restoring()
                     self._answer(503, f"{why}\n".encode()) if why else self._answer(200, b"ready\n")
+                elif path == "/metrics" and not self._is_let_in():
+                    self._answer(401, b"this wants the token as Authorization: Bearer\n")
                 elif path == "/metrics":
                     self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
                 else:
                     self._answer(404, b"there are /healthz, /readyz and /metrics\n")
+
+            def _is_let_in(self) -> bool:
+                given = self.headers.get("Authorization", "").encode("utf-8", "replace")
+                return not bearer or hmac.compare_digest(given, bearer)
 
             def _answer(self, status: int, body: bytes, content_type: str = "text/plain") -> None:
                 self.send_response(status)

@@ -53,6 +53,8 @@ class WorkerSettings(BaseSettings):
     #: /healthz, /readyz and /metrics; port 0 takes a free one, which the log names.
     health_host: str = "127.0.0.1"
     health_port: int = Field(9464, ge=0, le=65535)
+    #: If given, /metrics wants it as a bearer token.
+    health_token: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

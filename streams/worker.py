@@ -107,6 +107,7 @@ class _Worker:
             settings.health_port,
             self._telemetry.registry,
             lambda: self._ownership.restoring,
+            settings.health_token.get_secret_value(),
         )
         watchdog = Watchdog(
             lambda: self._membership.probe(for_errors=True), self._observe, lambda why: fail(StuckError(why))

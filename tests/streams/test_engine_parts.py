@@ -1,5 +1,6 @@
 """The engine's pure parts: records of state, ticks, the watchdog's judgement, topics, settings, health."""
 
+import http.client
 import re
 import struct
 import urllib.error
@@ -275,6 +276,24 @@ def test_readiness_is_apart_from_health() -> None:
         assert fetch(server.port, "/readyz")[0] == 200
         assert "streamgauge_commit_seconds_bucket" in fetch(server.port, "/metrics")[1]
         assert fetch(server.port, "/")[0] == 404
+    finally:
+        server.close()
+
+
+def test_metrics_are_for_those_who_bring_the_token_and_probes_bring_none() -> None:
+    server = HealthServer("127.0.0.1", 0, Telemetry().registry, str, "canary-7d1")
+    try:
+        assert [fetch(server.port, path)[0] for path in ("/healthz", "/readyz")] == [200, 200]
+        for given, status in (
+            (None, 401), ("Bearer canary-7d", 401), ("canary-7d1", 401), ("Bearer caf\xe9", 401),
+            ("Bearer canary-7d1", 200),
+        ):  # fmt: skip
+            asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            asked.request("GET", "/metrics", headers={} if given is None else {"Authorization": given})
+            answer = asked.getresponse()
+            assert (answer.status, answer.getheader("Server").strip()) == (status, "streamgauge")
+            assert b"canary" not in answer.read()
+            asked.close()
     finally:
         server.close()
 
