@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from streamgauge.cli.watching import connection_of
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import INPUTS
+from streamgauge.schemas.times import format_time
 from streamgauge.streams.stored import STANDING, StoredPartition, read_stored
 
 if TYPE_CHECKING:
@@ -77,6 +78,13 @@ def _version_lines(version: "VersionStatus") -> Iterator[str]:
     superseded = ", superseded" if version.superseded else ""
     alerts = f"{len(version.alerts)} open alert{'s' * (len(version.alerts) != 1)}"
     yield f"  version {version.version or '(none)'}{superseded}: coverage {coverage}, {alerts}"
+    if version.adopted is not None:
+        order = version.adopted
+        why = f": {order.note}" if order.note else ""
+        place = order.after or "one that is learned anew"
+        yield f"    {order.actor} replaced the baseline by {place} at {format_time(order.time_us)}{why}"
+    for remark in version.remarks:
+        yield f"    baseline  {remark.feature or 'as a whole':<22} {remark.text}"
     for monitor in sorted(version.monitors, key=lambda each: _ORDER.index(each.state)):
         yield f"    {monitor.state:<9} {monitor.monitor:<22} {monitor.why}"
 

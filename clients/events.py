@@ -78,6 +78,7 @@ class Alert(Event):
     baseline: float | None
     compared_with: str | None
     limit: float | None
+    budgeted: bool | None
     n: int
     onset: datetime | None
     onset_low: datetime | None

@@ -13,7 +13,7 @@ from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.judge import Judge
-from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.versions import Adoption, Version
 from streamgauge.streams.core.windows import ALL
 
 #: Differences from a baseline that end when another one is adopted.
@@ -99,9 +99,11 @@ def _rebase(
 ) -> list[Output]:
     outputs: list[Output] = []
     for version in versions:
+        before, after = version.watch.baseline_id, None if profile is None else profile.profile_id
+        note = order.note if isinstance(order, AdoptBaseline) else None
+        version.adopted = Adoption(order.actor, order.time_us, before, after, note)
         monitors = version.rebase(profile)
         judge.rebased(version.name)
-        note = order.note if isinstance(order, AdoptBaseline) else None
         outputs += book.rebased(version.name, monitors, now_us, order.actor, note)
     return outputs
 

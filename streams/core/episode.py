@@ -8,6 +8,7 @@ from typing import Any
 
 from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
+from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import Event
@@ -169,6 +170,7 @@ class Episode:
             "limit": finite(finding.limit),
             "evidence": finite(finding.evidence),
             "evidence_threshold": finite(finding.evidence_threshold),
+            "budgeted": self.monitor in EVIDENCE,
             "n": finding.n,
             "onset": time_or_none(self.onset_us),
             "onset_low": time_or_none(self.onset_low_us),

@@ -37,6 +37,7 @@ from streamgauge.streams.core.retrain import RetrainPolicy
 from streamgauge.streams.core.retrain_alerts import tell
 from streamgauge.streams.core.retrain_asking import consider
 from streamgauge.streams.core.traffic_bank import TrafficBank
+from streamgauge.streams.core.versions import Adoption
 from streamgauge.streams.core.watch import Watch
 
 _UNJUDGED_US = 86_400_000_000
@@ -220,12 +221,13 @@ class ModelState:
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
         intake.comparisons = Comparisons.from_state(state["comparisons"])
-        for version_name, served_us, folded_us, latest, segments, watch in state["versions"]:
+        for version_name, served_us, folded_us, latest, adopted, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = intake.new_version(version_name, restored)
             version.first_served_us, version.last_served_us = served_us
             version.rollups.folded_us, version.latest = folded_us, LatestRows.from_state(latest)
             version.segments.load(segments)
+            version.adopted = None if adopted is None else Adoption(*adopted)
         model.account = Account.from_state(state["account"], *context.terms(model.definition))
         model.judge.load(state["judge"])
         model.book = AlertBook.from_state(name, state["alerts"])

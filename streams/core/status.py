@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamgauge.detectors.profile_review import Remark, review
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import (
     BLOCKED,
@@ -19,7 +20,7 @@ from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.reasons import Reason, because
-from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.versions import Adoption, Version
 
 #: `alert`: an episode is open. `quiet`: it watches, and nothing is wrong. `learning`: its baseline is not
 #: there yet. `waiting`: it has nothing to judge. `off`: the definition says so.
@@ -59,6 +60,9 @@ class VersionStatus:
     last_served_at: str | None
     coverage: float | None
     baseline_id: str | None
+    #: What the baseline is too small or too changeable for, by feature.
+    remarks: tuple[Remark, ...]
+    adopted: Adoption | None
     monitors: tuple[MonitorStatus, ...]
     alerts: tuple[OpenAlert, ...] = ()
 
@@ -126,6 +130,8 @@ def _version(model: ModelState, version: Version) -> VersionStatus:
         last_served_at=format_time(version.last_served_us) if version.last_served_us else None,
         coverage=version.since(None).coverage,
         baseline_id=version.watch.baseline_id,
+        remarks=tuple(() if version.watch.profile is None else review(version.watch.profile)),
+        adopted=version.adopted,
         monitors=tuple(
             _monitor(
                 name, model, version, [alert for alert in alerts if alert.monitor == name], told_by.get(name)

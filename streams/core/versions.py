@@ -1,6 +1,7 @@
 """`Version`: the windows and the watch of one version of a model."""
 
 from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,17 @@ from streamgauge.streams.core.rollups import Rollups
 from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.watch import Watch
 from streamgauge.streams.core.windows import ALL, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Who replaced a baseline by which, when and why; None stands for one that is learned."""
+
+    actor: str
+    time_us: int
+    before: str | None
+    after: str | None
+    note: str | None
 
 
 class Version:
@@ -26,6 +38,8 @@ class Version:
         self.windows: dict[int, Window] = {}
         self.gone: set[int] = set()
         self.first_served_us = self.last_served_us = 0
+        #: The latest order that replaced its baseline.
+        self.adopted: Adoption | None = None
         #: Where there are segments, what a change can be traced to.
         self.latest = LatestRows()
 
@@ -123,7 +137,8 @@ class Version:
         """All but the windows, which are records of their own."""
         parts = self.segments.to_state(), self.watch.to_state()
         served_us = [self.first_served_us, self.last_served_us]
-        return [self.name, served_us, self.rollups.folded_us, self.latest.to_state(), *parts]
+        adopted = None if self.adopted is None else list(astuple(self.adopted))
+        return [self.name, served_us, self.rollups.folded_us, self.latest.to_state(), adopted, *parts]
 
     def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """(start, state or None if it is gone) of what changed since the last call."""

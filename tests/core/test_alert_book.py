@@ -118,6 +118,7 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "limit": None,
             "evidence": 1.6,
             "evidence_threshold": 1.0,
+            "budgeted": True,
             "n": 3200,
             "onset": "2026-11-21T09:40:00.000000Z",
             "onset_low": "2026-11-21T09:35:00.000000Z",

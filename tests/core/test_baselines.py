@@ -20,6 +20,7 @@ from streamgauge.schemas.message import ALERTS, DEAD_LETTERS, GROUND_TRUTH, METR
 from streamgauge.schemas.profile import BaselineProfile
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bank import watched
+from streamgauge.streams.core.status import status_of
 from tests.core.naive import agrees
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define
 
@@ -137,6 +138,12 @@ def test_a_drift_alert_resolves_when_its_new_normal_is_adopted_and_the_record_sa
     before = story.watch().baseline_id
     profile = profile_of(events(400, 900, shift=1.5))
     story.adopt(profile, note="the campaign goes on until May")
+    story.restart()
+    [version] = status_of(story.partition.models["m"]).versions
+    assert version.adopted is not None
+    assert (version.adopted.actor, version.adopted.before, version.adopted.after, version.adopted.note) == (
+        "ann", before, profile.profile_id, "the campaign goes on until May",
+    )  # fmt: skip
     last = story.alerts("drift")[-1]
     assert (last["state"], last["actor"]) == ("resolved", "ann")
     assert last["note"] == "the campaign goes on until May"

@@ -50,6 +50,14 @@ def test_what_watches_says_how_much_evidence_it_has_of_what_an_alarm_takes(name:
     assert 0 <= found.evidence < 1
 
 
+def test_what_a_baseline_is_too_changeable_for_is_said() -> None:
+    told = story(baseline={"first": 4_200}).tell(7, classifier).tell(8, classifier, age=45.0)
+    (of_version,) = status_of(told.run.partition.models["m"]).versions
+    remarks = {remark.feature: remark.problem for remark in of_version.remarks}
+    assert remarks.get("age") == "not_stationary"
+    assert "job" not in remarks
+
+
 def test_an_alert_is_named_with_its_severity_and_since_when() -> None:
     told = after(8).tell(3, classifier, wrong=0.5)
     (alert,) = [a for a in told.alerts("concept_drift") if a["state"] == "opened"]

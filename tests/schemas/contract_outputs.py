@@ -58,6 +58,7 @@ ALERT = {
     "limit": None,
     "evidence": 1.6,
     "evidence_threshold": 1.0,
+    "budgeted": True,
     "n": 3200,
     "onset": START,
     "onset_low": "2026-11-21T09:58:10.000000Z",
