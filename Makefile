@@ -72,7 +72,7 @@ sbom: build/audit/.ready ## build/sbom.json: what a worker is made of, in Cyclon
 	build/audit/bin/cyclonedx-py requirements requirements/worker.txt --of JSON -o build/sbom.json
 	@$(PYTHON) -c 'import json; print(len(json.load(open("build/sbom.json"))["components"]), "components in build/sbom.json")'
 
-audit: sbom ## known vulnerabilities of what a worker is made of; needs pypi.org, which knows them
+audit: sbom ## known vulnerabilities of what a worker is made of; asks the advisory database for them
 	@build/audit/bin/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements/worker.txt \
 	  || { echo "audit: there are vulnerabilities, or the advisories could not be asked for: see above" >&2; exit 1; }
 
