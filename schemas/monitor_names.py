@@ -59,7 +59,8 @@ AGAINST_BASELINE = frozenset(
     ("psi", "psi_noise_level", "js_distance", "ks", "wasserstein", "chi2", "wrong_type_rate",
      "out_of_range_rate", "unseen_category_rate", "baseline_fit")
 )  # fmt: skip
-_BUILT_IN = (
+#: Every monitor that is not a limit on a metric.
+BUILT_IN = (
     *EVIDENCE,
     *OBJECTIVES,
     *ERROR_DETECTORS,
@@ -91,13 +92,13 @@ def known_monitor(name: str, own: Collection[str] = ()) -> str:
     Traceback (most recent call last):
     ValueError: no monitor is called 'acuracy'; did you mean 'accuracy'?
     """
-    if name in _BUILT_IN or is_metric(name, own):
+    if name in BUILT_IN or is_metric(name, own):
         return name
-    close = get_close_matches(name, sorted(METRICS.union(_BUILT_IN, own)), n=1)
+    close = get_close_matches(name, sorted(METRICS.union(BUILT_IN, own)), n=1)
     hint = (
         f"did you mean {close[0]!r}?"
         if close
-        else f"there are {', '.join(_BUILT_IN)}, and limits on metrics: {', '.join(sorted(METRICS))}"
+        else f"there are {', '.join(BUILT_IN)}, and limits on metrics: {', '.join(sorted(METRICS))}"
     )
     raise ValueError(f"no monitor is called {name!r}; {hint}")
 
@@ -121,7 +122,7 @@ MonitorName = Annotated[str, AfterValidator(_known_here)]
 
 
 def _new_name(name: str) -> str:
-    if name in _BUILT_IN or is_metric(name):
+    if name in BUILT_IN or is_metric(name):
         raise ValueError(f"{name} is there already; call yours otherwise")
     return name
 

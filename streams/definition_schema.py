@@ -4,17 +4,10 @@ from typing import Any
 
 from streamgauge.schemas.durations import format_duration
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
-from streamgauge.schemas.monitor_names import (
-    ERROR_DETECTORS,
-    EVIDENCE,
-    METRICS,
-    OBJECTIVES,
-    STALE_BASELINE,
-    UNANSWERED,
-)
+from streamgauge.schemas.monitor_names import BUILT_IN, METRICS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMES = sorted({*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS, UNANSWERED, STALE_BASELINE, *METRICS})
+_NAMES = sorted({*BUILT_IN, *METRICS})
 
 #: Metrics of rankings, at any cut.
 _AT_K = "^(ndcg|hit_rate)_at_[1-9][0-9]{0,3}$"
@@ -59,7 +52,8 @@ def _name_monitors(definition: dict[str, Any], retrain: dict[str, Any]) -> None:
     definition["if"] = {"not": {"required": ["metrics"]}}
     names = {"anyOf": [{"enum": _NAMES}, {"pattern": _AT_K}]}
     definition["then"] = {"properties": {"monitors": {"propertyNames": names}}}
-    retrain["properties"]["on"]["items"] = {"anyOf": [{"enum": _NAMES}, {"type": "string"}]}
+    for field in ("on", "blocked_by"):
+        retrain["properties"][field]["items"] = {"anyOf": [{"enum": _NAMES}, {"type": "string"}]}
 
 
 def _readable(part: Any) -> Any:

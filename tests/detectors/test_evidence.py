@@ -334,7 +334,8 @@ def test_the_account_pays_by_event_time_and_not_for_gaps():
     account.advance(7 * MAX_STEP_US)
     assert account.paid == pytest.approx(2 / 20)
     assert account.paid_in_all == pytest.approx(2 * account.paid)
-    rest = account.begin_round(0.0) - account.paid
+    before = account.paid
+    rest = account.begin_round(0.0) - before
     account.advance(10 * MAX_STEP_US)
     assert account.paid == pytest.approx(2 / 20 + rest)
     assert rest == pytest.approx(ROUND_US / MAX_STEP_US / 20)

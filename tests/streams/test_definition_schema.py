@@ -39,7 +39,7 @@ def test_every_documented_definition_is_valid(text: str) -> None:
 
 def test_every_name_of_a_monitor_is_completed_and_no_other() -> None:
     names = definition_schema()["$defs"]["MonitorDefinition"]["properties"]["monitors"]["properties"]
-    assert set(names) == {*monitor_names._BUILT_IN, *monitor_names.METRICS}
+    assert set(names) == {*monitor_names.BUILT_IN, *monitor_names.METRICS}
     rankings = {"model": "a", "task": "ranking", "monitors": {"ndcg_at_5": {"min": 0.3}}}
     assert VALIDATOR.is_valid(rankings)
     assert not VALIDATOR.is_valid(rankings | {"monitors": {"ndcg_at_0": {"min": 0.3}}})
