@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -236,9 +237,17 @@ def _kafka_uuid() -> str:
     return "A" + text[1:]  # one in 64 would begin with "-", which is read as an option
 
 
+#: Below those that systems give to outgoing connections: while a broker is down, a client that connects to it
+#: again and again could be given its very port, and the broker could not come back.
+_PORTS = range(15_000, 32_000)
+
+
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
+    found: list[socket.socket] = []
+    while len(found) < count:
+        with suppress(OSError):
+            found.append(socket.create_server(("127.0.0.1", random.choice(_PORTS))))
+    ports = [s.getsockname()[1] for s in found]
+    for s in found:
         s.close()
     return ports
