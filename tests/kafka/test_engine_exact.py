@@ -170,8 +170,8 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
         def everything_is_committed() -> bool:
             if worker.exit_code is not None:
                 # Of four producers one may never come back from librdkafka 2.16: send_offsets_to_transaction
-                # then returns at no time-out, and the watchdog ends the worker. Or the broker, once it is back,
-                # has ended the open transaction itself, and its abort is refused as that of a displaced owner.
+                # then returns at no time-out, and the watchdog ends the worker. Or the broker, once back, has
+                # ended the open transaction itself, and its abort is refused as a displaced owner's would be.
                 # Who runs the worker starts it again.
                 why = {1: "changes are not committed for 60 s", 3: "fenced by a newer instance"}
                 assert why[worker.exit_code] in worker.logs, worker.logs[-3000:]
