@@ -89,6 +89,13 @@ def test_a_definition_is_compared_sent_listed_and_retired(
     monitors = {m["monitor"]: m for m in model["versions"][0]["monitors"]}
     assert monitors["drift"]["state"] == "learning"
     assert monitors["drift"]["why"] == "baseline: 120 of 200 predictions"
+    code, out, _ = command("budget", "--json")
+    assert code == 0
+    assert json.loads(out.splitlines()[0])["model"] == "credit"
+    assert command("compare")[:2] == (
+        0, "nothing is compared: a definition names versions under `comparisons`\n",
+    )  # fmt: skip
+    assert "watch no model 'nobody'" in command("compare", "--model", "nobody")[2]
     text = command("monitors", "list", "--model", "credit")[1]
     assert "    learning  drift                  baseline: 120 of 200 predictions" in text
     assert "all records applied" in text
