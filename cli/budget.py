@@ -63,18 +63,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stored(args: argparse.Namespace) -> "Iterator[ModelState]":
-    from streamgauge.streams.core.partition import CoreSettings, Partition
+    from streamgauge.cli.stored_models import restored
     from streamgauge.streams.stored import STANDING, read_stored
 
     if args.monitors is not None:
         raise ConfigurationError("--monitors needs --profile: without it, the workers' definitions hold")
     connection = connection_of(args)
-    settings = CoreSettings(prefix=connection.prefix)
-    for stored in read_stored(connection, STANDING):
-        core = Partition.restore(stored.number, settings, stored.records.items())
-        for name, model in sorted(core.models.items()):
-            if args.model in (None, name):
-                yield model
+    for _, model in restored(read_stored(connection, STANDING), connection.prefix):
+        if args.model in (None, model.definition.model):
+            yield model
 
 
 def _planned(args: argparse.Namespace) -> "Iterator[ModelState]":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from streamgauge.cli.stored_models import restored
 from streamgauge.cli.watching import add_connection, connection_of, number
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.times import format_time
@@ -56,17 +57,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _duels(args: argparse.Namespace) -> "Iterator[tuple[str, Duel | None, Naming]]":
     """(model, comparison, what its integers stand for); None for a model without any."""
-    from streamgauge.streams.core.partition import CoreSettings, Partition
-
     connection = connection_of(args)
-    settings = CoreSettings(prefix=connection.prefix)
-    stored = read_stored(connection, STANDING)
-    cores = (Partition.restore(part.number, settings, part.records.items()) for part in stored)
-    models = sorted((name, model) for core in cores for name, model in core.models.items())
-    for name, model in models:
+    for _, model in restored(read_stored(connection, STANDING), connection.prefix):
         duels: list[Duel | None] = [*model.intake.comparisons]
         for duel in duels or [None]:
-            yield name, duel, model.judge.naming(model.intake)
+            yield model.definition.model, duel, model.judge.naming(model.intake)
 
 
 def _record(model: str, duel: "Duel", naming: "Naming") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from streamgauge.cli.stored_models import restored
 from streamgauge.cli.watching import connection_of
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import INPUTS
@@ -46,13 +47,9 @@ def list_all(args: argparse.Namespace) -> int:
 def _models(
     partitions: list[StoredPartition], prefix: str
 ) -> "Iterator[tuple[StoredPartition, ModelStatus]]":
-    from streamgauge.streams.core.partition import CoreSettings, Partition
     from streamgauge.streams.core.status import status_of
 
-    settings = CoreSettings(prefix=prefix)
-    cores = [(p, Partition.restore(p.number, settings, p.records.items())) for p in partitions]
-    models = [(name, partition, core.models[name]) for partition, core in cores for name in core.models]
-    for _, partition, model in sorted(models, key=lambda entry: entry[0]):
+    for partition, model in restored(partitions, prefix):
         yield partition, status_of(model)
 
 

@@ -1,12 +1,12 @@
 """What a definition says of two versions that share the traffic: a champion, and its challenger."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from streamgauge.schemas.monitor_fields import Share
+from streamgauge.schemas.monitor_names import AT_K
 
 #: What versions can be compared by, and whether more of it is better (1) or worse (-1).
 COMPARABLE: Mapping[str, int] = {
@@ -21,7 +21,6 @@ COMPARABLE: Mapping[str, int] = {
         ("zero_one_loss", "brier_score", "mean_absolute_error", "failure_rate", "latency_mean_ms"), -1
     ),
 }  # fmt: skip
-_AT_K = re.compile(r"(?:ndcg|hit_rate)_at_[1-9][0-9]{0,3}")
 
 
 def better(metric: str) -> int | None:
@@ -30,7 +29,7 @@ def better(metric: str) -> int | None:
     >>> better("f1"), better("ndcg_at_10"), better("latency_mean_ms"), better("psi")
     (1, 1, -1, None)
     """
-    return 1 if _AT_K.fullmatch(metric) else COMPARABLE.get(metric)
+    return 1 if AT_K.fullmatch(metric) else COMPARABLE.get(metric)
 
 
 def _comparable(name: str) -> str:

@@ -73,12 +73,12 @@ BUILT_IN = (
 
 
 #: Of rankings, cut at any k that a definition names.
-_AT_K = re.compile(r"(?:ndcg|hit_rate)_at_[1-9][0-9]{0,3}")
+AT_K = re.compile(r"(?:ndcg|hit_rate)_at_[1-9][0-9]{0,3}")
 
 
 def is_metric(name: str, own: Collection[str] = ()) -> bool:
     """Whether a metric of this name is published; `own` are those that a definition adds."""
-    return name in METRICS or name in own or _AT_K.fullmatch(name) is not None
+    return name in METRICS or name in own or AT_K.fullmatch(name) is not None
 
 
 def known_monitor(name: str, own: Collection[str] = ()) -> str:

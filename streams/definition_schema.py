@@ -4,13 +4,13 @@ from typing import Any
 
 from streamgauge.schemas.durations import format_duration
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
-from streamgauge.schemas.monitor_names import BUILT_IN, METRICS
+from streamgauge.schemas.monitor_names import AT_K, BUILT_IN, METRICS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NAMES = sorted({*BUILT_IN, *METRICS})
 
 #: Metrics of rankings, at any cut.
-_AT_K = "^(ndcg|hit_rate)_at_[1-9][0-9]{0,3}$"
+_AT_K = f"^{AT_K.pattern}$"
 
 
 def definition_schema() -> dict[str, Any]:
