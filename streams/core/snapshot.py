@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.errors import StateError
 
+#: What is written: the release before this one reads it too (docs/adr/0019).
 FORMAT = 1
+#: What is read: what this release and the one before it write, and what the next one will.
+READS = (1,)
 _MAGIC = b"SG"
 _ARRAY = 1
 _SPARSE_FROM = 64
@@ -31,20 +34,29 @@ def encode_state(state: object) -> bytes:
 
 
 def decode_state(data: bytes) -> Any:
-    """What `encode_state` was given. Raises `StateError` on damage or a newer format."""
+    """What `encode_state` was given. Raises `StateError` on damage, or a format that is not among `READS`."""
     if data[:2] != _MAGIC or len(data) < 7:
         raise StateError(
             "this is not a Streamgauge snapshot; does the state topic belong to another program?"
         )
-    if data[2] != FORMAT:
+    if data[2] not in READS:
+        newer = data[2] > max(READS)
+        advice = (
+            "start the release that wrote it, or a newer one; to go back, go one release at a time"
+            if newer
+            else "start a release in between first, and let it commit"
+        )
         raise StateError(
-            f"the snapshot has format {data[2]}, this version reads format {FORMAT}; "
-            "start the version of Streamgauge that wrote it, or a newer one"
+            f"the snapshot has format {data[2]}, this release of Streamgauge reads {_numbers(READS)}: {advice}"
         )
     body = data[7:]
     if zlib.crc32(body) != int.from_bytes(data[3:7], "big"):
         raise StateError("the snapshot is damaged: its checksum does not match")
     return _DECODER.decode(body)
+
+
+def _numbers(formats: tuple[int, ...]) -> str:
+    return " and ".join(map(str, formats))
 
 
 def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
