@@ -46,9 +46,7 @@ def decode_state(data: bytes) -> Any:
             if newer
             else "start a release in between first, and let it commit"
         )
-        raise StateError(
-            f"the snapshot has format {data[2]}, this release of Streamgauge reads {_numbers(READS)}: {advice}"
-        )
+        raise StateError(f"the snapshot has format {data[2]}, this release reads {_numbers(READS)}: {advice}")
     body = data[7:]
     if zlib.crc32(body) != int.from_bytes(data[3:7], "big"):
         raise StateError("the snapshot is damaged: its checksum does not match")
