@@ -12,8 +12,9 @@ example:
   STREAMGAUGE_LOG_FORMAT=text streamgauge worker --health-port 9465
 
 Start as many as you like: they share the partitions. SIGTERM and Ctrl-C stop one gracefully, with a final
-commit. Exit codes: 0 stopped, 1 failed, 2 something is configured wrongly, 3 displaced by another worker;
-after 1 and 3 a supervisor should start it again. /healthz, /readyz and /metrics are on the health port.
+commit. Exit codes: 0 stopped, 1 failed, 2 something is configured wrongly, 3 fenced: another worker has taken
+over, or a broker has ended a transaction. After 1 and 3 a supervisor should start it again. /healthz, /readyz
+and /metrics are on the health port.
 """
 
 #: flag -> setting; all other settings are STREAMGAUGE_* variables only

@@ -134,3 +134,8 @@ class Connection:
     def topic(self, name: str) -> str:
         """The full name of one of our topics."""
         return self.prefix + name
+
+    @property
+    def reader_group(self) -> str:
+        """The group of whoever reads without one: librdkafka wants a name, but never joins it or commits."""
+        return f"{self.prefix}reader"

@@ -2,7 +2,6 @@
 
 import logging
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
@@ -73,7 +72,7 @@ class Subscription(Generic[E]):
         config = reach.config(
             connection.librdkafka()
             | {
-                "group.id": group_id or f"streamgauge-watch-{uuid.uuid4().hex}",
+                "group.id": group_id or connection.reader_group,
                 "client.id": "streamgauge-subscription",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,

@@ -85,7 +85,7 @@ def read_stored(
         reach.config(
             connection.librdkafka()
             | {
-                "group.id": f"{connection.prefix}reader",  # named, but never joined
+                "group.id": connection.reader_group,
                 "client.id": "streamgauge-stored",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

@@ -17,6 +17,7 @@ from streamgauge.streams.task_context import Core, TaskContext
 from streamgauge.streams.transaction import (
     MAX_RECORD_BYTES,
     AbortedError,
+    FencedError,
     FencedProducer,
     ProducerLostError,
     Record,
@@ -155,6 +156,8 @@ class PartitionTask:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001
+            if isinstance(error, FencedError):
+                self._context.telemetry.fenced.inc()
             if self._wanted:
                 self._context.fail(error)
             self._log.info("left_partition_failed", error=repr(error))

@@ -1,13 +1,15 @@
 """The worker's own metrics, for Prometheus; a test compares them with docs/reference/worker-metrics.md."""
 
+import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streamgauge.schemas.message import DEAD_LETTERS, Output
+from streamgauge.streams.core.metering import P, R
 
 _FAST = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _SLOW = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80)
@@ -69,6 +71,11 @@ class Telemetry:
             buckets=_FAST,
             registry=registry,
         )
+        self.detector_seconds = Counter(
+            "streamgauge_detector_seconds_total",
+            "Of the time that applying takes, what detectors take.",
+            registry=registry,
+        )
         self.messages = Counter(
             "streamgauge_messages_total", "Input messages given to the core.", registry=registry
         )
@@ -91,6 +98,11 @@ class Telemetry:
         self.aborts = Counter(
             "streamgauge_transactions_aborted_total",
             "Transactions taken back, and sent again with what came since; rebalances cause some.",
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "streamgauge_transactions_fenced_total",
+            "Transactions refused because another worker has the partition, or a broker had ended them.",
             registry=registry,
         )
         self.producers_lost = Counter(
@@ -116,6 +128,14 @@ class Telemetry:
             "Age of the oldest change not yet committed.",
             registry=registry,
         )
+
+    def detecting(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """A `streams.core.metering.Meter`."""
+        began = time.perf_counter()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            self.detector_seconds.inc(time.perf_counter() - began)
 
     def committed(self, outputs: Iterable[Output]) -> None:
         """What one transaction told."""

@@ -24,7 +24,10 @@ _PASSING = frozenset([KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, Kafka
 
 
 class FencedError(StreamgaugeError):
-    """Another worker has opened this partition: nothing more can be written from here."""
+    """Another worker has opened this partition, or the broker has ended a transaction that took too long.
+
+    Which of both, a broker does not say; nothing more can be written from here.
+    """
 
 
 class AbortedError(StreamgaugeError):

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import STATE, Output
+from streamgauge.streams.core.metering import Meter, unmetered
 from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.mirror import Mirrors
 from streamgauge.streams.settings import WorkerSettings
@@ -12,8 +13,8 @@ from streamgauge.streams.store import Get, MemoryStore, StateStore
 from streamgauge.streams.task_context import Core, CoreFactory, Encoder
 
 
-def core_of(settings: WorkerSettings) -> CoreFactory:
-    """The core that every partition of a worker with these settings has."""
+def core_of(settings: WorkerSettings, meter: Meter = unmetered) -> CoreFactory:
+    """The core that every partition of a worker with these settings has; `meter` measures its detectors."""
     from streamgauge.streams.core.partition import CoreSettings, Partition
     from streamgauge.streams.custom_metrics import allowed_metrics
 
@@ -23,6 +24,7 @@ def core_of(settings: WorkerSettings) -> CoreFactory:
         software=f"streamgauge/{version('streamgauge')}",
         metrics=allowed_metrics(settings.custom_metrics),
         hot_rows=settings.hot_predictions,
+        meter=meter,
     )
 
     def core(number: int, records: Iterable[tuple[bytes, bytes]], get: Get | None) -> Core:

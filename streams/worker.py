@@ -49,15 +49,18 @@ def run_worker(
     """Run until SIGTERM or SIGINT; 0 after a graceful stop with a final commit.
 
     Any failure ends the whole process at once, with 1 (failed), 2 (something is configured wrongly) or 3
-    (another worker has taken over): going on could lose events, and what was committed is safe. Raises
-    `ConfigurationError` before anything has started. `core` and `encode` are for tests of the engine alone.
+    (fenced by another worker, or by a broker that ended a transaction): going on could lose events, and what
+    was committed is safe. Raises `ConfigurationError` before anything has started. `core` and `encode` are
+    for tests of the engine alone.
     """
     configure_logs(settings.log_level, settings.log_format)
     check_state_dir(settings.state_dir)
     partitions = check_topics(describe_topics(settings.connection), settings.topic_prefix)
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
-        worker = _Worker(settings, core or core_of(settings), encode or encoder_of(settings), Path(directory))
+        telemetry = Telemetry()
+        core = core or core_of(settings, telemetry.detecting)
+        worker = _Worker(settings, core, encode or encoder_of(settings), Path(directory), telemetry)
         # A full collection would walk all that was imported: 75 ms in which no event moves.
         gc.collect()
         gc.freeze()
@@ -68,12 +71,19 @@ def run_worker(
 class _Worker:
     """The wiring of one worker; all of it lives as long as the event loop."""
 
-    def __init__(self, settings: WorkerSettings, core: CoreFactory, encode: Encoder, directory: Path) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        core: CoreFactory,
+        encode: Encoder,
+        directory: Path,
+        telemetry: Telemetry,
+    ) -> None:
         self._settings = settings
         self._core = core
         self._encode = encode
         self._directory = directory
-        self._telemetry = Telemetry()
+        self._telemetry = telemetry
 
     async def run(self) -> None:
         settings = self._settings

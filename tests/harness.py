@@ -19,6 +19,8 @@ from streamgauge.streams import topics
 
 ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
+#: Runs a `streamgauge` command in this process: (exit code, output, errors).
+Command = Callable[..., tuple[int, str, str]]
 
 #: Short enough for tests of failures; the worker's default session is 30 s.
 QUICK = {

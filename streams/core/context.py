@@ -9,6 +9,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.intake import Intake
+from streamgauge.streams.core.metering import Meter, unmetered
 
 #: A definition that changes any of these starts the model's windows and baselines anew.
 _FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments", "ranking")
@@ -32,10 +33,12 @@ class CoreSettings:
     metrics: Allowed = field(default_factory=dict)
     #: Predictions that wait for labels in the memory of a partition, of those that can be read back.
     hot_rows: int = 1_000_000
+    #: Around the work of detectors.
+    meter: Meter = unmetered
 
     def context(self, partition: int, fleet: Fleet, cold: ColdStore | None) -> "Context":
         """What models of this partition are told."""
-        return Context(partition, self.prefix, self.software, fleet, self.metrics, cold)
+        return Context(partition, self.prefix, self.software, fleet, self.metrics, cold, self.meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Context:
     fleet: Fleet
     metrics: Allowed
     cold: ColdStore | None = None
+    meter: Meter = unmetered
 
     def terms(self, definition: MonitorDefinition) -> tuple[float, int]:
         """Of a model's account: false alarms that are paid in per horizon, and the horizon."""
@@ -58,6 +62,7 @@ class Context:
 
     def intake(self, definition: MonitorDefinition) -> Intake:
         intake = Intake(definition, self.fleet.streams, self.fleet.alert_budget.false_alarms)
+        intake.meter = self.meter
         intake.custom = usable_metrics(definition, self.metrics)
         if self.cold is not None:
             intake.join.predictions.read_from(self.cold.reader(definition.model), self.cold.hot_rows)

@@ -84,7 +84,7 @@ class Intake(Tally):
                 some = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
                 self._predictions(some, offsets[rows], watermark, paid[run.among(part, rows, start)])
             passed = np.maximum(run.latest_us[start : stop + 1] - self.definition.grace, self.passed_us)
-            self.traffic.pass_minutes(passed, paid)
+            self.meter(self.traffic.pass_minutes, passed, paid)
 
     def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
         fits = on_time(batch.time_us, watermark, self.definition)

@@ -17,6 +17,7 @@ from streamgauge.streams.core.bag import Labelled, Served, split_by
 from streamgauge.streams.core.comparisons import Comparisons
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.label_bank import LABEL
+from streamgauge.streams.core.metering import Meter, unmetered
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.pairs import Pairs
 from streamgauge.streams.core.rows import nested_mask
@@ -43,6 +44,7 @@ class Tally:
         self.versions: dict[str, Version] = {}
         self.traffic = TrafficBank(definition)
         self.comparisons = Comparisons(definition.comparisons)
+        self.meter: Meter = unmetered
         #: The metrics that the definition adds; None where this worker does not allow one (any more).
         self.custom: CustomMetrics = {}
 
@@ -101,17 +103,17 @@ class Tally:
         if not names.ranks:
             cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
         watch.estimates.latest_us = version.last_served_us
-        bins = watch.serve(batch.features, column, values["score"], time, paid)
+        bins = self.meter(watch.serve, batch.features, column, values["score"], time, paid)
         if bins is not None and version.segments.names:
             slots = {name: column for name, column in values.items() if name.startswith(SEGMENT)}
             version.latest.add(time, bins.codes, slots)
         if positive is not None:
             answered = ~np.isnan(predicted)
             groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
-            watch.compare(groups, predicted == positive, time, paid)
+            self.meter(watch.compare, groups, predicted == positive, time, paid)
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for duel in self.comparisons.of(version.name):
-            duel.serve(version.name, served, time, names.classifies)
+            self.meter(duel.serve, version.name, served, time, names.classifies)
         for start, mask in split_by(time - time % length):
             window = version.served(start, names.classifies)
             here = offsets if mask is None else offsets[mask]
@@ -151,9 +153,8 @@ class Tally:
             version = self.version(names.versions.values[code])
             for duel in self.comparisons.of(version.name):
                 mine = labelled if of_version is None else labelled.take(of_version)
-                duel.label(
-                    version.name, mine, time if of_version is None else time[of_version], names.positive
-                )
+                served_us = time if of_version is None else time[of_version]
+                self.meter(duel.label, version.name, mine, served_us, names.positive)
             for start, of_window in split_by(starts if of_version is None else starts[of_version]):
                 mask = nested_mask(of_version, of_window)
                 window = version.labelled(start, names.classifies)
@@ -184,10 +185,10 @@ class Tally:
             if len(error):
                 version.watch.errors.ranks = names.ranks
                 due = paid_of(paid, fresh)
-                watched_us, fired = version.watch.judge(error, names.classifies, time[fresh], due)
+                watched_us, fired = self.meter(version.watch.judge, error, names.classifies, time[fresh], due)
                 if not names.ranks:
                     score = labelled.score[fresh]
-                    version.watch.verify(predicted[fresh], score, error, time[fresh], due, names)
+                    self.meter(version.watch.verify, predicted[fresh], score, error, time[fresh], due, names)
                 for name, fired_us in fired.items():
                     for start in np.unique(watched_us - watched_us % length).tolist():
                         inside = (fired_us >= start) & (fired_us < start + length)
@@ -199,7 +200,7 @@ class Tally:
         time = table.gather("time", pairs.rows)
         label: Column = self.names.class_column(pairs.label) if self.names.classifies else pairs.label
         fresh = np.flatnonzero(pairs.fresh & (pairs.sign > 0))
-        learned = version.watch.heed(take_column(label, fresh), time[fresh], paid_of(paid, fresh))
+        learned = self.meter(version.watch.heed, take_column(label, fresh), time[fresh], paid_of(paid, fresh))
         if bank.binner is None:
             return
         table.heed(pairs.rows[fresh[learned:]], bank.generation)

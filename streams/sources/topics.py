@@ -25,7 +25,6 @@ _PATIENCE_S = 60.0
 _MOST_BYTES = 4 << 20
 _MOST_MESSAGES = 4_096
 _SETTINGS = {
-    "group.id": "streamgauge.replay",  # librdkafka asks for one; nothing joins it or commits to it
     "enable.auto.commit": False,
     "isolation.level": "read_committed",
     "enable.partition.eof": True,
@@ -63,7 +62,8 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
                 "the input topics are not all there with one partition count: see `streamgauge topics show`"
             )
         self._partitions = partitions.pop()
-        self._consumers = {topic: Consumer(connection.librdkafka() | _SETTINGS) for topic in self._topics}
+        settings = connection.librdkafka() | {"group.id": connection.reader_group} | _SETTINGS
+        self._consumers = {topic: Consumer(settings) for topic in self._topics}
         try:
             self._bounds = {topic: self._bounds_of(topic, since_us, until_us) for topic in self._topics}
         except KafkaException as error:

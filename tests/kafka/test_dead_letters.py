@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
-from streamgauge.cli.main import main
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
 from streamgauge.clients.dead_letters import RETRY_OF, DeadLetter, Retry
@@ -19,25 +19,15 @@ from streamgauge.schemas.message import DEAD_LETTERS, PREDICTIONS
 from streamgauge.streams.stored import DEFINED, read_stored
 from tests.acceptance.outcome import ledgers
 from tests.acceptance.traffic import PARTITIONS
-from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+from tests.harness import Command, WorkerProcess, create_topics, read_topic, wait_until
 
 pytestmark = pytest.mark.kafka
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(
-    broker: str, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    monkeypatch.setenv("STREAMGAUGE_BOOTSTRAP_SERVERS", broker)
-    monkeypatch.setenv("STREAMGAUGE_TOPIC_PREFIX", prefix)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["dead-letters", *words])
-        return code, *capsys.readouterr()
-
-    return run
+def command(command: Command) -> Command:
+    """Runs `streamgauge dead-letters`."""
+    return partial(command, "dead-letters")
 
 
 @pytest.fixture

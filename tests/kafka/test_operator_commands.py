@@ -2,36 +2,18 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
-from streamgauge.cli.main import main
 from streamgauge.schemas.message import DEAD_LETTERS, PREDICTIONS, STATE
-from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+from tests.harness import Command, WorkerProcess, create_topics, read_topic, wait_until
 
 pytestmark = pytest.mark.kafka
-Command = Callable[..., tuple[int, str, str]]
 DEFINITION = "model: credit\ntask: binary\npos_label: 'yes'\nwindow: {window}\nbaseline: {{first: 200}}\n"
-
-
-@pytest.fixture
-def command(
-    broker: str, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs one command; its exit code, output and errors."""
-    monkeypatch.setenv("STREAMGAUGE_BOOTSTRAP_SERVERS", broker)
-    monkeypatch.setenv("STREAMGAUGE_TOPIC_PREFIX", prefix)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(list(words))
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -155,6 +155,9 @@ def test_each_user_does_its_work_and_no_password_is_shown(
         ):
             assert main(list(words)) == 0, (words, capfd.readouterr())
         main(["doctor", "--json", "--role", "operator"])
+        for variable, value in cluster.environment("analyst").items():
+            monkeypatch.setenv(variable, value)
+        assert main(["replay", "--from-topics", "--out", str(tmp_path / "replayed")]) == 0
         monkeypatch.setenv("STREAMGAUGE_SASL_PASSWORD", f"{CANARY}-wrong")
         assert main(["alerts", "list"]) == 1
         assert worker.stop() == 0
