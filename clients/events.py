@@ -94,6 +94,10 @@ class Alert(Event):
     offsets: tuple[OffsetRange, ...] | None
     summary: str
     runbook_url: str | None
+    reason: str | None
+    route: str | None
+    flapping: bool | None
+    holds_back: tuple[str, ...] | None
 
     @property
     def event_id(self) -> str:

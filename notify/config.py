@@ -153,19 +153,26 @@ KINDS: dict[str, type[Target]] = {
 }
 
 
+_MATCHED = ("model", "version", "monitor", "severity", "route")
+
+
 class Match(_Document):
-    """Which alerts: all that is given must fit. `segment` is by key; `{}` there fits every segment."""
+    """Which alerts: all that is given must fit. `segment` is by key; `{}` there fits every segment.
+
+    `route` is the routing key that the alert's definition gives.
+    """
 
     model: Globs | None = None
     version: Globs | None = None
     monitor: Globs | None = None
     severity: Annotated[tuple[Severity, ...], BeforeValidator(_several)] | None = None
+    route: Globs | None = None
     segment: dict[str, Globs] = {}
 
     def fits(self, alert: Alert) -> bool:
         """Whether the route is this alert's."""
-        wanted = {name: getattr(self, name) for name in ("model", "version", "monitor", "severity")}
-        pairs = [(getattr(alert, name), globs) for name, globs in wanted.items() if globs is not None]
+        wanted = [(name, getattr(self, name)) for name in _MATCHED]
+        pairs = [(getattr(alert, name), globs) for name, globs in wanted if globs is not None]
         pairs += [(alert.segment.get(key), globs) for key, globs in self.segment.items()]
         return all(
             value is not None and any(fnmatchcase(value, glob) for glob in globs) for value, globs in pairs

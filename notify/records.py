@@ -23,7 +23,11 @@ def checked(alert: Alert) -> Alert:
     wrong += [name for name in _NUMBERS if not isinstance(getattr(alert, name), int | float | None)]
     wrong += [name for name in ("sequence", "n") if not isinstance(getattr(alert, name), int)]
     wrong += [name for name in ("opened_at", "time") if getattr(alert, name).tzinfo is None]
-    wrong += [name for name in ("runbook_url",) if not isinstance(getattr(alert, name), str | None)]
+    wrong += [
+        name
+        for name in ("runbook_url", "reason", "route", "because")
+        if not isinstance(getattr(alert, name), str | None)
+    ]
     if not isinstance(alert.segment, dict) or not all(
         isinstance(text, str) for pair in alert.segment.items() for text in pair
     ):

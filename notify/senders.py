@@ -79,13 +79,13 @@ def _alertmanager(target: AlertmanagerTarget, allowed: Allowed) -> Sender:
     url = target.url.get_secret_value().rstrip("/") + alertmanager.PATH
     headers = {name: value.get_secret_value() for name, value in target.headers.items()}
 
-    def send(alerts: list[tuple[Alert, tuple[str, ...]]], now_us: int) -> Outcome:
+    def send(alerts: list[tuple[Alert, tuple[Alert, ...]]], now_us: int) -> Outcome:
         return post(
             json_request(url, alertmanager.documents(alerts, now_us, target.resend), headers), allowed
         )
 
     return Sender(
-        lambda what, now_us: send([(each.alert, each.severities) for each in what.transitions], now_us),
+        lambda what, now_us: send([(each.alert, each.before) for each in what.transitions], now_us),
         lambda episodes, now_us: send([(each.last, ()) for each in episodes], now_us),
     )
 

@@ -11,7 +11,7 @@ from streamgauge.notify.senders import Sender
 def trial(sender: Sender, now_us: int) -> Outcome:
     """Make one attempt."""
     alert = sample(now_us)
-    transition = Transition(0, 0, alert, (alert.severity,), now_us)
+    transition = Transition(0, 0, alert, (), now_us)
     return sender.send(Notification((alert.alert_id,), (transition,)), now_us)
 
 

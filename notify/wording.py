@@ -14,6 +14,7 @@ _ORDER = ("info", "warning", "critical")
 FIELDS = (
     *("title", "line", "count", "alert_id", "state", "severity", "model", "version", "monitor", "metric"),
     *("segment", "value", "baseline", "limit", "n", "summary", "runbook_url", "time"),
+    *("reason", "route", "related", "because"),
 )
 LONGEST = 2_000
 
@@ -24,7 +25,8 @@ def checked_template(text: str) -> str:
     >>> checked_template("$modle")
     Traceback (most recent call last):
     ValueError: $modle is not known; there are $title, $line, $count, $alert_id, $state, $severity, $model, \
-$version, $monitor, $metric, $segment, $value, $baseline, $limit, $n, $summary, $runbook_url, $time
+$version, $monitor, $metric, $segment, $value, $baseline, $limit, $n, $summary, $runbook_url, $time, \
+$reason, $route, $related, $because
     """
     template = Template(text)
     if not template.is_valid():
@@ -50,6 +52,12 @@ def gravest(alerts: Sequence[Alert]) -> Alert:
     return max(alerts, key=lambda alert: _ORDER.index(alert.severity) if alert.severity in _ORDER else 0)
 
 
+def related(alert: Alert) -> str:
+    """The monitors that it tells of besides its own."""
+    told = alert.related if isinstance(alert.related, tuple) else ()
+    return ", ".join(str(each.get("monitor", "")) for each in told if isinstance(each, dict))
+
+
 def _fill(template: str, fields: Mapping[str, str]) -> str:
     text = Template(template).substitute(fields).encode(errors="replace").decode()
     text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
@@ -62,6 +70,7 @@ def _fields(alert: Alert, alerts: Sequence[Alert]) -> dict[str, str]:
     many = f"{len(alerts)} alerts of {', '.join(models[:3])}" + (" and others" if len(models) > 3 else "")
     return {
         **{name: _text(getattr(alert, name, None)) for name in FIELDS},
+        "related": related(alert),
         "segment": ", ".join(f"{key}={value}" for key, value in sorted(alert.segment.items())),
         "title": f"[{alert.severity}] {one if len(alerts) == 1 else many}",
         "line": f"{alert.state} ({alert.severity}) {alert.monitor}: {alert.summary}"

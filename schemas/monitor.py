@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from streamgauge.schemas.monitor_alerts import Alerting
 from streamgauge.schemas.monitor_comparison import ComparedVersions
 from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
@@ -183,6 +184,7 @@ class MonitorDefinition(_Document):
     monitors: dict[MonitorName, Rule] = {}
     resolve_after: Count = 3
     cooldown: Duration = 600_000_000
+    alerts: Alerting = Alerting()
     retrain: Retrain = Retrain()
 
     @field_validator("retrain")

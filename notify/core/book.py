@@ -12,14 +12,14 @@ Group = tuple[str, ...]
 
 @dataclass(slots=True)
 class Episode:
-    """One alert, from the first record that fits a route; `severities` are those that it has had."""
+    """One alert, from the first record that fits a route; `before` are steps that had other labels."""
 
     first_offset: int
     last_offset: int
     route: Route
     group: Group
     last: Alert
-    severities: tuple[str, ...]
+    before: tuple[Alert, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -42,15 +42,16 @@ class Book:
         if episode is not None:
             if alert.sequence <= episode.last.sequence:
                 return None
+            if _labels(episode.last) not in map(_labels, (alert, *episode.before)):
+                episode.before += (episode.last,)
             episode.last, episode.last_offset = alert, offset
-            episode.severities = tuple(dict.fromkeys((*episode.severities, alert.severity)))
             return episode
         found = route_of(self._target, self._routes, alert)
         if found is None:
             return None
         number, route = found
         group = _group(number, route, alert) if self._grouped else (alert.alert_id,)
-        episode = Episode(offset, offset, route, group, alert, (alert.severity,))
+        episode = Episode(offset, offset, route, group, alert)
         self._episodes[alert.alert_id] = episode
         return episode
 
@@ -79,6 +80,11 @@ def route_of(target: str, routes: Sequence[Route], alert: Alert) -> tuple[int, R
             if not route.continue_:
                 return None
     return None
+
+
+def _labels(alert: Alert) -> tuple[str, str | None]:
+    """What of an alert changes from step to step, and tells apart whom it is for."""
+    return alert.severity, alert.route
 
 
 def _group(number: int, route: Route, alert: Alert) -> Group:

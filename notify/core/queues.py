@@ -20,7 +20,7 @@ class Transition:
     partition: int
     offset: int
     alert: Alert
-    severities: tuple[str, ...]
+    before: tuple[Alert, ...]
     due_us: int
 
 
@@ -69,7 +69,7 @@ class Queues:
             queue.flush_us = self._flush_us(episode.route, queue, now_us)
         queue.interval_us = episode.route.group_interval if self._grouped else 0
         queue.waiting.append(
-            Transition(partition, episode.last_offset, episode.last, episode.severities, queue.flush_us)
+            Transition(partition, episode.last_offset, episode.last, episode.before, queue.flush_us)
         )
 
     def due(self, now_us: int, *, hurry: bool) -> Notification | None:

@@ -1,7 +1,7 @@
 """`AlertContext`: what alerts are told of the model that they are about."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.attribution import Attribution
@@ -18,6 +18,8 @@ class AlertContext:
     baseline_id: str | None = None
     software: str | None = None
     window_us: int = 1
+    #: The routing key of each severity that has one.
+    routes: Mapping[str, str] = field(default_factory=dict)
     #: What explains a finding, asked for only when it is told.
     attribute: Callable[[Finding], Attribution] | None = None
 
@@ -37,5 +39,6 @@ class AlertContext:
             baseline_id,
             software,
             definition.window,
+            definition.alerts.keys,
             attribute,
         )

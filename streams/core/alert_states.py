@@ -1,6 +1,6 @@
 """The states of an alert, and the table of what leads from one to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
@@ -20,8 +20,10 @@ class Event(StrEnum):
     """What can happen to a fingerprint."""
 
     FIRES = "fires"  # a finding that opens, or whose value moved materially
+    FLAPS = "flaps"  # a finding that opens once more after having opened again and again
     WORSENS = "worsens"  # a finding graver than all before it in the episode
     JOINED = "joined"  # another monitor's finding that has the same cause
+    ESCALATES = "escalates"  # a warning that went on for too long, and that nobody has acknowledged
     HELD = "held"  # a finding that is silenced, cooling down, or no news
     QUIET = "quiet"  # a window without a finding
     CALM = "calm"  # the last of enough quiet windows in a row
@@ -45,12 +47,15 @@ def _row(*cells: str) -> dict[State, tuple[State, bool]]:
 
 
 #: Event × state → the next state; "!" tells subscribers of it. Empty: cannot happen.
-#: An acknowledgement covers what was known: only a graver finding reopens it; what joins is told.
+#: An acknowledgement covers what was known: only a graver finding reopens it; what joins is told, and time
+#: makes nothing graver that somebody looks after.
 TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
     #                       NONE       OPENED      UPDATED     ACKNOWLEDGED
     Event.FIRES: _row("opened!", "updated!", "updated!", "acknowledged"),
+    Event.FLAPS: _row("opened!", "opened", "updated", "acknowledged"),
     Event.WORSENS: _row("", "updated!", "updated!", "updated!"),
     Event.JOINED: _row("", "updated!", "updated!", "acknowledged!"),
+    Event.ESCALATES: _row("", "updated!", "updated!", "acknowledged"),
     Event.HELD: _row("none", "opened", "updated", "acknowledged"),
     Event.QUIET: _row("none", "opened", "updated", "acknowledged"),
     Event.CALM: _row("", "resolved!", "resolved!", "resolved!"),
@@ -65,8 +70,23 @@ TRANSITIONS: Mapping[Event, Mapping[State, tuple[State, bool]]] = {
 
 ENDED = (State.RESOLVED, State.SUPERSEDED, State.EXPIRED)
 
+#: An alert that opens for the `FLAPS_AT`-th time within `FLAP_SPAN_US` flaps: until it has been quiet for
+#: `HELD_OPEN_US` it stays open, and meanwhile only what is graver is told.
+FLAPS_AT, FLAP_SPAN_US, HELD_OPEN_US = 3, 86_400_000_000, 21_600_000_000
+
+
+def flaps(recent_us: Sequence[int]) -> bool:
+    """Whether an alert flaps before whose opening so many others of its fingerprint opened lately.
+
+    >>> flaps([10]), flaps([10, 20])
+    (False, True)
+    """
+    return len(recent_us) >= FLAPS_AT - 1
+
+
 #: How the summary goes on.
 ENDINGS: Mapping[Event, str] = {
+    Event.ESCALATES: "critical, as nobody has acknowledged it for {waited}",
     Event.CALM: "resolved after {lasted}",
     Event.ACKNOWLEDGE: "acknowledged by {actor}",
     Event.RESOLVE: "resolved by {actor} after {lasted}",

@@ -1,6 +1,7 @@
 """`AlertBook`: the alert episodes of one model, from opened to resolved."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
@@ -8,7 +9,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
 from streamgauge.schemas.monitor import Rule
 from streamgauge.streams.core.alert_context import AlertContext
-from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
+from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State, flaps
 from streamgauge.streams.core.causes import explains, in_order
 from streamgauge.streams.core.closed import ClosedEpisodes, Key
 from streamgauge.streams.core.episode import Episode, fingerprint
@@ -68,7 +69,7 @@ class AlertBook:
                 episode.adopt(each)
         episode.judged(finding, now_us, context, rule)
         if finding is not None and event is Event.WORSENS:
-            episode.severity = finding.severity
+            episode.rise(finding.severity, now_us)
         outputs = self._tell(episode, event, now_us, context) if finding else self._step(key, event, now_us)
         for each in explained:
             outputs += self._step(each.key, Event.EXPLAINED, now_us, because=episode)
@@ -127,6 +128,17 @@ class AlertBook:
         """The model is no longer watched."""
         return self._all(list(self._open), Event.SUPERSEDE, now_us)
 
+    def escalate(self, now_us: int, after_us: int) -> list[Output]:
+        """Warnings that go on, and that nobody has acknowledged for `after_us`, become critical."""
+        due = [key for key, episode in self._open.items() if episode.is_unattended(now_us, after_us)]
+        outputs: list[Output] = []
+        for key in due:
+            episode = self._open[key]
+            if not self._silenced(key, replace(episode.finding, severity="critical"), now_us):
+                episode.severity = "critical"
+                outputs += self._step(key, Event.ESCALATES, now_us)
+        return outputs
+
     def expire(self, now_us: int, after_us: int) -> list[Output]:
         """Ends what no window has judged for longer than `after_us`, for instance a feature that vanished."""
         keys = [key for key, episode in self._open.items() if now_us - episode.seen_us > after_us]
@@ -154,16 +166,16 @@ class AlertBook:
         self, key: Key, episode: Episode | None, finding: Finding | None, now_us: int, context: AlertContext
     ) -> Event:
         if finding is None:
-            quiet = 0 if episode is None else episode.quiet_at(now_us, context.window_us)
-            calm = quiet >= context.resolve_after and (episode is None or not episode.going_on)
-            return Event.CALM if calm else Event.QUIET
+            return Event.CALM if episode is not None and episode.is_calm(now_us, context) else Event.QUIET
         if self._silenced(key, finding, now_us):
             return Event.HELD
         if episode is None:
-            return Event.HELD if self._closed.cools(key, now_us, context.cooldown_us) else Event.FIRES
+            if self._closed.cools(key, now_us, context.cooldown_us):
+                return Event.HELD
+            return Event.FLAPS if flaps(self._closed.lately(key, now_us)) else Event.FIRES
         if episode.worsens(finding):
             return Event.WORSENS
-        return Event.FIRES if episode.told.moves(finding) else Event.HELD
+        return Event.FIRES if not episode.flapping and episode.told.moves(finding) else Event.HELD
 
     def _teller(self, key: Key, finding: Finding | None) -> Episode | None:
         """The open episode that tells of this monitor's findings, or would tell of this one."""
@@ -195,22 +207,9 @@ class AlertBook:
         return self._step(episode.key, event, now_us)
 
     def _begin(self, key: Key, finding: Finding, now_us: int) -> Episode:
-        version, monitor, segment = key
-        episode = self._open[key] = Episode(
-            fingerprint=fingerprint(self.model, *key),
-            version=version,
-            monitor=monitor,
-            segment=segment,
-            number=self._closed.take(key) + 1,
-            opened_us=now_us,
-            onset_us=finding.onset_us,
-            onset_low_us=finding.onset_low_us,
-            onset_high_us=finding.onset_high_us,
-            severity=finding.severity,
-            finding=finding,
-            seen_us=now_us,
-            state=State.NONE.value,
-        )
+        recent_us = self._closed.lately(key, now_us)
+        number = self._closed.take(key) + 1
+        episode = self._open[key] = Episode.begin(self.model, key, number, recent_us, finding, now_us)
         return episode
 
     def _step(
@@ -227,15 +226,17 @@ class AlertBook:
         episode.state = state.value
         if state in ENDED:
             del self._open[key]
-            self._closed.note(key, episode.number, now_us)
+            self._closed.note(key, episode.number, now_us, (*episode.recent_us, episode.opened_us))
             for monitor in episode.going_on if because is None else ():
                 self._closed.note((episode.version, monitor, episode.segment), None, now_us)
         if not told:
             return []
-        lasted = duration_in_words(now_us - episode.opened_us)
+        lasted, waited = (duration_in_words(now_us - us) for us in (episode.opened_us, episode.graver_us))
         cause, alert_id = (None, None) if because is None else (because.monitor, because.alert_id)
-        ending = ENDINGS.get(event, "").format(actor=actor, lasted=lasted, because=cause)
-        record = episode.tell(self.model, now_us, actor=actor, note=note, ending=ending, because=alert_id)
+        ending = ENDINGS.get(event, "").format(actor=actor, lasted=lasted, waited=waited, because=cause)
+        record = episode.tell(
+            self.model, now_us, event, actor=actor, note=note, ending=ending, because=alert_id
+        )
         return [Output(ALERTS, self.model.encode(), record)]
 
     def _all(self, keys: Iterable[Key], event: Event, now_us: int) -> list[Output]:

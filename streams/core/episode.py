@@ -1,4 +1,4 @@
-"""One alert episode: what is remembered while it is open, and the record that tells of it."""
+"""One alert episode: what is remembered while it is open."""
 
 import hashlib
 import json
@@ -8,21 +8,12 @@ from typing import Any
 
 from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
-from streamgauge.schemas.monitor_names import EVIDENCE
-from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.alert_context import AlertContext
-from streamgauge.streams.core.alert_states import Event
+from streamgauge.streams.core.alert_record import record_of
+from streamgauge.streams.core.alert_states import HELD_OPEN_US, Event, State, flaps
 from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding, Segment
-from streamgauge.streams.core.related import (
-    NOTHING,
-    Related,
-    Told,
-    finite,
-    quiet_windows,
-    time_or_none,
-)
-from streamgauge.streams.core.summary import summarise
+from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
 
@@ -39,9 +30,10 @@ def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str
 
 @dataclass(slots=True)
 class Episode:
-    """From opened to resolved. `finding` is the latest one, `severity` the gravest told.
+    """From opened to resolved. `finding` is the latest one, `severity` the gravest told, since `graver_us`.
 
-    `related` is what other monitors found that has the same cause, by monitor.
+    `related` is what other monitors found that has the same cause, by monitor. `fired_us` is when the latest
+    finding came, `recent_us` when episodes of the same fingerprint opened that flap with this one.
     """
 
     fingerprint: str
@@ -56,6 +48,9 @@ class Episode:
     severity: Severity
     finding: Finding
     seen_us: int
+    fired_us: int
+    graver_us: int
+    recent_us: tuple[int, ...] = ()
     state: str = "opened"
     sequence: int = 0
     quiet: int = 0
@@ -66,6 +61,25 @@ class Episode:
     baseline_id: str | None = None
     software: str | None = None
     runbook_url: str | None = None
+    routes: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls,
+        model: str,
+        key: tuple[str, str, Segment],
+        number: int,
+        recent_us: tuple[int, ...],
+        finding: Finding,
+        now_us: int,
+    ) -> "Episode":
+        """One that opens with its first record."""
+        version, monitor, segment = key
+        return cls(
+            fingerprint(model, *key), version, monitor, segment, number, now_us, finding.onset_us,
+            finding.onset_low_us, finding.onset_high_us, finding.severity, finding, now_us, now_us, now_us,
+            recent_us, State.NONE.value,
+        )  # fmt: skip
 
     @property
     def alert_id(self) -> str:
@@ -76,6 +90,11 @@ class Episode:
     def key(self) -> tuple[str, str, Segment]:
         """Version, monitor and segment."""
         return self.version, self.monitor, self.segment
+
+    @property
+    def flapping(self) -> bool:
+        """Whether it has opened again and again: it is held open longer, and told less."""
+        return flaps(self.recent_us)
 
     @property
     def going_on(self) -> list[str]:
@@ -91,6 +110,7 @@ class Episode:
         """Tells of another one from now on, which ends."""
         self.related |= other.related
         self.related[other.monitor] = Related(other.finding, other.seen_us, other.told, other.quiet)
+        self.fired_us = max(self.fired_us, other.fired_us)
 
     def relate(self, finding: Finding, now_us: int) -> Event:
         """Tells of another monitor's finding too."""
@@ -98,14 +118,32 @@ class Episode:
         told = NOTHING if known is None else known.told
         self.related[finding.monitor] = Related(finding, now_us, told)
         self.seen_us = max(self.seen_us, now_us)
+        self.fired_us = max(self.fired_us, now_us)
         if self.worsens(finding):
-            self.severity = finding.severity
+            self.rise(finding.severity, now_us)
             return Event.WORSENS
-        return Event.JOINED if known is None or known.over or told.moves(finding) else Event.HELD
+        moves = known is not None and not self.flapping and (known.over or told.moves(finding))
+        return Event.JOINED if known is None or moves else Event.HELD
 
     def worsens(self, finding: Finding) -> bool:
         """Whether it is graver than anything this episode has told."""
         return _RANK[finding.severity] > _RANK[self.severity]
+
+    def rise(self, severity: Severity, now_us: int) -> None:
+        """It is graver from now on."""
+        self.severity, self.graver_us = severity, now_us
+
+    def is_unattended(self, now_us: int, after_us: int) -> bool:
+        """Whether it is a warning that goes on, and that nobody has acknowledged for so long."""
+        goes_on = self.quiet == 0 or bool(self.going_on)
+        waits = self.severity == "warning" and self.state != State.ACKNOWLEDGED
+        return waits and goes_on and now_us - self.graver_us >= after_us
+
+    def is_calm(self, now_us: int, context: AlertContext) -> bool:
+        """Whether a quiet window now is the last of enough; one that flaps must be quiet for longer."""
+        if self.going_on or self.quiet_at(now_us, context.window_us) < context.resolve_after:
+            return False
+        return not self.flapping or now_us - self.fired_us >= HELD_OPEN_US
 
     def judged(
         self, finding: Finding | None, now_us: int, context: AlertContext, rule: Rule | None = None
@@ -114,8 +152,9 @@ class Episode:
         self.quiet = self.quiet_at(now_us, context.window_us) if finding is None else 0
         self.finding = finding or self.finding
         self.seen_us = max(self.seen_us, now_us)
+        self.fired_us = self.fired_us if finding is None else max(self.fired_us, now_us)
         self.definition_id, self.baseline_id = context.definition_id, context.baseline_id
-        self.software = context.software
+        self.software, self.routes = context.software, dict(context.routes)
         self.runbook_url = rule.runbook_url if rule else self.runbook_url
 
     def explain(self, context: AlertContext) -> None:
@@ -131,89 +170,27 @@ class Episode:
         self,
         model: str,
         now_us: int,
+        event: Event,
         *,
         actor: str | None = None,
         note: str | None = None,
         ending: str = "",
         because: str | None = None,
     ) -> dict[str, Any]:
-        """The contract's JSON form of the alert as it stands, with who did what, and how it ended.
+        """The record of the step that `event` has led to; the next one in its sequence.
 
-        `because` is the alert that tells of it from now on. What is said here is what later values are
-        compared with.
+        What is said here is what later values are compared with.
         """
-        finding = self.finding
         self.sequence += 1
-        self.told = Told.of(finding)
+        self.told = Told.of(self.finding)
         for related in self.related.values():
             related.told = Told.of(related.finding)
-        since_us = self.opened_us if self.onset_us is None else self.onset_us
-        known = self.onset_low_us is not None and self.onset_high_us is not None
-        doubt_us = (self.onset_low_us or 0, self.onset_high_us or 0) if known else None
-        return {
-            "alert_id": self.alert_id,
-            "fingerprint": self.fingerprint,
-            "episode": self.number,
-            "sequence": self.sequence,
-            "state": self.state,
-            "severity": self.severity,
-            "model": model,
-            "version": self.version,
-            "monitor": self.monitor,
-            "metric": finding.metric,
-            "segment": dict(self.segment),
-            "value": finite(finding.value),
-            "low": finite(finding.low),
-            "high": finite(finding.high),
-            "baseline": finite(finding.baseline),
-            "compared_with": finding.compared_with,
-            "limit": finite(finding.limit),
-            "evidence": finite(finding.evidence),
-            "evidence_threshold": finite(finding.evidence_threshold),
-            "budgeted": self.monitor in EVIDENCE,
-            "n": finding.n,
-            "onset": time_or_none(self.onset_us),
-            "onset_low": time_or_none(self.onset_low_us),
-            "onset_high": time_or_none(self.onset_high_us),
-            "opened_at": time_or_none(self.opened_us),
-            "time": format_time(now_us),
-            "contributors": [
-                {
-                    "feature": c.feature,
-                    "group": c.group,
-                    "share": finite(c.share),
-                    "direction": c.direction,
-                    "size": finite(c.size),
-                    "bins": self.attribution.bins_of(c.feature),
-                }
-                for c in finding.contributors
-            ],
-            **self.attribution.record(),
-            "related": [related.record() for related in self.related.values()],
-            "because": because,
-            "offsets": [offsets.record() for offsets in finding.offsets],
-            "definition_id": self.definition_id,
-            "baseline_id": self.baseline_id,
-            "software": self.software,
-            "actor": actor,
-            "note": note,
-            "summary": summarise(
-                model,
-                self.version,
-                finding,
-                since_us,
-                now_us,
-                ending,
-                doubt_us=doubt_us,
-                related=[related.finding for related in self.related.values()],
-                attribution=self.attribution,
-            ),
-            "runbook_url": self.runbook_url,
-        }
+        return record_of(self, model, now_us, event, actor=actor, note=note, ending=ending, because=because)
 
     def to_state(self) -> dict[str, Any]:
         """Plain structures, for the snapshot."""
         state: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
+        state["recent_us"] = list(self.recent_us)
         state["segment"] = [list(pair) for pair in self.segment]
         state["finding"] = self.finding.to_state()
         state["attribution"] = self.attribution.to_state()
@@ -226,6 +203,7 @@ class Episode:
         """The episode that `to_state` was called on."""
         return cls(
             **{name: state[name] for name in _SCALARS},
+            recent_us=tuple(state["recent_us"]),
             segment=tuple((key, value) for key, value in state["segment"]),
             finding=Finding.from_state(state["finding"]),
             told=Told(*state["told"]),
@@ -234,5 +212,5 @@ class Episode:
         )
 
 
-_PARTS = ("segment", "finding", "told", "attribution", "related")
+_PARTS = ("recent_us", "segment", "finding", "told", "attribution", "related")
 _SCALARS = tuple(name for name in Episode.__slots__ if name not in _PARTS)

@@ -46,7 +46,8 @@ class Finding:
     `low` and `high` are the 95 % interval of `value`, `limit` the bound that it crossed, `baseline` what it
     was before, or what it is in the version `compared_with`; evidence monitors alarm when `evidence` reaches
     `evidence_threshold`. `n` counts the events the value rests on. `onset_us` says since when, in
-    microseconds since the epoch, and `onset_low_us` to `onset_high_us` is its 95 % interval.
+    microseconds since the epoch, and `onset_low_us` to `onset_high_us` is its 95 % interval. Of the monitors
+    that it `holds_back` no alert opens meanwhile.
 
     >>> finding = Finding("accuracy", "accuracy", "critical", value=0.72, limit=0.8, n=500)
     >>> Finding.from_state(finding.to_state()) == finding
@@ -71,6 +72,7 @@ class Finding:
     segment: Segment = ()
     compared_with: str | None = None
     offsets: tuple[OffsetRange, ...] = ()
+    holds_back: tuple[str, ...] = ()
 
     def to_state(self) -> dict[str, Any]:
         """Plain structures, for the snapshot."""
@@ -79,6 +81,7 @@ class Finding:
             [c.feature, c.share, c.direction, c.size, c.group] for c in self.contributors
         ]
         state["segment"] = [list(pair) for pair in self.segment]
+        state["holds_back"] = list(self.holds_back)
         state["offsets"] = [[o.topic, o.partition, o.start, o.end] for o in self.offsets]
         return state
 
@@ -90,6 +93,7 @@ class Finding:
             contributors=tuple(Contributor(*row) for row in state["contributors"]),
             segment=tuple((key, value) for key, value in state["segment"]),
             offsets=tuple(OffsetRange(*row) for row in state["offsets"]),
+            holds_back=tuple(state["holds_back"]),
         )
 
 

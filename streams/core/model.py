@@ -30,6 +30,7 @@ from streamgauge.streams.core.context import Context, definition_of, starts_anew
 from streamgauge.streams.core.counts import Counts
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.judge import Judge
+from streamgauge.streams.core.lasting import last
 from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.orphans import orphan_letters
@@ -39,8 +40,6 @@ from streamgauge.streams.core.retrain_asking import consider
 from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.versions import Adoption
 from streamgauge.streams.core.watch import Watch
-
-_UNJUDGED_US = 86_400_000_000
 
 
 class ModelState:
@@ -146,7 +145,7 @@ class ModelState:
         outputs = self.judge.alarms(intake, self.book)
         if self.judge.due(intake):
             outputs += self.judge.advance(intake, self.book)
-            outputs += self.book.expire(intake.now_us, _UNJUDGED_US)
+            outputs += last(intake, self.book)
             outputs += self._expire()
             outputs += self._tell() + baselines.stale(intake, self.book, self.context.software)
             outputs += compare(intake, self.book, self.judge.naming(intake), self.context.software)

@@ -41,11 +41,12 @@ def summarise(
     doubt_us: tuple[int, int] | None = None,
     related: Sequence[Finding] = (),
     attribution: Attribution = NOTHING_KNOWN,
+    remarks: Sequence[str] = (),
 ) -> str:
     """What is wrong, how wrong, against what, and since when (UTC); `ending` says what became of it.
 
     `doubt_us` is the interval of `since_us`, `related` what it brought with it, `attribution` what explains
-    it, which is left out of how it ended.
+    it, which is left out of how it ended, and `remarks` what else is to be said of the alert.
 
     >>> finding = Finding("concept_drift", "zero_one_loss", "critical", value=0.21, baseline=0.1)
     >>> summarise("credit", "7", finding, since_us=34_800_000_000, now_us=35_000_000_000)
@@ -58,7 +59,8 @@ def summarise(
     if any(each.monitor == "prediction_drift" for each in related):  # which says how the prediction moved
         attribution = replace(attribution, prediction=None)
     explained = [] if ending else in_words(attribution, since_us)
-    parts = sentence, _culprits(finding, attribution), *explained, _consequences(related), ending
+    culprits, consequences = _culprits(finding, attribution), _consequences(related)
+    parts = sentence, culprits, *explained, consequences, *remarks, ending
     return "; ".join(part for part in parts if part)
 
 

@@ -83,6 +83,10 @@ def test_every_open_state_can_end():
         (Event.CALM, State.ACKNOWLEDGED, State.RESOLVED, True),
         (Event.SUPERSEDE, State.OPENED, State.SUPERSEDED, True),
         (Event.EXPIRE, State.OPENED, State.EXPIRED, True),
+        (Event.FLAPS, State.NONE, State.OPENED, True),
+        (Event.FLAPS, State.UPDATED, State.UPDATED, False),
+        (Event.ESCALATES, State.OPENED, State.UPDATED, True),
+        (Event.ESCALATES, State.ACKNOWLEDGED, State.ACKNOWLEDGED, False),
     ],
 )
 def test_the_table_says(event, state, following, told):
@@ -141,6 +145,10 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "note": None,
             "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40, 09:35–09:44); mostly age up",
             "runbook_url": "https://runbooks.example/drift",
+            "reason": "fires",
+            "route": None,
+            "flapping": False,
+            "holds_back": [],
         }
     ]
 
@@ -219,6 +227,118 @@ def test_a_resolved_alert_says_how_long_it_lasted():
     )
     assert windows.records[0]["sequence"] == 2
     assert windows.records[0]["opened_at"] == "2026-11-21T10:00:00.000000Z"
+
+
+def swing(windows: Windows, times: int) -> None:
+    """Opens and resolves so many times, 35 minutes apart."""
+    for _ in range(times):
+        assert [windows.see(f) for f in (DRIFT, None, None, None)] == [["opened"], [], [], ["resolved"]]
+        windows.now_us += 15 * MINUTE
+
+
+def test_an_alert_that_opens_for_the_third_time_in_a_day_flaps_and_is_held_open():
+    windows = Windows()
+    swing(windows, 2)
+    assert windows.see(DRIFT) == ["opened"]
+    assert (windows.records[0]["reason"], windows.records[0]["flapping"]) == ("flaps", True)
+    assert windows.records[0]["summary"].endswith("; it flaps: held open until it has been quiet for 6 h")
+    stronger = dataclasses.replace(DRIFT, value=0.9, low=0.8, high=1.0)
+    seen = [windows.see(f) for f in (*[None] * 10, DRIFT, *[None] * 10, stronger)]
+    assert seen == [[]] * 22, "each swing was told"
+    assert windows.see(dataclasses.replace(DRIFT, severity="critical")) == ["updated"]
+    seen = [windows.see(None) for _ in range(72)]  # six hours
+    assert seen == [*[[]] * 71, ["resolved"]]
+    assert "flaps" not in windows.records[0]["summary"]
+
+
+def test_openings_a_day_apart_are_no_flapping():
+    windows = Windows()
+    swing(windows, 2)
+    windows.now_us += 24 * 60 * MINUTE
+    assert windows.see(DRIFT) == ["opened"]
+    assert windows.records[0]["flapping"] is False
+
+
+def test_what_joins_an_alert_that_flaps_is_told_once():
+    windows = Windows()
+    swing(windows, 2)
+    windows.see(DRIFT)
+    gap = dataclasses.replace(DRIFT, monitor="estimate_gap", metric="accuracy")
+
+    def join(finding: Finding | None) -> list[str]:
+        told = windows.book.observe("7", "estimate_gap", (), finding, windows.now_us, None, CONTEXT)
+        windows.now_us += 5 * MINUTE
+        return [output.record["reason"] for output in told]
+
+    assert [join(f) for f in (gap, None, None, None, gap)] == [["joined"], [], [], [], []]
+
+
+def escalated(windows: Windows, hours: int = 4) -> list[tuple[str, str, str]]:
+    records = [o.record for o in windows.book.escalate(windows.now_us, hours * 60 * MINUTE)]
+    return [(record["state"], record["severity"], record["reason"]) for record in records]
+
+
+def test_a_warning_that_nobody_acknowledges_becomes_critical_once():
+    windows = Windows()
+    windows.see(DRIFT, minutes=239)
+    assert escalated(windows) == []
+    windows.now_us += MINUTE
+    assert escalated(windows) == [("updated", "critical", "escalates")]
+    windows.now_us += 600 * MINUTE
+    assert escalated(windows) == []
+    assert windows.see(DRIFT) == []
+    summary = windows.book.control(word(Resolve, KNOWN), windows.now_us)[0].record["summary"]
+    assert "nobody" not in summary
+
+
+def test_the_step_says_that_nobody_took_the_warning_up():
+    windows = Windows()
+    windows.see(DRIFT, minutes=240)
+    [output] = windows.book.escalate(windows.now_us, 240 * MINUTE)
+    assert output.record["summary"].endswith("; critical, as nobody has acknowledged it for 4 h")
+
+
+@pytest.mark.parametrize("severity", ["info", "critical"])
+def test_only_a_warning_escalates(severity):
+    windows = Windows()
+    windows.see(dataclasses.replace(DRIFT, severity=severity), minutes=600)
+    assert escalated(windows) == []
+
+
+def test_nothing_escalates_that_is_acknowledged_calms_down_or_is_silenced():
+    windows = Windows()
+    windows.see(DRIFT)
+    windows.book.control(word(Acknowledge, KNOWN), windows.now_us)
+    windows.now_us += 600 * MINUTE
+    assert escalated(windows) == []
+    calming = Windows()
+    calming.see(DRIFT)
+    calming.see(None, minutes=600)
+    assert escalated(calming) == []
+    silenced = Windows()
+    silenced.see(DRIFT, minutes=600)
+    silenced.book.control(silence(silenced.now_us + MINUTE, severity="critical"), silenced.now_us)
+    assert escalated(silenced) == []
+    silenced.now_us += MINUTE
+    assert len(escalated(silenced)) == 1
+
+
+def test_the_routing_key_follows_the_severity():
+    alerts = {"route": "risk", "routes": {"critical": "risk-pager"}}
+    definition = MonitorDefinition(model="credit", alerts=alerts)
+    windows = Windows(context=AlertContext.of(definition))
+    windows.see(DRIFT)
+    assert windows.records[0]["route"] == "risk"
+    windows.see(dataclasses.replace(DRIFT, severity="critical"))
+    assert windows.records[0]["route"] == "risk-pager"
+    [resolved] = windows.book.control(word(Resolve, KNOWN), windows.now_us)
+    assert resolved.record["route"] == "risk-pager"
+
+
+@pytest.mark.parametrize("alerts", [{"route": "on call"}, {"routes": {"fatal": "x"}}, {"escalate_after": 0}])
+def test_routes_are_words_of_known_severities(alerts):
+    with pytest.raises(ValueError, match="alerts"):
+        MonitorDefinition(model="credit", alerts=alerts)
 
 
 def test_nothing_reopens_within_the_cooldown_and_then_a_new_episode_begins():

@@ -41,6 +41,7 @@ from streamgauge.schemas.monitor_names import (
     STALE_BASELINE,
     UNANSWERED,
 )
+from streamgauge.streams.core.alert_states import TRANSITIONS, State
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.sources.files import open_file
 
@@ -310,6 +311,22 @@ def test_settings_and_their_defaults_are_those_of_the_code():
     assert names_in(kafka) | set(worker) == set(settings)
     assert worker == {name: str(settings[name]) for name in worker}
     assert logger == {k.upper(): str(v).lower() for k, v in dataclasses.asdict(LoggerSettings()).items()}
+
+
+def test_the_states_of_alerts_are_those_of_the_code():
+    page = (ROOT / "docs/reference/semantics.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "**" in line]
+    said = {row[0].strip("`"): row[2:] for row in rows if len(row) == 6}
+    columns = (State.NONE, State.OPENED, State.UPDATED, State.ACKNOWLEDGED)
+    told = {event: row for event, row in TRANSITIONS.items() if any(loud for _, loud in row.values())}
+    assert said == {event.value: [_cell(row.get(state)) for state in columns] for event, row in told.items()}
+
+
+def _cell(following):
+    if following is None:
+        return ""
+    state, loud = following
+    return f"**{state}**" if loud else state.value
 
 
 def test_defaults_are_those_of_the_code():

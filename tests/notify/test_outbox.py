@@ -54,6 +54,18 @@ class TestSteps:
         box.record(0, 0, step(), 0)
         assert (sent(box, 0), box.commits()) == ([], {0: (1, "1 1 1 ")})
 
+    def test_what_an_alert_was_under_other_labels_goes_with_its_steps(self):
+        box = outbox()
+        steps = [("warning", "risk"), ("warning", "credit"), ("warning", "risk"), ("critical", "pager")]
+        for n, (severity, route) in enumerate(steps, 1):
+            state = "opened" if n == 1 else "updated"
+            box.record(0, n - 1, step(sequence=n, state=state, severity=severity, route=route), 0)
+        told = []
+        while (notification := box.due(0)) is not None:
+            told.append([(a.severity, a.route) for a in notification.transitions[0].before])
+            box.settle(notification, DELIVERED, 0)
+        assert told == [[], steps[:1], steps[:2], steps[:2]]
+
     def test_a_step_that_comes_again_is_known(self):
         box = outbox()
         box.record(0, 0, step(), 0)

@@ -44,7 +44,7 @@ def any_alert(draw):
 
 
 def notification(*alerts):
-    return Notification(("g",), tuple(Transition(0, n, a, (a.severity,), 0) for n, a in enumerate(alerts)))
+    return Notification(("g",), tuple(Transition(0, n, a, (), 0) for n, a in enumerate(alerts)))
 
 
 #: From the OpenAPI document of PagerDuty/api-schema, reference/events-v2, with the limits its pages name.
@@ -174,6 +174,12 @@ class TestWording:
         line = wording.line(alert, "$$ $model/$version $segment $value: $summary")
         assert line == "$ credit/7 country=NO 0.31: $model ${severity} {alert.record} %s"
 
+    def test_templates_may_name_what_an_alert_tells_of_and_who_it_is_for(self):
+        alert = step(related=[{"monitor": "estimate_gap"}], because="aa-1", route="risk", reason="explained")
+        line = wording.line(alert, "$route $reason: with $related, told by $because")
+        assert line == "risk explained: with estimate_gap, told by aa-1"
+        assert wording.line(step(), "$route$related$because.") == "."
+
     @given(any_alert())
     def test_lengths_are_bounded(self, alert):
         assert len(wording.line(alert, "$summary" * 50)) <= wording.LONGEST
@@ -208,16 +214,16 @@ class TestWebhook:
 class TestAlertmanager:
     def test_identity_is_the_same_in_every_step_and_episode(self):
         steps = [step(), step(sequence=2, state="resolved"), step("9f2c-2", summary="other")]
-        assert len({json.dumps(alertmanager.labels(each, each.severity)) for each in steps}) == 1
+        assert len({json.dumps(alertmanager.labels(each)) for each in steps}) == 1
         other = step(segment={"country-code": "NO"})
-        assert alertmanager.labels(other, "warning") == {
+        assert alertmanager.labels(other) == {
             "alertname": "drift", "model": "credit", "version": "7", "severity": "warning",
             "segment": "country-code=NO", "segment_country_code": "NO",
         }  # fmt: skip
 
     def test_an_open_alert_ends_later_and_one_that_is_over_ended(self):
         minute = 60 * SECOND_US
-        (opened,) = alertmanager.documents([(step(), ("warning",))], NOW_US, minute)
+        (opened,) = alertmanager.documents([(step(), ())], NOW_US, minute)
         assert (opened["startsAt"], opened["endsAt"]) == (
             OPENED.isoformat(),
             "2026-11-21T12:15:00+00:00",
@@ -227,15 +233,29 @@ class TestAlertmanager:
 
     def test_with_another_severity_the_alert_that_it_was_has_ended(self):
         worse = step(sequence=2, state="updated", severity="critical")
-        found = alertmanager.documents([(worse, ("warning", "critical"))], NOW_US, SECOND_US)
+        found = alertmanager.documents([(worse, (step(),))], NOW_US, SECOND_US)
         assert [(each["labels"]["severity"], each["endsAt"] > "2026-11-21T12") for each in found] == [
             ("critical", True),
             ("warning", False),
         ]
 
+    def test_with_another_routing_key_the_alert_that_it_was_has_ended(self):
+        before = step(route="risk")
+        worse = step(sequence=2, state="updated", severity="critical", route="risk-pager")
+        found = [each["labels"] for each in alertmanager.documents([(worse, (before,))], NOW_US, SECOND_US)]
+        assert [(each["severity"], each["route"]) for each in found] == [
+            ("critical", "risk-pager"),
+            ("warning", "risk"),
+        ]
+
+    def test_what_it_tells_of_and_what_tells_of_it_are_annotations(self):
+        told = step(related=[{"monitor": "estimate_gap"}, {"monitor": "label_drift"}], because="aa-1")
+        annotations = alertmanager.documents([(told, ())], NOW_US, SECOND_US)[0]["annotations"]
+        assert (annotations["related"], annotations["because"]) == ("estimate_gap, label_drift", "aa-1")
+
     @given(any_alert())
     def test_none_ends_before_it_starts_or_starts_in_the_future(self, alert):
-        for each in alertmanager.documents([(alert, ("info",))], NOW_US, SECOND_US):
+        for each in alertmanager.documents([(alert, (step(severity="info"),))], NOW_US, SECOND_US):
             starts, ends = (datetime.fromisoformat(each[name]) for name in ("startsAt", "endsAt"))
             assert starts <= ends
             assert starts.timestamp() * SECOND_US <= NOW_US
@@ -245,7 +265,7 @@ class TestRecords:
     @pytest.mark.parametrize(
         "wrong",
         [{"summary": 5}, {"segment": {"a": 1}}, {"value": "0.3"}, {"n": "1"}, {"time": "2026-11-21T10:00:00"},
-         {"runbook_url": ["x"]}, {"sequence": 1.5}, {"state": {}}],
+         {"runbook_url": ["x"]}, {"route": 7}, {"because": {}}, {"sequence": 1.5}, {"state": {}}],
     )  # fmt: skip
     def test_what_is_no_alert_by_its_types_is_not_told(self, wrong):
         alert = Alert.from_record(record() | wrong, Position("alerts", 0, 0))

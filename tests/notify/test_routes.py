@@ -6,7 +6,10 @@ from streamgauge.notify.config import Match, Route
 from streamgauge.notify.core.book import route_of
 from tests.notify.alerts import step
 
-ALERT = step(model="credit-eu", version="7", monitor="drift", severity="warning", segment={"country": "NO"})
+ALERT = step(
+    model="credit-eu", version="7", monitor="drift", severity="warning", segment={"country": "NO"},
+    route="risk-team",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,9 @@ ALERT = step(model="credit-eu", version="7", monitor="drift", severity="warning"
         ({"version": "8", "monitor": "drift"}, False),
         ({"severity": "warning"}, True),
         ({"severity": ["info", "critical"]}, False),
+        ({"route": "risk-*"}, True),
+        ({"route": ["pager", "risk-team"]}, True),
+        ({"route": "pager"}, False),
         ({"segment": {}}, True),
         ({"segment": {"country": "NO"}}, True),
         ({"segment": {"country": ["SE", "NO"]}}, True),
@@ -32,6 +38,10 @@ ALERT = step(model="credit-eu", version="7", monitor="drift", severity="warning"
 )
 def test_all_that_is_given_must_fit(match, fits):
     assert Match.model_validate(match).fits(ALERT) is fits
+
+
+def test_an_alert_without_a_routing_key_fits_no_route_that_wants_one():
+    assert not Match.model_validate({"route": "*"}).fits(step())
 
 
 @pytest.mark.parametrize(

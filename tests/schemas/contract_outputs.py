@@ -98,6 +98,10 @@ ALERT = {
     "note": None,
     "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40)",
     "runbook_url": None,
+    "reason": "escalates",
+    "route": "risk-pager",
+    "flapping": True,
+    "holds_back": ["accuracy"],
 }
 RETRAIN_REQUEST = {
     "request_id": "credit:7:1",
