@@ -197,6 +197,22 @@ def test_an_alert_survives_a_restart_and_is_still_one() -> None:
     assert len({alert["alert_id"] for alert in told.alerts("drift")}) == 1
 
 
+def test_a_warning_escalates_by_event_time_with_the_routing_key_of_what_it_is_then() -> None:
+    alerts = {"escalate_after": "6m", "route": "risk", "routes": {"critical": "risk-pager"}}
+    slow = {"latency_p50_ms": {"max": 100, "windows": 1}}
+    told = story(monitors=slow, alerts=alerts).tell(3, classifier).tell(5, classifier, latency_ms=400.0)
+    told.run.restart()
+    told.tell(5, classifier, latency_ms=400.0).tell(6, classifier)
+    steps = [a for a in told.alerts("latency_p50_ms") if a["reason"] != "fires" or a["state"] == "opened"]
+    assert [(a["reason"], a["severity"], a["route"]) for a in steps] == [
+        ("fires", "warning", "risk"),
+        ("escalates", "critical", "risk-pager"),
+        ("calm", "critical", "risk-pager"),
+    ]
+    waited_us = parse_time(steps[1]["time"]) - parse_time(steps[0]["time"])
+    assert 6 * WINDOW_US <= waited_us < 8 * WINDOW_US
+
+
 def test_a_disabled_monitor_says_nothing() -> None:
     off = {"drift": {"enabled": False}, "prediction_drift": {"enabled": False}}
     told = story(monitors=off).tell(15, classifier).tell(10, classifier, age=60.0, share=0.8)
