@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from streamgauge.schemas.monitor_alerts import Alerting
 from streamgauge.schemas.monitor_comparison import ComparedVersions
+from streamgauge.schemas.monitor_fairness import Fairness
 from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
-from streamgauge.schemas.monitor_names import MonitorName, TolerableGap, is_metric, known_monitors
+from streamgauge.schemas.monitor_names import MonitorName, is_metric, known_monitors
 from streamgauge.schemas.monitor_retrain import Retrain
 
 
@@ -73,33 +74,6 @@ class Feature(_Document):
         if pii:
             raise ValueError(f"{_LATER}: have the logger hash or redact the feature")
         return pii
-
-
-#: Attributes whose combinations are judged: four have 11, ten would have 1,013.
-MAX_INTERSECTED = 4
-
-
-class Fairness(_Document):
-    """Protected attributes, by their keys in `groups`; tolerances by the metric's name.
-
-    With `intersections`, every combination of two and more attributes is an attribute too.
-    """
-
-    groups: tuple[str, ...] | None = None
-    intersections: bool = False
-    min_n: Count = 100
-    tolerance: dict[TolerableGap, Share] = Field(
-        default_factory=lambda: {"demographic_parity_difference": 0.1}
-    )
-
-    @field_validator("intersections")
-    @classmethod
-    def _are_few(cls, intersections: bool, info: ValidationInfo) -> bool:
-        if intersections and len(info.data.get("groups") or ()) > MAX_INTERSECTED:
-            raise ValueError(
-                f"of at most {MAX_INTERSECTED} groups; name those, or send combinations as groups"
-            )
-        return intersections
 
 
 class Segments(_Document):

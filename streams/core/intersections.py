@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.schemas.monitor import MAX_INTERSECTED
+from streamgauge.schemas.monitor_fairness import MAX_INTERSECTED
 from streamgauge.streams.core.vocabulary import Vocabulary
 
 #: Stands between the names of attributes, and between those of their values.
