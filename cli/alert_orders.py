@@ -107,6 +107,8 @@ def list_silences(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, order: Callable[[Control, Alert], None]) -> int:
     alert = _meant(args)
+    if not alert.model:
+        raise ConfigurationError(f"{alert.alert_id} is about a partition: it ends when what it says does")
     with control_of(args) as control:
         order(control, alert)
     if args.json:

@@ -24,7 +24,7 @@ def event(alert: Alert, routing_key: str) -> dict[str, Any]:
     return found | {
         "payload": {
             "summary": alert.summary[:_SUMMARY] or alert.monitor,
-            "source": f"{alert.model} {alert.version}".strip(),
+            "source": f"{alert.model} {alert.version}".strip() or "streamgauge",
             "severity": alert.severity if alert.severity in ("info", "warning", "critical") else "error",
             "timestamp": alert.time.isoformat(),
             "component": alert.model,

@@ -1,4 +1,4 @@
-"""`run_notifier`: one process with a thread for each target, until it is stopped."""
+"""`run_notifier`: one process with a thread for each target and one for heartbeats, until it is stopped."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import structlog
 
 from streamgauge.notify.addresses import Allowed
 from streamgauge.notify.config import NotifierConfig, Target
+from streamgauge.notify.heartbeats import HeartbeatWatch
 from streamgauge.notify.runner import Runner
 from streamgauge.notify.senders import Sender, sender
 from streamgauge.notify.telemetry import Telemetry
@@ -52,17 +53,19 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
         name: Runner(name, targets[name], config.routes, each, settings=settings, telemetry=telemetry)
         for name, each in senders.items()
     }
+    watch = HeartbeatWatch(settings=settings, telemetry=telemetry)
+    parts: dict[str, Runner | HeartbeatWatch] = {**runners, "heartbeats of workers": watch}
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     threads = [
-        Thread(target=_guarded, args=(name, runner, stop), name=name, daemon=True)
-        for name, runner in runners.items()
+        Thread(target=_guarded, args=(name, part, stop), name=name, daemon=True)
+        for name, part in parts.items()
     ]
     health = HealthServer(
         settings.health_host,
         settings.health_port,
         telemetry.registry,
-        lambda: ", ".join(name for name, runner in runners.items() if not runner.ready.is_set()),
+        lambda: ", ".join(name for name, part in parts.items() if not part.ready.is_set()),
         settings.health_token.get_secret_value(),
     )
     for thread in threads:
@@ -78,15 +81,15 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
     return STOPPED
 
 
-def _guarded(name: str, runner: Runner, stop: Event) -> None:
+def _guarded(name: str, part: Runner | HeartbeatWatch, stop: Event) -> None:
     try:
-        runner.run(stop)
+        part.run(stop)
     except BaseException as error:  # noqa: BLE001
         _fail(name, error)
 
 
 def _fail(name: str, cause: BaseException) -> NoReturn:
     """End the process now; the others' progress is committed after each attempt."""
-    log.critical("failed", target=name, error=str(cause), kind=type(cause).__name__, exc_info=cause)
+    log.critical("failed", part=name, error=str(cause), kind=type(cause).__name__, exc_info=cause)
     sys.stderr.flush()
     os._exit(FAILED)

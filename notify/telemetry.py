@@ -45,6 +45,11 @@ class Telemetry:
             ["target"],
             registry=registry,
         )
+        self.silent_partitions = Gauge(
+            "streamgauge_notifier_silent_partitions",
+            "Partitions of this notifier that no worker has told of for three minutes.",
+            registry=registry,
+        )
         self.breaker_open = Gauge(
             "streamgauge_notifier_breaker_open",
             "1 while the target fails again and again and is left alone between attempts, else 0.",

@@ -1,19 +1,19 @@
-"""A partition's heartbeat among the metrics: who reads those sees when nobody works on it any more."""
+"""A partition's heartbeat among the metrics: who reads those sees when nobody works on it any more.
+
+With it goes how many messages of new models were refused.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streamgauge.schemas.message import METRICS, Checkpoint, Message, Output
-from streamgauge.schemas.times import format_time
+from streamgauge.schemas.errors import Reason
+from streamgauge.schemas.heartbeat import EVERY_US, REFUSED_MODELS, heartbeat
+from streamgauge.schemas.message import DEAD_LETTERS, Checkpoint, Message, Output
 from streamgauge.streams.task_context import Core
 
 if TYPE_CHECKING:
     from streamgauge.streams.core.model import ModelState
-
-HEARTBEAT = "heartbeat"
-#: Between two heartbeats of a partition.
-EVERY_US = 60_000_000
 
 
 class Beating:
@@ -28,6 +28,8 @@ class Beating:
         self._software = software
         self._beats: tuple[Output, ...] = ()
         self._told_us: int | None = None
+        #: Messages of new models since the last heartbeat, in a partition that watches `max_models` already.
+        self._refused = 0
 
     @property
     def applied(self) -> Mapping[str, int]:
@@ -53,11 +55,19 @@ class Beating:
         before_us = now_us - EVERY_US if self._told_us is None else self._told_us
         if self.applied and now_us - before_us >= EVERY_US:
             self._told_us = now_us
-            self._beats += (heartbeat(self._number, before_us, now_us, self._software),)
+            told = self._number, before_us, now_us, self._software
+            self._beats += (heartbeat(*told),)
+            if self._refused:
+                self._beats += (heartbeat(*told, metric=REFUSED_MODELS, value=float(self._refused)),)
+                self._refused = 0
 
     def checkpoint(self) -> Checkpoint:
         beats, self._beats = self._beats, ()
         checkpoint = self._core.checkpoint()
+        self._refused += sum(
+            output.topic == DEAD_LETTERS and output.record["reason"] == Reason.UNKNOWN_MODEL
+            for output in checkpoint.outputs
+        )
         return replace(checkpoint, outputs=checkpoint.outputs + beats)
 
     def settled(self) -> None:
@@ -65,27 +75,3 @@ class Beating:
 
     def counts(self) -> Mapping[str, int]:
         return self._core.counts()
-
-
-def heartbeat(partition: int, before_us: int, now_us: int, software: str) -> Output:
-    """All inputs of the partition are applied up to `now_us`; `before_us` is that of the heartbeat before.
-
-    >>> beat = heartbeat(3, 1795255140000000, 1795255200000000, "streamgauge/0.1.0")
-    >>> beat.record["metric"], beat.record["segment"], beat.record["window"]["end"]
-    ('heartbeat', {'partition': '3'}, '2026-11-21T10:00:00.000000Z')
-    """
-    unset = ("feature", "group", "class", "low", "high", "coverage", "definition_id", "baseline_id")
-    record = {
-        "model": "",
-        "version": "",
-        "segment": {"partition": str(partition)},
-        "window": {"start": format_time(before_us), "end": format_time(now_us)},
-        "metric": HEARTBEAT,
-        **dict.fromkeys((*unset, "compared_with", "verdict")),
-        "value": 1.0,
-        "n": 1,
-        "status": "final",
-        "revision": 0,
-        "software": software,
-    }
-    return Output(METRICS, b"", record)

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import ConfigurationError, StateError
+from streamgauge.schemas.heartbeat import SILENT_US
 from streamgauge.schemas.message import CONTROL
 from streamgauge.streams.checked import Checked
 from streamgauge.streams.settings import check_state_dir
@@ -19,8 +20,6 @@ _ANSWER_S = 5.0
 #: Records that a busy worker may have in hand.
 _KEEPS_UP = 5_000
 _MUCH_DISK_BYTES = 1 << 30
-#: Three heartbeats.
-_SILENT_US = 180_000_000
 
 
 def state(connection: Connection) -> tuple[list[Checked], list[StoredPartition]]:
@@ -109,7 +108,7 @@ def workers(
 def heartbeats(latest_us: Mapping[int, int], stored: Sequence[StoredPartition], now_us: int) -> Checked:
     """Whether every partition that has had a message was told of lately; `latest_us` by partition number."""
     used = {partition.number for partition in stored if b'["applied"]' in partition.records}
-    silent = sorted(number for number in used if now_us - latest_us.get(number, 0) > _SILENT_US)
+    silent = sorted(number for number in used if now_us - latest_us.get(number, 0) > SILENT_US)
     if not silent:
         return Checked(
             "heartbeats", "ok", f"all {len(used)} partitions in use were told of within three minutes"

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import ALERTS, Output
@@ -12,7 +13,7 @@ from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State, flaps
 from streamgauge.streams.core.causes import explains, in_order
 from streamgauge.streams.core.closed import ClosedEpisodes, Key
-from streamgauge.streams.core.episode import Episode, fingerprint
+from streamgauge.streams.core.episode import Episode
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.silences import Silences, alert_fields
 from streamgauge.streams.core.summary import duration_in_words

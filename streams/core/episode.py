@@ -1,7 +1,5 @@
 """One alert episode: what is remembered while it is open."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,16 +14,6 @@ from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
-
-
-def fingerprint(model: str, version: str, monitor: str, segment: Segment) -> str:
-    """What makes two findings the same trouble: 16 bytes of SHA-256 over a JSON array, as hex.
-
-    >>> fingerprint("credit", "7", "accuracy", (("country", "NO"),))
-    'b13b6a89aede46ab038b2d2b084ec685'
-    """
-    identity = json.dumps([model, version, monitor, [list(pair) for pair in segment]], separators=(",", ":"))
-    return hashlib.sha256(identity.encode()).digest()[:16].hex()
 
 
 @dataclass(slots=True)

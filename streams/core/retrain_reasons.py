@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.message import Output
 from streamgauge.streams.core.alert_states import ENDED, State
-from streamgauge.streams.core.episode import fingerprint
 
 #: How many a request names, the gravest first.
 MAX_REASONS = 100

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import MonitorDefinition, Rule
@@ -14,7 +15,6 @@ from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import ENDED, ENDINGS, TRANSITIONS, Event, State
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.closed import MAX_CLOSED
-from streamgauge.streams.core.episode import fingerprint
 from streamgauge.streams.core.findings import Contributor, Finding, OffsetRange
 
 MINUTE = 60_000_000

@@ -5,18 +5,20 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from standardwebhooks.webhooks import Webhook
 
 from streamgauge.schemas.encode import encode_output
-from streamgauge.schemas.message import ALERTS, Output
+from streamgauge.schemas.heartbeat import EVERY_US, REFUSED_MODELS, SILENT_US, heartbeat
+from streamgauge.schemas.message import ALERTS, METRICS, Output
 from tests.harness import WorkerProcess, create_topics, wait_until
 from tests.notify.alerts import record
 from tests.notify.receivers import Receiver, receiver
@@ -112,6 +114,13 @@ class Topic:
             key = str(each["model"]).encode()
             value, headers = encode_output(Output(ALERTS, key, each), form)
             self._producer.produce(self._prefix + ALERTS, value, key, headers=list(headers))
+        assert self._producer.flush(20) == 0
+
+    def beat(self, partition: int, until_us: int, **what: Any) -> None:
+        """A worker's heartbeat."""
+        record = heartbeat(partition, until_us - EVERY_US, until_us, "test", **what)
+        value, headers = encode_output(record)
+        self._producer.produce(self._prefix + METRICS, value, b"", partition, headers=list(headers))
         assert self._producer.flush(20) == 0
 
     def write_bytes(self, value: bytes) -> None:
@@ -293,3 +302,31 @@ def test_a_new_target_is_told_what_is_open_and_two_notifiers_share_the_work(
         wait_until(lambda: len(ids(hook)) == 8, 60)
         second.stop()
     assert ids(hook) == Counter(f"{n:02x}-1-{sequence}" for n in range(4, 8) for sequence in (1, 2))
+
+
+def test_who_was_told_that_no_worker_is_there_is_told_when_one_is_back_even_after_a_kill(
+    broker, prefix, topic, hook, tmp_path
+):
+    config = {"targets": {"hook": webhook(hook)}, "routes": [{"to": "hook"}]}
+
+    def told() -> set[tuple[str, str, str]]:
+        alerts = [document["data"] for document in hook.documents]
+        return {(each["segment"]["partition"], each["monitor"], each["state"]) for each in alerts}
+
+    now_us = time.time_ns() // 1_000
+    topic.beat(0, now_us)
+    topic.beat(2, now_us - SILENT_US + 3_000_000)
+    topic.beat(3, now_us)
+    topic.beat(3, now_us, metric=REFUSED_MODELS, value=12.0)
+    with notifier(broker, prefix, tmp_path, config) as process:
+        process.wait_ready()
+        opened = {("2", "heartbeat", "opened"), ("3", "max_models", "opened")}
+        wait_until(lambda: told() == opened, 60, saying="one partition is silent, one refuses models")
+        wait_until(lambda: "silent_partitions 1.0" in process.health("/metrics")[1], 30)
+        process.kill()
+        topic.beat(2, time.time_ns() // 1_000)
+        process.start()
+        wait_until(lambda: told() == opened | {("2", "heartbeat", "resolved")}, 60)
+        wait_until(lambda: topic.is_done("hook"), 30)
+        assert process.stop() == 0
+    assert sorted(ids(hook).values()) == [1, 1, 1]

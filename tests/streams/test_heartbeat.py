@@ -1,9 +1,10 @@
 """Heartbeats: once a minute of each partition that is up to date, beside what its core says."""
 
 from streamgauge.schemas.encode import decode_output, encode_output
+from streamgauge.schemas.heartbeat import EVERY_US
 from streamgauge.schemas.message import METRICS, PREDICTIONS, Message
 from streamgauge.streams.core.partition import CoreSettings, Partition
-from streamgauge.streams.heartbeat import EVERY_US, Beating
+from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.stored import StoredPartition
 from streamgauge.streams.worker_checks import heartbeats
 

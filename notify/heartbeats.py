@@ -1,0 +1,185 @@
+"""The dead-man's switch at work: reads heartbeats among the metrics, and writes alerts where they stop.
+
+A consumer group of its own shares the partitions among notifiers. With an offset it commits what the
+partition's `Pulse` remembers: before an alert is written, so that after a crash it is written again, with the
+same id, and after it was.
+"""
+
+import time
+from functools import partial
+from threading import Event
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.events import Metric, Position
+from streamgauge.clients.kafka_answers import ANSWER_S, FORBIDDEN, MISSING, answer, explain, partitions_of
+from streamgauge.clients.producer import EventProducer
+from streamgauge.clients.reach import Reach
+from streamgauge.clients.values import microseconds
+from streamgauge.notify.core.pulse import Pulse
+from streamgauge.notify.telemetry import Telemetry
+from streamgauge.schemas.encode import decode_output, encode_output
+from streamgauge.schemas.errors import BadEvent, StreamgaugeError
+from streamgauge.schemas.heartbeat import HEARTBEAT, REFUSED_MODELS
+from streamgauge.schemas.message import ALERTS, METRICS, Output
+from streamgauge.streams.settings import WorkerSettings
+
+_WAIT_S = 0.5
+_TOGETHER = 1_000
+#: How far back a start looks for heartbeats. Older ones are in the memory of the group.
+_BACK_US = 600_000_000
+#: Between attempts to write an alert.
+_RETRY_S = 10.0
+
+log = structlog.get_logger("streamgauge.notifier")
+
+
+def group_of(connection: Connection) -> str:
+    """Its consumer group; no target has this name, for those begin with a letter or a digit."""
+    return connection.topic("notifier._heartbeats")
+
+
+class HeartbeatWatch:
+    """Of all partitions that this notifier has. `ready` is set once it has some, or knows that others do."""
+
+    def __init__(self, *, settings: WorkerSettings, telemetry: Telemetry) -> None:
+        connection = settings.connection
+        self._telemetry = telemetry
+        self._topic = connection.topic(METRICS)
+        self._pulses: dict[int, Pulse] = {}
+        #: Of the partitions that have been read to their end: the offset there.
+        self._ends: dict[int, int] = {}
+        self._remembered: dict[int, str] = {}
+        self._not_before = 0.0
+        self.ready = Event()
+        reach = Reach(connection)
+        config = connection.librdkafka() | {
+            "group.id": group_of(connection),
+            "client.id": "streamgauge-notifier-heartbeats",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "latest",
+            "enable.partition.eof": True,
+            "queued.max.messages.kbytes": 16_384,
+            "session.timeout.ms": int(settings.session_timeout_s * 1_000),
+            "heartbeat.interval.ms": int(settings.heartbeat_interval_s * 1_000),
+        }
+        self._consumer = Consumer(reach.config(config), logger=reach)
+        try:
+            reach.check(self._consumer)
+            partitions_of(self._consumer, self._topic)
+            self._producer = EventProducer(connection, timeout_s=ANSWER_S)
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def run(self, stop: Event) -> None:
+        """Until `stop`."""
+        self._consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke)
+        try:
+            while not stop.is_set():
+                self._read()
+                self._tell(_now_us())
+                self._remember(self._ends)
+                silent = sum(pulse.is_silent for pulse in self._pulses.values())
+                self._telemetry.silent_partitions.set(silent)
+        finally:
+            self._consumer.close()
+            self._producer.close()
+
+    def _read(self) -> None:
+        for message in self._consumer.consume(_TOGETHER, _WAIT_S):
+            pulse, error = self._pulses.get(message.partition()), message.error()
+            if error is not None:
+                self._notice(error, message)
+            elif pulse is not None and not message.key():  # what is of a model has its name as key
+                self._hear(pulse, message)
+
+    def _hear(self, pulse: Pulse, message: Any) -> None:
+        headers = tuple((name, value or b"") for name, value in message.headers() or ())
+        position = Position(message.topic(), message.partition(), message.offset())
+        try:
+            metric = Metric.from_record(decode_output(message.value(), headers), position)
+        except BadEvent as error:
+            log.warning("unreadable", **position._asdict(), reason=error.detail)
+            return
+        if metric.model == "" and metric.metric == HEARTBEAT:
+            pulse.beat(microseconds(metric.window.end))
+        elif metric.model == "" and metric.metric == REFUSED_MODELS:
+            pulse.refused(microseconds(metric.window.end), metric.value or 0.0)
+
+    def _tell(self, now_us: int) -> None:
+        """Only of partitions that have been read to their end: a heartbeat may still be on its way."""
+        if time.monotonic() < self._not_before:
+            return
+        for number in self._ends:
+            pulse = self._pulses[number]
+            records = pulse.due(now_us)
+            if not records:
+                continue
+            try:
+                self._remember([number], must=True)
+                for record in records:
+                    value, headers = encode_output(Output(ALERTS, b"", record))
+                    self._producer.send(ALERTS, "", value, headers, [number])
+                    log.warning("alert_written", partition=number, summary=record["summary"])
+            except (KafkaException, StreamgaugeError) as error:
+                log.error("alert_not_written", partition=number, reason=str(error))
+                self._not_before = time.monotonic() + _RETRY_S
+                return
+            pulse.wrote()
+
+    def _remember(self, numbers: Any, *, must: bool = False) -> None:
+        """Commit what has changed of these partitions; it is tried again later, unless it `must` be now."""
+        texts = {number: self._pulses[number].memory for number in numbers}
+        texts = {number: text for number, text in texts.items() if text != self._remembered.get(number)}
+        if not texts:
+            return
+        offsets = [TopicPartition(self._topic, n, self._ends[n], text) for n, text in texts.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            if must:
+                raise
+            log.warning("not_committed", reason=error.args[0].str())
+        else:
+            self._remembered |= texts
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        found = consumer.committed(partitions, timeout=ANSWER_S) if partitions else []
+        since_ms = (_now_us() - _BACK_US) // 1_000
+        asked = [TopicPartition(self._topic, place.partition, since_ms) for place in found]
+        starts = answer(partial(consumer.offsets_for_times, asked)) if asked else []
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+            self._pulses[place.partition] = Pulse(place.partition, place.metadata)
+        consumer.assign(
+            [
+                TopicPartition(self._topic, at.partition, at.offset if at.offset >= 0 else OFFSET_END)
+                for at in starts
+            ]
+        )
+        self.ready.set()
+
+    def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._remember(self._ends)
+        for place in partitions:
+            for held in (self._pulses, self._ends, self._remembered):
+                held.pop(place.partition, None)
+
+    def _notice(self, error: KafkaError, message: Any) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            if message.partition() in self._pulses:
+                self._ends[message.partition()] = message.offset()
+        elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
+            raise explain(error, self._topic)
+        else:
+            log.warning("kafka", reason=error.str())
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
