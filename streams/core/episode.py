@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
 from streamgauge.streams.core.alert_context import AlertContext

@@ -7,12 +7,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from streamgauge.clients.alerts import LatestAlerts
 from streamgauge.clients.events import Alert, Position
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.control import Acknowledge, Resolve, Silence
 from streamgauge.schemas.errors import BadEvent
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_states import FLAP_SPAN_US, HELD_OPEN_US
 from streamgauge.streams.core.alerts import AlertBook
-from streamgauge.streams.core.episode import fingerprint
 from streamgauge.streams.core.findings import Finding
 from tests.examples import examples
 

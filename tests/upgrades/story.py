@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamgauge.detectors.baseline import build_profile
+from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.control import (
     Acknowledge,
     AdoptBaseline,
@@ -21,7 +22,6 @@ from streamgauge.schemas.control import (
     encode_retrain_status,
 )
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, RETRAIN_STATUS, Message
-from streamgauge.streams.core.episode import fingerprint
 from streamgauge.streams.core.partition import Partition
 from tests.core.scenario import SECOND_US, START_US, Feed, Sent, define
 
