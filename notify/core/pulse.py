@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.heartbeat import EVERY_US, SILENT_US
+from streamgauge.schemas.registry import schema
 from streamgauge.schemas.times import format_time
 
 #: So long after the last refusal the alert about refused models ends.
@@ -58,6 +59,8 @@ class _Memory:
 
 
 _TEXT = TypeAdapter(_Memory)
+#: All that alerts of models may say more than these.
+_DEFAULTS = {field["name"]: field.get("default") for field in schema("alert").document["fields"]}
 
 
 class Pulse:
@@ -153,8 +156,7 @@ def _record(
     summary: str,
 ) -> dict[str, Any]:
     identity = fingerprint("", "", monitor, (("partition", str(partition)),))
-    unset = ("low", "high", "baseline", "compared_with")
-    return {
+    return _DEFAULTS | {
         "alert_id": f"{identity}-{episode.number}",
         "fingerprint": identity,
         "episode": episode.number,
@@ -162,31 +164,16 @@ def _record(
         "state": "opened" if episode.is_open else "resolved",
         "severity": severity,
         "model": "",
-        "version": "",
         "monitor": monitor,
         "metric": metric,
         "segment": {"partition": str(partition)},
         "value": episode.value,
-        **dict.fromkeys(unset),
         "limit": limit,
-        "evidence": None,
-        "evidence_threshold": None,
-        "budgeted": False,
         "n": n,
         "onset": format_time(episode.onset_us),
-        "onset_low": None,
-        "onset_high": None,
         "opened_at": format_time(episode.opened_us),
         "time": format_time(episode.time_us),
-        "contributors": [],
-        "carried_by": None,
-        "prediction_shift": None,
-        "coincidences": [],
-        "related": [],
-        "offsets": [],
-        **dict.fromkeys(("because", "definition_id", "baseline_id", "software", "actor", "note")),
         "summary": summary,
-        "runbook_url": None,
     }
 
 

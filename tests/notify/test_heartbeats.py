@@ -72,7 +72,7 @@ def test_every_kind_of_target_can_tell_it() -> None:
     pulse.beat(START_US)
     [opened] = map(alert, pulse.due(START_US + 4 * EVERY_US))
     assert wording.title([opened]) == "[critical] opened: heartbeat"
-    assert alertmanager.labels(opened, opened.severity) == {
+    assert alertmanager.labels(opened) == {
         "alertname": "heartbeat", "severity": "critical", "segment": "partition=3", "segment_partition": "3",
     }  # fmt: skip
     assert pagerduty.event(opened, "key")["payload"]["source"] == "streamgauge"
