@@ -20,14 +20,20 @@ def records(connection: Connection, topic: str) -> list[Record]:
     return [json.loads(m.value()) for m in read_topic(connection.bootstrap_servers, connection.topic(topic))]
 
 
-def ledgers(connection: Connection) -> Counter[str]:
-    """Both ledgers over all partitions, as restored from the state topic, and the dead letters by reason."""
-    total: Counter[str] = Counter()
+def partitions(connection: Connection) -> list[Partition]:
+    """Each partition as restored from the state topic."""
     parts = [StateRecords() for _ in range(PARTITIONS)]
     for message in read_topic(connection.bootstrap_servers, connection.topic(STATE)):
         parts[message.partition()].read(message.key() or b"", message.value(), message.headers())
-    for number, stored in enumerate(parts):
-        total.update(Partition.restore(number, CoreSettings(clock="events"), stored.snapshots()).counts())
+    settings = CoreSettings(clock="events")
+    return [Partition.restore(number, settings, stored.snapshots()) for number, stored in enumerate(parts)]
+
+
+def ledgers(connection: Connection) -> Counter[str]:
+    """Both ledgers over all partitions, and the dead letters by reason."""
+    total: Counter[str] = Counter()
+    for partition in partitions(connection):
+        total.update(partition.counts())
     total.update(f"dead:{letter['reason']}" for letter in records(connection, DEAD_LETTERS))
     return total
 

@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from confluent_kafka import Consumer, TopicPartition
-
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
-from streamgauge.schemas.message import INPUTS
 from tests.acceptance.senders import Sender
 from tests.acceptance.traffic import PARTITIONS, Traffic
+from tests.acceptance.waiting import wait_applied
 from tests.harness import WorkerProcess, create_topics, wait_until
 
 Disturb = Callable[[Sender, list[WorkerProcess]], None]
@@ -31,10 +29,6 @@ class Run:
             "STREAMGAUGE_STATE_DIR": str(logs / "state"),
             "STREAMGAUGE_HOT_PREDICTIONS": "1000",  # of some 10,000 in a partition
         }
-        self._offsets = Consumer(
-            self.connection.librdkafka()
-            | {"group.id": f"{prefix}worker", "enable.auto.commit": False, "log_level": 2}
-        )
 
     def worker(self) -> WorkerProcess:
         """One more worker, started."""
@@ -75,19 +69,11 @@ class Run:
 
     def wait_applied(self, seconds: float) -> None:
         """Until every message of every input is committed as applied."""
-        inputs = [
-            TopicPartition(self.connection.topic(name), number)
-            for name in INPUTS
-            for number in range(PARTITIONS)
-        ]
 
-        def applied() -> bool:
+        def running() -> None:
             assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
-            committed = self._offsets.committed(inputs, timeout=10)
-            ends = (self._offsets.get_watermark_offsets(at, timeout=10, cached=False) for at in inputs)
-            return all(max(at.offset, 0) >= end for at, (_, end) in zip(committed, ends, strict=True))
 
-        wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
+        wait_applied(self.connection, seconds, running)
 
     def __enter__(self) -> "Run":
         return self
@@ -95,7 +81,6 @@ class Run:
     def __exit__(self, *_: object) -> None:
         for worker in self.workers:
             worker.__exit__()
-        self._offsets.close()
 
 
 def open_partitions(worker: WorkerProcess) -> int:

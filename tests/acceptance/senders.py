@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_sink import KafkaSink
 from streamgauge.clients.logger import PredictionLogger
+from streamgauge.clients.sender import LoggerStats
 from streamgauge.schemas.batch import PredictionBatch
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import (
@@ -29,8 +30,7 @@ class Sender:
         self._connection = connection
         self._parcels = parcels
         self._per_second = per_second
-        self._loggers: dict[tuple[str, str], PredictionLogger] = {}
-        self._sink = KafkaSink(connection, linger_ms=1)
+        self._loggers = Loggers(connection)
         self._producer = bare_producer(connection)
         self._thread = threading.Thread(target=self._send, daemon=True)
         self.sent = 0
@@ -55,33 +55,47 @@ class Sender:
                 pause.wait(len(parcel.events) / self._per_second)
             if parcel.route == "logger":
                 self._producer.flush(10)  # the baseline's events come first
-                self._log(parcel)
+                self._loggers.log(parcel)
             else:
                 send_bare(self._connection, self._producer, parcel)
             self.sent += len(parcel.events)
-        for logger in self._loggers.values():
-            assert logger.flush(60)
-            stats = logger.stats()
-            logger.close()
-            assert (stats.dropped, stats.invalid) == (0, 0), stats
+        stats = self._loggers.close()
+        assert (sum(s.dropped for s in stats), sum(s.invalid for s in stats)) == (0, 0), stats
         assert self._producer.flush(60) == 0
 
-    def _log(self, parcel: Parcel) -> None:
+
+class Loggers:
+    """A `PredictionLogger` for each model and version, made when its first parcel comes; one sink for all."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sink = KafkaSink(connection, linger_ms=1)
+        self._loggers: dict[tuple[str, str], PredictionLogger] = {}
+
+    def log(self, parcel: Parcel) -> None:
+        """Every event of a parcel."""
         first = parcel.events[0]
         key = (first["model"], first.get("version", "7"))
         logger = self._loggers.get(key)
         if logger is None:
             task = next(d["task"] for d in definitions() if d["model"] == key[0])
-            logger = PredictionLogger(
+            logger = self._loggers[key] = PredictionLogger(
                 *key, sink=self._sink, task=task, linger_ms=50, queue_events=100_000, environ={}
             )
-            self._loggers[key] = logger
         for event in parcel.events:
             given = {name: value for name, value in event.items() if name not in ("model", "version")}
             if parcel.topic == PREDICTIONS:
                 logger.predict(given.pop("prediction"), given.pop("features"), **given)
             else:
                 logger.ground_truth(given.pop("prediction_id"), given.pop("label"), **given)
+
+    def close(self) -> list[LoggerStats]:
+        """Deliver what waits, within a minute; what became of each logger's events."""
+        found = []
+        for logger in self._loggers.values():
+            assert logger.flush(60)
+            found.append(logger.stats())
+            logger.close()
+        return found
 
 
 def bare_producer(connection: Connection, settings: Mapping[str, Any] | None = None) -> Producer:

@@ -13,16 +13,9 @@ from confluent_kafka import KafkaError, Producer
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import Reason
-from streamgauge.schemas.message import (
-    CONTROL,
-    DEAD_LETTERS,
-    GROUND_TRUTH,
-    METRICS,
-    PREDICTIONS,
-    RETRAIN_STATUS,
-    Message,
-)
+from streamgauge.schemas.message import DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS, Message
 from streamgauge.schemas.monitor import MonitorDefinition
+from tests.acceptance.garbage import pieces
 from tests.acceptance.outcome import balance, ledgers, records
 from tests.acceptance.run import Run
 from tests.acceptance.senders import bare_producer
@@ -30,7 +23,6 @@ from tests.acceptance.traffic import MINUTE_US, SECOND_US
 from tests.core.naive import Naive, differences
 from tests.harness import read_topic
 from tests.schemas.contract_events import encoded, prediction_batch
-from tests.schemas.test_garbage import GARBAGE, GARBAGE_LABELS
 
 pytestmark = pytest.mark.kafka
 
@@ -39,66 +31,6 @@ DEFINITIONS: tuple[dict[str, Any], ...] = (
     {**_COMMON, "model": "credit", "task": "binary", "pos_label": "approved"},
     {**_COMMON, "model": "price", "task": "regression"},
 )
-SAID = {"actor": "ann", "time": "2026-11-21T10:00:00Z"}
-DEFINE = {"kind": "define", **SAID, "model": "credit"}
-REPORT = {"request_id": "credit:7:1", "model": "credit", "attempt": 1, "time": SAID["time"]}
-
-#: What the schemas let through and the core refuses, and what comes on the topics that carry no data.
-REFUSED: dict[str, tuple[str, bytes, Reason]] = {
-    "a class for a regression": (
-        GROUND_TRUTH,
-        json.dumps({"prediction_id": "a", "model": "price", "time": SAID["time"], "label": "dear"}).encode(),
-        Reason.WRONG_TYPE,
-    ),
-    "a control event of random bytes": (CONTROL, b"\xc1\x00\xfe", Reason.UNDECODABLE),
-    "a control event of no kind": (
-        CONTROL,
-        json.dumps({**SAID, "model": "m"}).encode(),
-        Reason.MISSING_FIELD,
-    ),
-    "a control event of a kind that is none": (
-        CONTROL,
-        json.dumps({**DEFINE, "kind": "explode"}).encode(),
-        Reason.WRONG_TYPE,
-    ),
-    "a definition with a negative window": (
-        CONTROL,
-        json.dumps({**DEFINE, "document": {"model": "credit", "window": "-5m"}}).encode(),
-        Reason.REFUSED,
-    ),
-    "a definition with an unknown field": (
-        CONTROL,
-        json.dumps({**DEFINE, "document": {"model": "credit", "windows": "5m"}}).encode(),
-        Reason.REFUSED,
-    ),
-    "an acknowledgement of no alert": (
-        CONTROL,
-        json.dumps({**SAID, "kind": "acknowledge", "model": "credit", "fingerprint": "ab"}).encode(),
-        Reason.REFUSED,
-    ),
-    "a report on a request that was never made": (
-        RETRAIN_STATUS,
-        json.dumps({**REPORT, "state": "accepted"}).encode(),
-        Reason.REFUSED,
-    ),
-    "a success without a version": (
-        RETRAIN_STATUS,
-        json.dumps({**REPORT, "state": "succeeded"}).encode(),
-        Reason.MISSING_FIELD,
-    ),
-    "a report that is a list": (RETRAIN_STATUS, b"[1]", Reason.WRONG_TYPE),
-}
-
-
-def pieces() -> Iterator[tuple[str, Message, Reason]]:
-    """(topic, message, reason) of everything that is refused."""
-    for piece, reason in GARBAGE.values():
-        message = piece if isinstance(piece, Message) else Message(PREDICTIONS, 0, 0, None, piece)
-        yield PREDICTIONS, message, reason
-    for value, reason in GARBAGE_LABELS.values():
-        yield GROUND_TRUTH, Message(GROUND_TRUTH, 0, 0, None, value), reason
-    for topic, value, reason in REFUSED.values():
-        yield topic, Message(topic, 0, 0, None, value), reason
 
 
 class Conveyor:

@@ -118,7 +118,9 @@ def make_traffic(
         model = (CREDIT, FLOWERS, PRICE)[number % 3]
         time_us = START_US + number * SPAN_US // predictions
         time_us = min(max(START_US, time_us + chance.randint(-90, 90) * SECOND_US), START_US + SPAN_US - 1)
-        event, truth = _predict(chance, model, f"{model}-{seed}-{number}", time_us)
+        event, truth = predict(
+            chance, model, f"{model}-{seed}-{number}", time_us, doubtful=time_us > CHANGE_US
+        )
         at(time_us, PREDICTIONS, event)
         if chance.random() < 0.04:
             at(time_us + chance.randint(0, 120) * SECOND_US, PREDICTIONS, event)
@@ -135,15 +137,19 @@ def make_traffic(
     scheduled.sort()
     traffic.parcels = list(_parcels(chance, [(when, topic, event) for when, _, topic, event in scheduled]))
     for model in (CREDIT, FLOWERS, PRICE):
-        last, _ = _predict(chance, model, f"last-{model}", AFTERWARDS_US)
-        too_late = [_predict(chance, model, f"late-{model}-{i}", START_US + i)[0] for i in range(10)]
+        last, _ = predict(chance, model, f"last-{model}", AFTERWARDS_US, doubtful=True)
+        too_late = [
+            predict(chance, model, f"late-{model}-{i}", START_US + i, doubtful=False)[0] for i in range(10)
+        ]
         traffic.afterwards.append(Parcel(PREDICTIONS, "json", [last, *too_late]))
         traffic.late += len(too_late)
     return traffic
 
 
-def _predict(chance: random.Random, model: str, prediction_id: str, time_us: int) -> tuple[Event, Any]:
-    """A prediction, and what will turn out to be true."""
+def predict(
+    chance: random.Random, model: str, prediction_id: str, time_us: int, *, doubtful: bool
+) -> tuple[Event, Any]:
+    """A prediction, and what will turn out to be true; of credit half by lot, if it is `doubtful`."""
     event: Event = {
         "prediction_id": prediction_id,
         "model": model,
@@ -156,7 +162,7 @@ def _predict(chance: random.Random, model: str, prediction_id: str, time_us: int
         score = chance.betavariate(0.2, 0.2)
         truth = "approved" if chance.random() < score else "rejected"
         decided = "approved" if score > 0.5 else "rejected"
-        if time_us > CHANGE_US and chance.random() < 0.5:
+        if doubtful and chance.random() < 0.5:
             truth = chance.choice(("approved", "rejected"))
         event |= {
             "prediction": decided,
@@ -210,7 +216,7 @@ def _labels(chance: random.Random, event: Event, truth: Any) -> Iterator[tuple[i
     if fate < 0.04:
         yield later_us, label
     elif fate < 0.1:
-        wrong = truth + 1_000.0 if isinstance(truth, float) else _other(chance, event["model"], truth)
+        wrong = truth + 1_000.0 if isinstance(truth, float) else other_class(chance, event["model"], truth)
         yield later_us, {**label, "time": later_us, "label": wrong, "revision": 1}
     elif fate < 0.14:
         yield later_us, {**label, "time": later_us, "label": None, "revision": 1, "retracted": True}
@@ -218,7 +224,8 @@ def _labels(chance: random.Random, event: Event, truth: Any) -> Iterator[tuple[i
             yield later_us + SECOND_US, {**label, "time": later_us + SECOND_US, "revision": 2}
 
 
-def _other(chance: random.Random, model: str, label: str) -> str:
+def other_class(chance: random.Random, model: str, label: str) -> str:
+    """A class of the model that `label` is not."""
     return chance.choice(
         [c for c in (_SPECIES if model == FLOWERS else ("approved", "rejected")) if c != label]
     )

@@ -120,7 +120,7 @@ class Naive:
         """A prediction, or a batch of them."""
         if isinstance(event, PredictionBatch):
             _infer(self._model(event.model), _cells(event.prediction))
-            for row_of_batch in _prediction_rows(event):
+            for row_of_batch in prediction_rows(event):
                 self.predict(row_of_batch)
             return
         model = self._model(event["model"])
@@ -172,7 +172,7 @@ class Naive:
         """A label, or a batch of them."""
         if isinstance(event, GroundTruthBatch):
             _infer(self._model(event.model), _cells(event.label))
-            for row in _label_rows(event):
+            for row in label_rows(event):
                 self.label(row)
             return
         model = self._model(event["model"])
@@ -769,7 +769,8 @@ def _identity(prediction_id: str | bytes) -> bytes:
     return blake2b(prediction_id.encode(), digest_size=16).digest()
 
 
-def _prediction_rows(batch: PredictionBatch) -> Iterator[dict[str, Any]]:
+def prediction_rows(batch: PredictionBatch) -> Iterator[dict[str, Any]]:
+    """Its events; an id is the 16 bytes of it."""
     ids = batch.ids.tobytes()
     columns = {
         "time": batch.time_us.tolist(),
@@ -780,7 +781,7 @@ def _prediction_rows(batch: PredictionBatch) -> Iterator[dict[str, Any]]:
     }
     maps = {
         name: {key: _cells(column) for key, column in getattr(batch, name).items()}
-        for name in ("groups", "segments", "scores")
+        for name in ("features", "groups", "segments", "scores")
     }
     for i in range(len(batch)):
         yield {
@@ -792,7 +793,7 @@ def _prediction_rows(batch: PredictionBatch) -> Iterator[dict[str, Any]]:
         }
 
 
-def _label_rows(batch: GroundTruthBatch) -> Iterator[dict[str, Any]]:
+def label_rows(batch: GroundTruthBatch) -> Iterator[dict[str, Any]]:
     ids, label = batch.ids.tobytes(), _cells(batch.label)
     for i in range(len(batch)):
         yield {
