@@ -4,13 +4,15 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, Producer
 
+from streamgauge.schemas.encode import encode_prediction
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from tests.acceptance.traffic import CREDIT
+from tests.chaos.batches import Batch
 from tests.chaos.fleet import MOST
 from tests.chaos.scale import Scale
-from tests.chaos.sending import Kind
+from tests.chaos.sending import Kind, batch_numbers
 from tests.chaos.world import World
 from tests.kafka_broker import JarBroker
 
@@ -94,6 +96,28 @@ def intrude(world: World, seconds: float) -> None:
         stranger.close()
 
 
+def abort(world: World, batch: dict[str, Any]) -> None:
+    """A sender's own transaction, taken back: nothing of it may count."""
+    producer = Producer(
+        world.connection.librdkafka()
+        | {
+            "transactional.id": f"{world.connection.prefix}user",
+            "partitioner": "murmur2_random",
+            "log_level": 2,
+        }
+    )
+    try:
+        producer.init_transactions(20)
+        producer.begin_transaction()
+        for event in Batch.of(batch).predictions(world.start_us):
+            value = encode_prediction(event, "json")
+            producer.produce(world.connection.topic(PREDICTIONS), value, event["model"])
+        producer.flush(20)
+        producer.abort_transaction(20)
+    except KafkaException as error:
+        world.note(f"the user's transaction ended by itself: {error}")
+
+
 def redefine(world: World, minimum: float, severity: str, coverage: float) -> None:
     """Another limit for credit, which changes alerts and leaves every number as it is."""
     [document] = [d for d in world.scale.definitions() if d["model"] == CREDIT]
@@ -128,6 +152,7 @@ DISTURBANCES: Mapping[str, Kind] = {
         },
     ),
     "fill_disk": Kind(1, fill_disk, _seconds(3, 10)),
+    "abort": Kind(1, abort, lambda c, s, at: {"batch": batch_numbers(c, at)}),
     "intrude": Kind(1, intrude, _seconds(3, 10)),
     "redefine": Kind(
         1,

@@ -63,12 +63,16 @@ class Fleet:
 
     def kill(self, worker: WorkerProcess, away_s: float) -> None:
         """SIGKILL; another takes its place after so long."""
+        self.lose(worker)
+        self._ended.wait(away_s)
+        self.join()
+
+    def lose(self, worker: WorkerProcess) -> None:
+        """SIGKILL, and no other takes its place."""
         with self._lock:
             self._leave(worker)
             worker.kill()
             self.exits[worker.wait(10)] += 1
-        self._ended.wait(away_s)
-        self.join()
 
     def stop(self, worker: WorkerProcess) -> int:
         """SIGTERM, and no other takes its place; the exit code."""

@@ -1,7 +1,8 @@
-"""`Offline`: what must have come out, recomputed from the raw inputs: it keeps all rows, and is not clever."""
+"""`Offline`: what must have come out, recomputed from the raw inputs. It keeps all rows and is not clever."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from streamgauge.schemas.batch import PredictionBatch
@@ -9,7 +10,7 @@ from streamgauge.schemas.monitor import MonitorDefinition
 from tests.acceptance.feature_oracle import feature_differences, feature_metrics
 from tests.chaos.raw import Place, RawRecord
 from tests.chaos.scale import Scale
-from tests.core.naive import Naive, differences, prediction_rows
+from tests.core.naive import Key, Naive, Number, differences, prediction_rows
 
 
 class Offline:
@@ -41,6 +42,14 @@ class Offline:
         """The intake ledger, without dead letters."""
         return self._naive.counts
 
+    def count_problems(self, counts: Mapping[str, int]) -> list[str]:
+        """How an intake ledger differs."""
+        return [
+            f"{counts.get(name, 0)} events are {name}; it is {count}"
+            for name, count in self.counts.items()
+            if counts.get(name, 0) != count
+        ]
+
     @property
     def orphans(self) -> Counter[str]:
         """How many labels of each model never got a prediction."""
@@ -53,7 +62,12 @@ class Offline:
 
     def metric_differences(self, published: Iterable[Mapping[str, Any]]) -> list[str]:
         """How the metrics that were published differ; every number must be final."""
+        numbers, features = self._expected
         published = list(published)
-        expected = self._naive.metrics(rollups=False)
+        return [*differences(published, numbers), *feature_differences(published, features)]
+
+    @cached_property
+    def _expected(self) -> tuple[dict[Key, Number], dict[Key, Number]]:
+        """Of windows and, against the rows of baselines, of their features."""
         features = feature_metrics(self._rows, self._first, self._window)
-        return [*differences(published, expected), *feature_differences(published, features)]
+        return self._naive.metrics(rollups=False), features

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import confluent_kafka
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
@@ -38,23 +35,26 @@ def read_inputs(connection: Connection) -> list[RawRecord]:
     return sorted(found, key=lambda record: (record.appended_us, turns[record.place[0]], record.place))
 
 
+def raw_record(topic: str, partition: int, message: Message) -> RawRecord:
+    """A record of an input; `message.topic` is without its prefix."""
+    reason = dict(message.headers).get(REASON_HEADER)
+    batches: tuple[PredictionBatch | GroundTruthBatch, ...] = ()
+    if reason is None and topic in DATA_INPUTS:
+        result = decode_messages(topic, [message])
+        assert not result.refused, f"a good event was refused: {result.refused[0][1]}"
+        batches = tuple(batch for batch, _ in result.batches)
+    place = topic, partition, message.offset
+    return RawRecord(place, message.timestamp_us, None if reason is None else reason.decode(), batches)
+
+
 def _read(connection: Connection, topic: str) -> Iterator[RawRecord]:
     for record in read_topic(connection.bootstrap_servers, connection.topic(topic)):
-        headers = dict(record.headers() or ())
-        reason = headers.get(REASON_HEADER)
-        place, (_, appended_ms) = (topic, record.partition() or 0, record.offset() or 0), record.timestamp()
-        batches: tuple[Any, ...] = ()
-        if reason is None and topic in DATA_INPUTS:
-            batches = _decode(topic, record)
-        yield RawRecord(place, appended_ms * 1_000, None if reason is None else reason.decode(), batches)
-
-
-def _decode(topic: str, record: confluent_kafka.Message) -> tuple[PredictionBatch | GroundTruthBatch, ...]:
-    headers = tuple((name, value or b"") for name, value in record.headers() or ())
-    message = Message(topic, record.offset() or 0, 0, record.key(), record.value(), headers)
-    result = decode_messages(topic, [message])
-    assert not result.refused, f"a good event was refused: {result.refused[0][1]}"
-    return tuple(batch for batch, _ in result.batches)
+        headers = tuple((name, value or b"") for name, value in record.headers() or ())
+        _, appended_ms = record.timestamp()
+        offset = record.offset()
+        assert offset is not None
+        message = Message(topic, offset, appended_ms * 1_000, record.key(), record.value(), headers)
+        yield raw_record(topic, record.partition() or 0, message)
 
 
 def latest_delay_s(records: list[RawRecord]) -> float:

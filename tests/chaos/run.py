@@ -1,5 +1,6 @@
 """`carry_out`: a plan on a real broker with real workers, and what came of it."""
 
+import tempfile
 import threading
 import time
 import uuid
@@ -14,6 +15,7 @@ from tests.acceptance.waiting import wait_applied
 from tests.chaos.disturbing import DISTURBANCES
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import Plan, Step
+from tests.chaos.sabotage import Clock, Disk
 from tests.chaos.sending import SENDING
 from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
@@ -74,6 +76,8 @@ def carry_out(
             if (code := fleet.stop(worker)) != 0:
                 world.failures.append(f"a worker ended with {code} on SIGTERM: {worker.logs[-2_000:]}")
         outcome.problems = [*world.failures, *fleet.refusals, *wrong, *verdict.problems()]
+        if verdict.order_mattered:
+            world.note(f"no event may come {verdict.delay_s:.0f} s after its time: order mattered")
         outcome.notes = world.notes
         outcome.figures = {
             "events": verdict.events,
@@ -86,6 +90,17 @@ def carry_out(
             "caught_up_s": round(caught_up_s, 1),
         }
     return outcome
+
+
+def cannot_be_had() -> list[str]:
+    """Disturbances that this machine does not permit."""
+    with tempfile.TemporaryDirectory() as directory:
+        disk = Disk(Path(directory) / "state")
+        disk.mount()
+        disk.unmount()
+        can_jump = Clock(Path(directory)).can_jump
+    found = [] if disk.is_own else ["fill_disk"]
+    return found if can_jump else [*found, "jump"]
 
 
 def _play(world: World, plan: Plan, tell: Callable[[str], None]) -> None:

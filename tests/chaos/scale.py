@@ -44,4 +44,4 @@ class Scale:
 
 #: For minutes of chaos, with kills of the broker; and for a test of half a minute, without them.
 LONG = Scale(window_s=10, grace_s=1, reach_s=75, delay_s=8, pause_s=15, baseline=500)
-SHORT = Scale(window_s=2, grace_s=0.5, reach_s=14, delay_s=2, pause_s=3, baseline=150)
+SHORT = Scale(window_s=2, grace_s=0.5, reach_s=11, delay_s=2, pause_s=2, baseline=200)

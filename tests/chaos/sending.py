@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
-
 from streamgauge.schemas.encode import encode_prediction
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.registry import Schema, schema
@@ -65,28 +63,6 @@ def evolve(world: World, batch: dict[str, Any], format: str) -> None:
             world.produce(PREDICTIONS, value, event["model"], [(REASON_HEADER, b"unknown_schema")])
 
 
-def abort(world: World, batch: dict[str, Any]) -> None:
-    """A sender's own transaction, taken back: nothing of it may count."""
-    producer = Producer(
-        world.connection.librdkafka()
-        | {
-            "transactional.id": f"{world.connection.prefix}user",
-            "partitioner": "murmur2_random",
-            "log_level": 2,
-        }
-    )
-    try:
-        producer.init_transactions(20)
-        producer.begin_transaction()
-        for event in Batch.of(batch).predictions(world.start_us):
-            value = encode_prediction(event, "json")
-            producer.produce(world.connection.topic(PREDICTIONS), value, event["model"])
-        producer.flush(20)
-        producer.abort_transaction(20)
-    except KafkaException as error:
-        world.note(f"the user's transaction ended by itself: {error}")
-
-
 def newer_schema() -> Schema:
     """That of predictions, with an optional field more."""
     document = schema("prediction").document
@@ -141,7 +117,6 @@ ODDITIES: Mapping[str, Kind] = {
     ),
     "late": Kind(1, predict, _late),
     "orphan": Kind(1, label, _orphans),
-    "abort": Kind(1, abort, _one),
 }
 SENDING: Mapping[str, Callable[..., None]] = {
     "predict": predict,
