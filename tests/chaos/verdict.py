@@ -95,7 +95,7 @@ def _known_alerts(restored: Sequence[Partition]) -> Iterator[tuple[str, tuple[in
     for partition in restored:
         for model in partition.models.values():
             state = model.book.to_state()
-            for version, monitor, segment, number, _ in state["closed"][1]:
+            for version, monitor, segment, number, *_ in state["closed"][1]:
                 if number:  # a monitor of whose findings another told has none
                     name = fingerprint(model.definition.model, version, monitor, tuple(map(tuple, segment)))
                     yield name, (number, None)
