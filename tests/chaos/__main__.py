@@ -19,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="one after the other (1)")
     parser.add_argument("--minutes", type=float, default=3.0, help="of traffic, for each seed (3)")
+    parser.add_argument("--without", nargs="+", default=[], metavar="ACTION", help="leave these out")
     parser.add_argument("--plan", type=Path, help="carry out this file, which an earlier run saved")
     parser.add_argument("--shrink", action="store_true", help="drop steps of a failing plan while it fails")
     parser.add_argument("--out", type=Path, default=Path("build/chaos"), help="plans, outcomes, logs")
@@ -27,7 +28,7 @@ def main() -> int:
     plans = (
         [Plan.load(args.plan)]
         if args.plan
-        else [draw(seed, args.minutes * 60, LONG, cannot_be_had()) for seed in args.seed]
+        else [draw(seed, args.minutes * 60, LONG, [*cannot_be_had(), *args.without]) for seed in args.seed]
     )
     failed = 0
     for plan in plans:
