@@ -4,6 +4,7 @@ Everything that reaches into Faust 0.15 and aiokafka is here, so that an upgrade
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import faust
 from faust.transport.drivers import aiokafka as driver
 
+from streamgauge.streams.broker_clock import BrokerClock
 from streamgauge.streams.group_metadata import group_metadata
 
 
@@ -19,7 +21,7 @@ from streamgauge.streams.group_metadata import group_metadata
 class Reach:
     """How far one input partition was read: all below `position` was delivered, `delivered` the last record.
 
-    `highwater` is the log's end as of `polled_us`, microseconds since the epoch, by this machine's clock.
+    `highwater` is the log's end as of `polled_us`, microseconds since the epoch, by the brokers' clock.
     """
 
     position: int
@@ -30,24 +32,35 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One look at the consumer; `trouble` is an error of the group's coordination that Faust would hide."""
+    """One look at the consumer; `trouble` is an error of the group's coordination that Faust would hide.
+
+    `now_us` is when it was, by the clock of `polled_us`; `is_timed` is False while that clock is unknown.
+    """
 
     generation: int
     reaches: Mapping[tuple[str, int], Reach]
     trouble: str | None = None
+    now_us: int = 0
+    is_timed: bool = True
 
 
+#: A record's time is that of the broker, not of who sent it.
+_LOG_APPEND_TIME = 1
+#: Since a poll, by this machine's clock, for its consumer to be up to date.
+_RECENT_US = 1_000_000
 #: How long a broker may hold a fetch that finds nothing.
 FETCH_WAIT_MS = 100
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Reads committed records only, and notes the last one delivered of each partition."""
+    """Reads committed records only, and notes the last one delivered of each partition, and the time."""
 
     delivered: dict[Any, int]
+    clock: BrokerClock
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         self.delivered = {}
+        self.clock = BrokerClock()
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         # While records wait here, aiokafka asks for the other partitions only, and until that fetch is
@@ -59,7 +72,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         records = await super()._fetch_records(*args, **kwargs)
         for tp, batch in records.items():
             if batch:
-                self.delivered[tp.topic, tp.partition] = batch[-1].offset
+                last = batch[-1]
+                self.delivered[tp.topic, tp.partition] = last.offset
+                if last.timestamp_type == _LOG_APPEND_TIME:
+                    self.clock.took((tp.topic, tp.partition), last.offset, last.timestamp * 1_000)
         return records
 
 
@@ -131,16 +147,22 @@ async def _look(thread: _ConsumerThread, for_errors: bool) -> Probe:
             consumer._coordinator.check_errors()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what we want to know
             trouble = repr(error)
-    reaches = {}
+    reaches, clock, wall_us = {}, thread.clock, time.time_ns() // 1_000
+    now_us = clock.now_us()
     subscription: Any = consumer._subscription.subscription
     assignment: Any = None if subscription is None else subscription.assignment
     for tp in () if assignment is None else assignment.tps:
         state = assignment.state_value(tp)
         if state.has_valid_position and state.highwater is not None and state.timestamp is not None:
+            age_us = wall_us - state.timestamp * 1_000
+            if age_us < 0:  # the clock was set back: the next poll says more
+                continue
+            if age_us < _RECENT_US and state.position >= state.highwater:
+                clock.waits((tp.topic, tp.partition), state.highwater)
             reaches[tp.topic, tp.partition] = Reach(
                 position=state.position,
                 delivered=thread.delivered.get((tp.topic, tp.partition), -1),
                 highwater=state.highwater,
-                polled_us=state.timestamp * 1000,
+                polled_us=now_us - age_us,
             )
-    return Probe(consumer._coordinator.generation, reaches, trouble)
+    return Probe(consumer._coordinator.generation, reaches, trouble, now_us, clock.is_known)

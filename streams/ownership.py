@@ -136,6 +136,8 @@ class Ownership:
     def tick(self, probe: Probe) -> None:
         """Tell each partition the time up to which everything was applied, where that is known."""
         self.apply()
+        if not probe.is_timed:
+            return
         topics = [self._context.connection.topic(name) for name in DATA_INPUTS]
         for number, task in self.tasks.items():
             if task.core is not None and self.assigned:

@@ -26,7 +26,6 @@ class Observation:
     """One look at a worker. `probe` is None if its consumer did not answer."""
 
     probe: Probe | None
-    now_us: int
     uncommitted: bool
     opening: bool
 
@@ -38,7 +37,7 @@ class Judge:
     Time that passes unobserved (a process that was stopped) does not count: it says nothing about what works.
 
     >>> judge = Judge()
-    >>> lost = Observation(Probe(generation=-1, reaches={}), now_us=0, uncommitted=False, opening=False)
+    >>> lost = Observation(Probe(generation=-1, reaches={}), uncommitted=False, opening=False)
     >>> [verdict for verdict in map(judge.observe, [lost] * 61) if verdict]
     ['no place in the consumer group for 60 s']
     """
@@ -55,12 +54,12 @@ class Judge:
         if probe is not None:
             positions = {at: reach.position for at, reach in probe.reaches.items()}
             lag = any(reach.position < reach.highwater for reach in probe.reaches.values())
-            oldest_us = min((reach.polled_us for reach in probe.reaches.values()), default=observation.now_us)
+            oldest_us = min((reach.polled_us for reach in probe.reaches.values()), default=probe.now_us)
             troubles |= {
                 "no place in the consumer group": probe.generation < 0,
                 "messages wait and none is read": lag and positions == self._last and not observation.opening,
                 # With fetched messages in hand aiokafka does not poll; whether they move is asked above.
-                "the brokers are not polled": not lag and observation.now_us - oldest_us > _POLL_AGE_US,
+                "the brokers are not polled": not lag and probe.now_us - oldest_us > _POLL_AGE_US,
             }
             self._last = positions
         troubles["changes are not committed"] = observation.uncommitted

@@ -191,7 +191,7 @@ class _Worker:
         telemetry.uncommitted.set(self._uncommitted_s())
         reached_us = [task.reached_us for task in tasks.values()]
         if self._settings.clock == "wall" and reached_us:
-            telemetry.watermark_age.set(time.time() - min(reached_us) / 1e6)
+            telemetry.watermark_age.set((probe.now_us - min(reached_us)) / 1e6)
 
     def _uncommitted_s(self) -> float:
         since = [task.uncommitted_since for task in list(self._ownership.tasks.values())]
@@ -202,7 +202,6 @@ class _Worker:
         tasks = list(self._ownership.tasks.values())
         return Observation(
             probe,
-            now_us=time.time_ns() // 1000,
             uncommitted=self._uncommitted_s() > LONGEST_PAUSE_S + 5,
             opening=any(task.core is None for task in tasks),
         )

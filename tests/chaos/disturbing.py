@@ -8,9 +8,9 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from streamgauge.schemas.encode import encode_prediction
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
-from tests.acceptance.traffic import CREDIT
 from tests.chaos.batches import Batch
 from tests.chaos.fleet import MOST
+from tests.chaos.ordering import ORDERS
 from tests.chaos.scale import Scale
 from tests.chaos.sending import Kind, batch_numbers
 from tests.chaos.world import World
@@ -118,14 +118,6 @@ def abort(world: World, batch: dict[str, Any]) -> None:
         world.note(f"the user's transaction ended by itself: {error}")
 
 
-def redefine(world: World, minimum: float, severity: str, coverage: float) -> None:
-    """Another limit for credit, which changes alerts and leaves every number as it is."""
-    [document] = [d for d in world.scale.definitions() if d["model"] == CREDIT]
-    monitors = {"accuracy": {"min": minimum, "severity": severity}}
-    labels = {**document["labels"], "min_coverage": coverage}
-    world.control.define({**document, "monitors": monitors, "labels": labels})
-
-
 def _of_a_worker(chance: random.Random, scale: Scale, at_s: float) -> dict[str, Any]:
     return {"worker": chance.randrange(MOST)}
 
@@ -135,6 +127,7 @@ def _seconds(low: float, high: float) -> Any:
 
 
 DISTURBANCES: Mapping[str, Kind] = {
+    **ORDERS,
     "kill": Kind(4, kill, lambda c, s, at: _of_a_worker(c, s, at) | {"away_s": round(c.uniform(0, 4), 1)}),
     "stop": Kind(2, stop, _of_a_worker),
     "freeze": Kind(
@@ -154,15 +147,6 @@ DISTURBANCES: Mapping[str, Kind] = {
     "fill_disk": Kind(1, fill_disk, _seconds(3, 10)),
     "abort": Kind(1, abort, lambda c, s, at: {"batch": batch_numbers(c, at)}),
     "intrude": Kind(1, intrude, _seconds(3, 10)),
-    "redefine": Kind(
-        1,
-        redefine,
-        lambda c, s, at: {
-            "minimum": round(c.uniform(0.6, 0.95), 2),
-            "severity": c.choice(("info", "warning", "critical")),
-            "coverage": round(c.uniform(0.1, 0.6), 2),
-        },
-    ),
     "jump": Kind(
         0.7,
         jump,

@@ -17,10 +17,15 @@ _CALM_S = 3.0
 
 
 def draw(seed: int, seconds: float, scale: Scale, without: Container[str] = (), gap_s: float = 9.0) -> Plan:
-    """`without` names disturbances that cannot be had here; `gap_s` lies between two of them, on average."""
+    """`without` names actions that cannot be had here; `gap_s` lies between two disturbances, on average.
+
+    The last step, `recreate`, is carried out when everything else has been judged.
+    """
     chance = random.Random(seed)
     steps = [*_traffic(chance, seconds, scale), *_disturbances(chance, seconds, scale, without, gap_s)]
     steps.sort(key=lambda step: step.at_s)
+    if "recreate" not in without:
+        steps.append(Step(max(step.at_s for step in steps), "recreate"))
     return Plan(seed, seconds, scale, tuple(steps))
 
 

@@ -82,14 +82,18 @@ class Fleet:
         self.exits[code] += 1
         return code
 
-    def logs_of(self, worker: WorkerProcess) -> str:
-        return worker.logs[-3_000:]
+    def outsider(self) -> WorkerProcess:
+        """One that nobody starts again; a context."""
+        return self._new()
 
     def _leave(self, worker: WorkerProcess) -> None:
         if worker in self._members:
             self._members.remove(worker)
 
     def _start(self) -> WorkerProcess:
+        return self._new().start()
+
+    def _new(self) -> WorkerProcess:
         self.starts += 1
         environment: Mapping[str, str] = {
             "STREAMGAUGE_STATE_DIR": str(self.disk.path),
@@ -104,7 +108,7 @@ class Fleet:
             module="streamgauge",
             arguments=["worker"],
             environment=environment,
-        ).start()
+        )
 
     def _supervise(self) -> None:
         while not self._ended.wait(0.5):

@@ -13,6 +13,7 @@ from typing import Any
 from tests.acceptance.traffic import PARTITIONS
 from tests.acceptance.waiting import wait_applied
 from tests.chaos.disturbing import DISTURBANCES
+from tests.chaos.endings import recreate
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import Plan, Step
 from tests.chaos.sabotage import Clock, Disk
@@ -76,6 +77,8 @@ def carry_out(
             if (code := fleet.stop(worker)) != 0:
                 world.failures.append(f"a worker ended with {code} on SIGTERM: {worker.logs[-2_000:]}")
         outcome.problems = [*world.failures, *fleet.refusals, *wrong, *verdict.problems()]
+        if plan.actions["recreate"]:
+            outcome.problems += recreate(world)
         if verdict.order_mattered:
             world.note(f"no event may come {verdict.delay_s:.0f} s after its time: order mattered")
         outcome.notes = world.notes

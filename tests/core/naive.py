@@ -219,11 +219,13 @@ class Naive:
         """
         found: dict[Key, Number] = {}
         for name, model in self.models.items():
-            found |= _metrics(name, model, lambda span, model=model: not _is_folded(model, span))  # type: ignore[misc]
-            found |= model.folded
-            if not rollups:
-                window_us = model.definition.window
-                found = {key: n for key, n in found.items() if key[0] != name or _length(key) == window_us}
+            window_us = model.definition.window
+
+            def wanted(span: Span, model: Model = model, window_us: int = window_us) -> bool:
+                return not _is_folded(model, span) and (rollups or span[1] - span[0] == window_us)
+
+            found |= _metrics(name, model, wanted)
+            found |= {key: n for key, n in model.folded.items() if rollups or _length(key) == window_us}
         return found
 
     def _model(self, name: str) -> Model:

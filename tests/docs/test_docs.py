@@ -68,6 +68,7 @@ NOT_RUN = {
     "streamgauge dead-letters": _BROKER,
     "streamgauge replay --from-topics": _BROKER,
     "streamgauge retrain": _BROKER,
+    "make chaos": "takes minutes; tests/chaos runs a short one",
     "make demo": "takes 90 s; the demo has tests of its own",
     "make test": "this is it",
     "make up": "needs a container engine, which the tests do not have",

@@ -100,7 +100,8 @@ def observation(
     *reaches: Reach, generation: int = 3, uncommitted: bool = False, opening: bool = False, ago_us: int = 0
 ) -> Observation:
     at = {("p", number): reach for number, reach in enumerate(reaches)}
-    return Observation(Probe(generation, at), NOW + ago_us, uncommitted=uncommitted, opening=opening)
+    probe = Probe(generation, at, now_us=NOW + ago_us)
+    return Observation(probe, uncommitted=uncommitted, opening=opening)
 
 
 def seconds_until_verdict(observations: Iterator[Observation]) -> tuple[int, str] | None:
@@ -123,7 +124,7 @@ STUCK = Reach(position=5, delivered=4, highwater=9, polled_us=NOW)
         (observation(STUCK), (62, "messages wait and none is read for 60 s")),
         (observation(IDLE, uncommitted=True), (61, "changes are not committed for 60 s")),
         (observation(IDLE, ago_us=6_000_000), (121, "the brokers are not polled for 120 s")),
-        (Observation(None, NOW, False, False), (61, "the consumer does not answer for 60 s")),
+        (Observation(None, False, False), (61, "the consumer does not answer for 60 s")),
         (observation(IDLE), None),
         (observation(IDLE, Reach(3, 3, 9, NOW - 9_000_000), opening=True), None),  # a slow backlog
         (observation(), None),  # an empty assignment with a valid generation is healthy
@@ -147,7 +148,7 @@ def test_lag_that_shrinks_is_progress() -> None:
 
 
 def test_a_foreign_member_in_the_group_ends_the_worker_at_once() -> None:
-    refused = Observation(Probe(3, {}, "InconsistentGroupProtocolError()"), NOW, False, False)
+    refused = Observation(Probe(3, {}, "InconsistentGroupProtocolError()"), False, False)
     verdict = Judge().observe(refused)
     assert verdict is not None
     assert "InconsistentGroupProtocolError" in verdict
