@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="drop steps of a failing plan while it fails")
     parser.add_argument("--out", type=Path, default=Path("build/chaos"), help="plans, outcomes, logs")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or else broker, workers and mounts stay
     args.out.mkdir(parents=True, exist_ok=True)
     plans = (
         [Plan.load(args.plan)]

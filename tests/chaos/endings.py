@@ -15,11 +15,12 @@ def recreate(world: World) -> list[str]:
     """Predictions begin anew, and the state knows of more than there are: no worker may go on from that."""
     connection = world.connection
     topic = connection.topic(PREDICTIONS)
-    AdminClient(connection.librdkafka()).delete_topics([topic])[topic].result()
+    admin = AdminClient(connection.librdkafka())
+    admin.delete_topics([topic])[topic].result()
     wait_until(lambda: not all(t.partitions for t in describe_topics(connection)), 30)
     create_topics(connection.bootstrap_servers, connection.prefix, PARTITIONS)
     with world.fleet.outsider() as worker:
-        code = worker.wait(60)
+        code = worker.wait(180)
         if code == _REFUSED and "deleted and created again" in worker.logs:
             return []
         return [f"on a topic that was created again a worker ended with {code}: {worker.logs[-2_000:]}"]

@@ -49,7 +49,7 @@ def take_over(bootstrap_servers: str, seed: int) -> tuple[float, float]:
     connection = create_topics(bootstrap_servers, f"takeover-{uuid.uuid4().hex[:8]}.", PARTITIONS)
     with tempfile.TemporaryDirectory() as logs, Fleet(connection, Path(logs), session_s=SESSION_S) as fleet:
         for _ in range(2):
-            fleet.join().wait_ready()
+            fleet.join().wait_ready(180)
         survivor, victim = fleet.members
         wait_until(lambda: open_partitions(survivor) == open_partitions(victim) == PARTITIONS // 2, 60)
         define(connection)
