@@ -10,7 +10,18 @@ import sys
 from dataclasses import asdict
 from importlib import import_module
 
-PARTS = ("alerting", "core", "detection", "intervals", "logger", "multivariate", "replay", "state", "worker")
+PARTS = (
+    "alerting",
+    "core",
+    "detection",
+    "intervals",
+    "logger",
+    "models",
+    "multivariate",
+    "replay",
+    "state",
+    "worker",
+)
 
 
 def main() -> int:

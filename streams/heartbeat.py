@@ -5,15 +5,11 @@ With it goes how many messages of new models were refused.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from streamgauge.schemas.errors import Reason
 from streamgauge.schemas.heartbeat import EVERY_US, REFUSED_MODELS, heartbeat
 from streamgauge.schemas.message import DEAD_LETTERS, Checkpoint, Message, Output
 from streamgauge.streams.task_context import Core
-
-if TYPE_CHECKING:
-    from streamgauge.streams.core.model import ModelState
 
 
 class Beating:
@@ -34,10 +30,6 @@ class Beating:
     @property
     def applied(self) -> Mapping[str, int]:
         return self._core.applied
-
-    @property
-    def models(self) -> "Mapping[str, ModelState]":
-        return self._core.models
 
     @property
     def changed(self) -> bool:
@@ -75,3 +67,6 @@ class Beating:
 
     def counts(self) -> Mapping[str, int]:
         return self._core.counts()
+
+    def spending(self) -> tuple[float, Mapping[str, int]]:
+        return self._core.spending()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import Checkpoint, Message, Output
@@ -11,17 +11,12 @@ from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import Get, StateStore
 from streamgauge.streams.telemetry import Telemetry
 
-if TYPE_CHECKING:
-    from streamgauge.streams.core.model import ModelState
-
 
 class Core(Protocol):
     """What a task asks of `streamgauge.streams.core.partition.Partition`."""
 
     @property
     def applied(self) -> Mapping[str, int]: ...
-    @property
-    def models(self) -> "Mapping[str, ModelState]": ...
     @property
     def changed(self) -> bool: ...
     @property
@@ -31,6 +26,7 @@ class Core(Protocol):
     def checkpoint(self) -> Checkpoint: ...
     def settled(self) -> None: ...
     def counts(self) -> Mapping[str, int]: ...
+    def spending(self) -> tuple[float, Mapping[str, int]]: ...
 
 
 #: Makes a partition's core from its number and the live records of its state; where these can be read later

@@ -175,9 +175,7 @@ class _Worker:
         tasks, telemetry = self._ownership.tasks, self._telemetry
         cores = {number: task.core for number, task in tasks.items() if task.core is not None}
         telemetry.outcomes.update({number: core.counts() for number, core in cores.items()})
-        from streamgauge.streams.core.spending import spending  # with the core, which is there by now
-
-        telemetry.spending(spending(core.models.values()) for core in cores.values())
+        telemetry.spending(core.spending() for core in cores.values())
         telemetry.partitions.labels("open").set(len(cores))
         telemetry.partitions.labels("opening").set(len(tasks) - len(cores))
         connection = self._settings.connection

@@ -7,7 +7,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import METRICS, Checkpoint, Message, Output
@@ -24,7 +23,6 @@ class CountingCore:
         self.number = number
         self.totals: dict[bytes, list[int]] = {}
         self.applied: dict[str, int] = {}
-        self.models: dict[str, Any] = {}
         self.ticked_us = 0
         for key, value in records:
             if key == APPLIED:
@@ -85,6 +83,9 @@ class CountingCore:
 
     def counts(self) -> Mapping[str, int]:
         return dict(self._counts)
+
+    def spending(self) -> tuple[float, Mapping[str, int]]:
+        return 0.0, {}
 
 
 def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:

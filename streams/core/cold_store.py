@@ -7,7 +7,7 @@ from typing import Any
 
 from streamgauge.schemas.errors import StateError
 from streamgauge.streams.core.cold import ColdTable, ReadBlock
-from streamgauge.streams.core.keys import PREDICTIONS, key_of, may_stay_on_disk
+from streamgauge.streams.core.keys import PREDICTIONS, key_of
 from streamgauge.streams.core.snapshot import decode_state
 
 #: So many blocks of 50 kB are kept when they were read: labels mostly come in the order of their predictions.
@@ -50,12 +50,6 @@ class ColdStore:
             raise StateError(f"the local state lacks {key.decode()}: start the worker again")
         block: dict[str, Any] = decode_state(found)
         return block
-
-    @staticmethod
-    def light(records: Records) -> Iterator[tuple[bytes, bytes]]:
-        """Records without the bytes of those that `blocks` reads."""
-        for key, value in records:
-            yield key, b"" if may_stay_on_disk(key) else value
 
     def cool(self, tables: Iterable[ColdTable]) -> None:
         """All that was written so far is settled; beyond `hot_rows`, the oldest rows leave memory."""

@@ -21,7 +21,7 @@ from streamgauge.streams.core.telling import has_news, tell_labelled, tell_rollu
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
 
-_STEPS = 5
+STEPS = 5
 _FOREVER = 2**62
 
 
@@ -39,7 +39,7 @@ class Judge:
 
     def due(self, intake: Intake) -> bool:
         """Whether the watermark has reached the next fifth of a window since the last judgement."""
-        step = intake.definition.window // _STEPS
+        step = intake.definition.window // STEPS
         return intake.watermark_us // step > self.judged_us // step
 
     def alarms(self, intake: Intake, book: AlertBook) -> list[Output]:
@@ -64,7 +64,7 @@ class Judge:
         definition, before, watermark = intake.definition, self.judged_us, intake.watermark_us
         self.judged_us = watermark
         # in whole steps, so that it does not show at which event of a step this was called
-        looked_us = watermark - watermark % (definition.window // _STEPS)
+        looked_us = watermark - watermark % (definition.window // STEPS)
         keeps = max(definition.lateness, FOLD_AFTER_US)
         outputs: list[Output] = []
         for version in intake.versions.values():

@@ -3,7 +3,6 @@
 import json
 
 PREDICTIONS = "predictions"
-_BLOCK_OF_PREDICTIONS = b'["predictions",'
 
 
 def key_of(*parts: object) -> bytes:
@@ -13,8 +12,3 @@ def key_of(*parts: object) -> bytes:
     b'["predictions","credit",7]'
     """
     return json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def may_stay_on_disk(key: bytes) -> bool:
-    """Whether the record is one that `ColdTable` reads when it is asked for it."""
-    return key.startswith(_BLOCK_OF_PREDICTIONS)

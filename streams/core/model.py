@@ -53,11 +53,14 @@ class ModelState:
         self.book = AlertBook(definition.model)
         self.retrain = RetrainPolicy(definition.model)
         self.account = Account(*context.terms(definition))
+        #: Whether anything came since a round of the account began: who joins in the next one is not settled.
+        self.awaits_round = True
 
     def apply_predictions(
         self, parts: Sequence[tuple[PredictionBatch, Ints]], appended_us: Sequence[Ints] | None
     ) -> list[Output]:
         """Batches with the offsets of their rows, and when those were appended if that bounds their times."""
+        self.awaits_round = True
         self.intake.predictions(parts, appended_us, self.account)
         return self._settle()
 
@@ -65,6 +68,7 @@ class ModelState:
         self, parts: Sequence[tuple[GroundTruthBatch, Ints]], appended_us: Sequence[Ints] | None
     ) -> tuple[list[Output], Ints]:
         """As `apply_predictions`: (outputs, offsets of the rows of a wrong type)."""
+        self.awaits_round = True
         unfit = [
             self.intake.labels(
                 batch, offsets, None if appended_us is None else appended_us[number], self.account.paid
@@ -73,14 +77,14 @@ class ModelState:
         ]
         return self._settle(), np.concatenate(unfit)
 
-    def tick(self, now_us: int) -> tuple[list[Output], bool]:
-        """All data has been applied up to `now_us`: (outputs, whether anything changed)."""
+    def tick(self, now_us: int) -> list[Output]:
+        """All data has been applied up to `now_us`."""
         idle = self.intake.now_us == LONG_AGO and not self.intake.join.counts["waiting"]
         if idle or now_us <= self.intake.now_us:
-            return [], False
+            return []
         self.intake.now_us = now_us
-        due = self.judge.due(self.intake)
-        return self._settle(), due
+        self.awaits_round &= not self.account.reaches_a_round(now_us)
+        return self._settle()
 
     def finish(self) -> list[Output]:
         """No more input will come: every window is final."""
@@ -103,6 +107,7 @@ class ModelState:
 
     def control(self, order: ControlEvent) -> list[Output]:
         """An operator's order. Raises `BadEvent` if it does not apply."""
+        self.awaits_round = True
         now_us = order.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
         match order:
             case Define():
@@ -124,6 +129,7 @@ class ModelState:
 
     def retrain_status(self, status: RetrainStatus) -> list[Output]:
         """A training job's report. Raises `BadEvent` if it does not apply."""
+        self.awaits_round = True
         now_us = status.time_us if self.intake.now_us == LONG_AGO else self.intake.now_us
         self.retrain.status(status, now_us)
         if status.new_version is not None:
@@ -132,6 +138,7 @@ class ModelState:
 
     def rebudget(self, context: Context) -> None:
         """The fleet's budget changed; what was paid in stays."""
+        self.awaits_round = True
         self.context = context
         self.intake.streams, self.intake.alpha = (
             context.fleet.streams,

@@ -28,14 +28,15 @@ from streamgauge.schemas.message import (
     Message,
     Output,
 )
+from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
+from streamgauge.streams.core.asleep import sort_out
 from streamgauge.streams.core.cold_store import ColdStore, Get, Records
-from streamgauge.streams.core.context import Context, CoreSettings, definition_of, fleet_of
-from streamgauge.streams.core.counts import totals
+from streamgauge.streams.core.context import CoreSettings, definition_of, fleet_of
 from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.models import Models
 from streamgauge.streams.core.retired import Retired
-from streamgauge.streams.core.silences import Silences
 
 __all__ = ["CoreSettings", "Partition"]
 
@@ -56,15 +57,11 @@ class Partition:
         self.number = number
         self.settings = settings
         self._cold = None if get is None else ColdStore(get, settings.hot_rows)
-        self.fleet = settings.fleet
-        self.models: dict[str, ModelState] = {}
+        self._models = Models(number, settings, self._cold)
         self._applied: dict[str, int] = {}
         self._keys: set[bytes] = set()
         self._gone: set[bytes] = set()
         self._retired = Retired()
-        #: Those of the whole fleet, for models to come: each model that is there has been told.
-        self._silences = Silences()
-        self._touched: set[str] = set()
         self._outputs: list[Output] = []
         self._moved = False
         self._dead_lettered = 0
@@ -73,13 +70,23 @@ class Partition:
     def restore(cls, number: int, settings: CoreSettings, records: Records, get: Get | None = None) -> Self:
         """From the live records of this partition of `state`, and what gives one. Raises `StateError`."""
         partition = cls(number, settings, get)
-        stored = dict(records if get is None else ColdStore.light(records))
-        partition._keys = set(stored)
-        partition._applied, fleet, partition._silences = persistence.restore_common(stored)
-        partition.fleet = fleet or settings.fleet
-        partition.models = persistence.restore_models(stored, partition._context())
-        partition._retired = Retired(persistence.restore_retired(stored))
+        asleep, common, unknown = sort_out(records, get)
+        partition._keys = {*common, *asleep.keys()}
+        partition._gone = unknown  # a newer release wrote them; it would find them old when it comes back
+        partition._applied = persistence.restore_applied(common)
+        partition._models.restore(asleep, *persistence.restore_told(common))
+        partition._retired = Retired(persistence.restore_retired(common))
         return partition
+
+    @property
+    def models(self) -> Mapping[str, ModelState]:
+        """All of them, decoded; not to be changed."""
+        return self._models.look()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet document in force."""
+        return self._models.fleet
 
     @property
     def applied(self) -> Mapping[str, int]:
@@ -110,11 +117,10 @@ class Partition:
             self._refuse(message, error)
         for name, parts in events.by_model().items():
             try:
-                model = self._model(name)
+                model = self._take(name) or self._watch(name, {**self.fleet.defaults, "model": name})
             except BadEvent as error:
                 self._refuse_rows(events, np.concatenate([offsets for _, offsets in parts]), error)
                 continue
-            self._touched.add(name)
             appended_us = events.appended_times(parts) if self.settings.clock == "wall" else None
             if events.topic == PREDICTIONS:
                 self._outputs += model.apply_predictions(parts, appended_us)
@@ -133,22 +139,16 @@ class Partition:
     def tick(self, now_us: int) -> None:
         """All data inputs have been applied up to this time. Has no effect with the clock ``events``."""
         if self.settings.clock == "wall":
-            for name, model in sorted(self.models.items()):
-                outputs, changed = model.tick(now_us)
-                self._outputs += outputs
-                if changed or outputs:
-                    self._touched.add(name)
+            self._outputs += self._models.tick(now_us)
 
     def finish(self) -> None:
         """No more input will come: every window is final."""
-        for name, model in sorted(self.models.items()):
-            self._outputs += model.finish()
-            self._touched.add(name)
+        self._outputs += self._models.finish()
 
     @property
     def changed(self) -> bool:
         """Whether a checkpoint would carry anything."""
-        return self._moved or bool(self._touched)
+        return self._moved or bool(self._models.touched or self._outputs)
 
     @property
     def urgent(self) -> bool:
@@ -157,25 +157,28 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint:
         """What changed since the last one. Snapshot bytes are taken here; outputs are handed over once."""
-        live = {name: self.models[name] for name in sorted(self._touched) if name in self.models}
-        ended = self._retired.changes()
-        changes = persistence.changes(self._applied, self.fleet, self._silences, live, ended)
+        models, ended = self._models, self._retired.changes()
+        changes = persistence.changes(self._applied, models.told, models.changed(), ended)
         for key, value in changes:
             (self._keys.discard if value is None else self._keys.add)(key)
         changes = [(key, None) for key in sorted(self._gone - self._keys)] + changes
         checkpoint = Checkpoint(tuple(changes), tuple(self._outputs), dict(self._applied))
-        self._outputs, self._touched, self._gone, self._moved = [], set(), set(), False
+        self._outputs, self._gone, self._moved = [], set(), False
         return checkpoint
 
     def settled(self) -> None:
         """What checkpoints have carried so far can be read back."""
         if self._cold is not None:
-            self._cold.cool(model.intake.join.predictions for model in self.models.values())
+            self._cold.cool(model.intake.join.predictions for model in self._models.awake())
 
     def counts(self) -> Mapping[str, int]:
         """The two ledgers, summed over the live models, and dead letters since this object was made."""
-        found = totals((model.intake.counts, model.intake.join.counts) for model in self.models.values())
-        return {"dead_lettered": self._dead_lettered, "models": len(self.models), **found}
+        found = self._models.sums().counts
+        return {"dead_lettered": self._dead_lettered, "models": len(self._models), **found}
+
+    def spending(self) -> tuple[float, Mapping[str, int]]:
+        """What the live models were paid of the alarm budget, and the alerts they opened, by monitor."""
+        return self._models.sums().spending
 
     def _refuse_rows(self, events: DecodedEvents, offsets: Ints, error: BadEvent) -> None:
         """Rows that came from these offsets: each counts, each message is quoted once."""
@@ -194,57 +197,52 @@ class Partition:
             self._refuse(message, error)
 
     def _control(self, order: ControlEvent) -> None:
+        if order.model is None:
+            self._fleet_order(order)
+            return
+        model = self._take(order.model)
         if isinstance(order, Retire) and order.version is None:
-            self._outputs += self._retired.take(self.models, order.model).retire(order.time_us)
+            self._outputs += self._retired.take(order.model, model).retire(order.time_us)
+            self._models.remove(order.model)
             self._gone |= persistence.keys_of(order.model, self._keys)
             self._keys -= self._gone
-        elif order.model is None:
-            self._fleet_order(order)
+        elif model is not None:
+            self._outputs += model.control(order)
+        elif isinstance(order, Define):
+            self._watch(order.model, order.document)
         else:
-            model = self.models.get(order.model)
-            if model is not None:
-                self._outputs += model.control(order)
-            elif isinstance(order, Define):
-                self._watch(order.model, order.document)
-            else:
-                raise BadEvent(Reason.REFUSED, f"{order.model} is not watched")
-            self._touched.add(order.model)
+            raise BadEvent(Reason.REFUSED, f"{order.model} is not watched")
 
     def _fleet_order(self, order: ControlEvent) -> None:
+        fleet = self.fleet
         if isinstance(order, Define):
-            self.fleet = fleet_of(order.document)
-            for model in self.models.values():
-                model.rebudget(self._context())
+            fleet = fleet_of(order.document)
         elif isinstance(order, Silence):
-            self._silences.add(order)
-            for _, model in sorted(self.models.items()):
-                self._outputs += model.control(order)
+            self._models.silences.add(order)
         else:
             raise BadEvent(Reason.MISSING_FIELD, f"{type(order).__name__} needs a model")
-        self._touched |= self.models.keys()
+        self._outputs += self._models.order(order, fleet)
 
     def _retrain_status(self, status: RetrainStatus) -> None:
-        model = self.models.get(status.model)
+        model = self._take(status.model)
         if model is None:
             raise BadEvent(Reason.REFUSED, f"{status.model} asked for no retraining")
         self._outputs += model.retrain_status(status)
-        self._touched.add(status.model)
 
-    def _model(self, name: str) -> ModelState:
-        return self.models.get(name) or self._watch(name, {**self.fleet.defaults, "model": name})
+    def _take(self, name: str) -> ModelState | None:
+        model, told = self._models.take(name)
+        self._outputs += told
+        return model
 
     def _watch(self, name: str, document: Mapping[str, Any]) -> ModelState:
         most = self.fleet.max_models
-        if len(self.models) >= most:
+        if len(self._models) >= most:
             raise BadEvent(Reason.UNKNOWN_MODEL, f"{most} models are watched here already, the max_models")
         definition = definition_of(name, document, self.settings.metrics)
-        model = self._retired.revive(ModelState(definition, self._context()))
-        model.book.silence(self._silences)
-        return self.models.setdefault(name, model)
+        model = self._retired.revive(ModelState(definition, self._models.context()))
+        self._models.add(name, model)
+        return model
 
     def _refuse(self, message: Message, error: BadEvent) -> None:
         settings = self.settings
         self._outputs.append(dead_letter(message, error, settings.prefix, self.number, settings.software))
-
-    def _context(self) -> Context:
-        return self.settings.context(self.number, self.fleet, self._cold)

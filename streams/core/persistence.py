@@ -7,14 +7,15 @@ Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"],
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from streamgauge.detectors.binning import FeatureBinner
-from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
+from streamgauge.streams.core.brief import Brief
 from streamgauge.streams.core.context import Context
-from streamgauge.streams.core.keys import key_of, may_stay_on_disk
+from streamgauge.streams.core.journal import Journal
+from streamgauge.streams.core.keys import PREDICTIONS, key_of
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.silences import Silences
 from streamgauge.streams.core.snapshot import decode_state, encode_state
@@ -24,25 +25,31 @@ from streamgauge.streams.core.windows import Window
 Change = tuple[bytes, bytes | None]
 APPLIED = b'["applied"]'
 FLEET = b'["fleet"]'
+RETIRED = b'["retired",'
+#: Kinds of records that are of the whole partition.
+COMMON = frozenset(["applied", "fleet", "retired"])
+MODEL = "model"
+#: Kinds of records that make up a model.
+PARTS = frozenset(
+    [MODEL, "reference", "profile", "learning", "window", "rollup", PREDICTIONS, "labels", "waiting"]
+)
 
 
 def changes(
     applied: Mapping[str, int],
-    fleet: Fleet,
-    silences: Silences,
-    models: Mapping[str, ModelState],
-    retired: Iterable[tuple[str, tuple[int, int] | None]] = (),
+    told: tuple[Fleet, Silences, Journal],
+    models: Iterable[tuple[str, ModelState, Brief]],
+    retired: Iterable[tuple[str, tuple[int, int] | None]],
 ) -> list[Change]:
-    """Snapshots of what changed in `models`, the offsets, the fleet document with the silences of the whole
-    fleet, and what is kept of models that were retired (or, where that is None, came back)."""
-    found: list[Change] = [
-        (APPLIED, encode_state(dict(applied))),
-        (FLEET, encode_state([fleet.model_dump_json(), silences.to_state()])),
-    ]
-    for name, model in models.items():
+    """Snapshots of the offsets, of what the whole fleet was told, of what changed in `models`, and of what is
+    kept of models that were retired (or, where that is None, came back)."""
+    fleet, silences, journal = told
+    common = [fleet.model_dump_json(), silences.to_state(), journal.to_state()]
+    found: list[Change] = [(APPLIED, encode_state(dict(applied))), (FLEET, encode_state(common))]
+    for name, model, brief in models:
         found += (
             (key_of(*parts), None if state is None else encode_state(state))
-            for parts, state in _model(name, model)
+            for parts, state in _model(name, model, brief)
         )
     for name, numbers in retired:
         found.append((key_of("retired", name), None if numbers is None else encode_state(list(numbers))))
@@ -54,44 +61,41 @@ def keys_of(name: str, stored: Iterable[bytes]) -> set[bytes]:
     return {key for key in stored if json.loads(key)[1:2] == [name]}
 
 
-def restore_common(stored: Mapping[bytes, bytes]) -> tuple[dict[str, int], Fleet | None, Silences]:
-    """The offsets, the fleet document, and the silences of the whole fleet. Raises `StateError`."""
+def restore_applied(stored: Mapping[bytes, bytes]) -> dict[str, int]:
+    """The offsets. Raises `StateError`."""
     applied: dict[str, int] = decode_state(stored[APPLIED]) if APPLIED in stored else {}
+    return applied
+
+
+def restore_told(stored: Mapping[bytes, bytes]) -> tuple[Fleet | None, Silences, Journal]:
+    """What the whole fleet was told. Raises `StateError`."""
     if FLEET not in stored:
-        return applied, None, Silences()
-    document, silences = decode_state(stored[FLEET])
-    return applied, Fleet.model_validate_json(document), Silences.from_state(silences)
+        return None, Silences(), Journal()
+    document, silences, journal = decode_state(stored[FLEET])
+    return Fleet.model_validate_json(document), Silences.from_state(silences), Journal.from_state(journal)
 
 
 def restore_retired(stored: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]:
     """The last episode and request number of each retired model. Raises `StateError`."""
-    prefix = b'["retired",'
     return {
         json.loads(key)[1]: tuple(decode_state(value))
         for key, value in stored.items()
-        if key.startswith(prefix)
+        if key.startswith(RETIRED)
     }
 
 
-def restore_models(stored: Mapping[bytes, bytes], context: Context) -> dict[str, ModelState]:
-    """The models that `changes` described. Raises `StateError`."""
-    found: dict[str, dict[str, dict[tuple[Any, ...], Any]]] = {}
-    for key, value in stored.items():
-        if key in (APPLIED, FLEET):
-            continue
-        try:
-            kind, name, *rest = json.loads(key)
-        except ValueError as error:
-            raise StateError(f"a record of the state topic has the key {key[:80]!r}: {error}") from error
-        if kind == "retired":
-            continue
-        stays = context.cold is not None and may_stay_on_disk(key)
-        found.setdefault(name, {}).setdefault(kind, {})[tuple(rest)] = None if stays else decode_state(value)
-    return {name: _restored(name, kinds, context) for name, kinds in sorted(found.items())}
+def restore_model(name: str, records: Mapping[bytes, Callable[[], bytes]], context: Context) -> ModelState:
+    """One model of those that `changes` described, from what gives its snapshots. Raises `StateError`."""
+    kinds: dict[str, dict[tuple[Any, ...], Any]] = {}
+    for key, snapshot in records.items():
+        kind, _, *rest = json.loads(key)
+        stays = context.cold is not None and kind == PREDICTIONS
+        kinds.setdefault(kind, {})[tuple(rest)] = None if stays else decode_state(snapshot())
+    return _restored(name, kinds, context)
 
 
-def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    yield ("model", name), model.to_state()
+def _model(name: str, model: ModelState, brief: Brief) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    yield (MODEL, name), model.to_state() | {"brief": brief.to_state()}
     changed, profile = model.intake.reference.changes()
     if changed:
         yield ("reference", name), profile
@@ -116,9 +120,7 @@ def _model(name: str, model: ModelState) -> Iterator[tuple[tuple[Any, ...], Any]
 
 
 def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: Context) -> ModelState:
-    if "model" not in kinds:
-        raise StateError(f"the state topic has parts of {name!r}, but not the model itself")
-    model = ModelState.from_state(kinds["model"][()], context, kinds.get("profile", {}))
+    model = ModelState.from_state(kinds[MODEL][()], context, kinds.get("profile", {}))
     for profile in kinds.get("reference", {}).values():
         model.intake.reference.load(profile)
     join = model.intake.join

@@ -18,11 +18,10 @@ class Retired:
         self._numbers = dict(numbers or {})
         self._changed: set[str] = set()
 
-    def take(self, models: dict[str, ModelState], name: str) -> ModelState:
-        """Out of the live ones. Raises `BadEvent` (refused) if it is not among them."""
-        if name not in models:
+    def take(self, name: str, model: ModelState | None) -> ModelState:
+        """One that was live. Raises `BadEvent` (refused) if it was not."""
+        if model is None:
             raise BadEvent(Reason.REFUSED, f"{name} is not watched")
-        model = models.pop(name)
         numbers = (model.book.last_number, model.retrain.last_number)
         if any(numbers):
             self._numbers[name] = numbers

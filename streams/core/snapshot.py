@@ -6,7 +6,7 @@ counts as positions and values, so that a histogram costs what it holds.
 """
 
 import zlib
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,8 +19,11 @@ FORMAT = 1
 #: What is read: what this release and the one before it write, and what the next one will.
 READS = (1,)
 _MAGIC = b"SG"
+_HEADER = 7
 _ARRAY = 1
 _SPARSE_FROM = 64
+
+Wanted = TypeVar("Wanted", bound=msgspec.Struct)
 
 
 def encode_state(state: object) -> bytes:
@@ -35,7 +38,16 @@ def encode_state(state: object) -> bytes:
 
 def decode_state(data: bytes) -> Any:
     """What `encode_state` was given. Raises `StateError` on damage, or a format that is not among `READS`."""
-    if data[:2] != _MAGIC or len(data) < 7:
+    check_form(data)
+    body = data[_HEADER:]
+    if zlib.crc32(body) != int.from_bytes(data[3:_HEADER], "big"):
+        raise StateError("the snapshot is damaged: its checksum does not match")
+    return _DECODER.decode(body)
+
+
+def check_form(data: bytes) -> None:
+    """Raises `StateError` if this is no snapshot, or of a format that is not among `READS`."""
+    if data[:2] != _MAGIC or len(data) < _HEADER:
         raise StateError(
             "this is not a Streamgauge snapshot; does the state topic belong to another program?"
         )
@@ -47,10 +59,18 @@ def decode_state(data: bytes) -> Any:
             else "start a release in between first, and let it commit"
         )
         raise StateError(f"the snapshot has format {data[2]}, this release reads {_numbers(READS)}: {advice}")
-    body = data[7:]
-    if zlib.crc32(body) != int.from_bytes(data[3:7], "big"):
-        raise StateError("the snapshot is damaged: its checksum does not match")
-    return _DECODER.decode(body)
+
+
+def peek_state(data: bytes, wanted: type[Wanted]) -> Wanted:
+    """A few fields of a map that `encode_state` was given; the rest is skipped, and not checked for damage.
+
+    Raises `StateError`.
+    """
+    check_form(data)
+    try:
+        return msgspec.msgpack.decode(memoryview(data)[_HEADER:], type=wanted)
+    except msgspec.MsgspecError as error:
+        raise StateError(f"the snapshot is damaged: {error}") from error
 
 
 def _numbers(formats: tuple[int, ...]) -> str:

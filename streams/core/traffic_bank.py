@@ -45,6 +45,13 @@ class TrafficBank:
         """In the budget, from the first request on, although there is no verdict in the first day."""
         return 0.0 if self.evidence is None else self.definition.rule(MONITOR).weight
 
+    @property
+    def watched_until_us(self) -> int:
+        """The end of the minute that is under way; far away, if none is watched until a request comes."""
+        if self.evidence is None or (self._silent >= _LONGEST_SILENCE and not self._open):
+            return 2**62
+        return (self.evidence.minute + 1) * _MINUTE_US
+
     def join(self) -> None:
         """It is paid by its weight from now on."""
         if self.evidence is not None:

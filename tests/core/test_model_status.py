@@ -6,7 +6,6 @@ import pytest
 
 from streamgauge.schemas.message import ALERTS
 from streamgauge.schemas.monitor_names import EVIDENCE
-from streamgauge.streams.core.spending import spending
 from streamgauge.streams.core.status import ModelStatus, MonitorStatus, status_of
 from tests.core.test_partition_alerts import Story, classifier, story
 from tests.core.test_partition_orders import Told
@@ -131,12 +130,12 @@ def test_the_evidence_shown_is_that_of_the_strongest_stream() -> None:
 def test_what_was_paid_and_the_alerts_it_was_spent_on_are_counted() -> None:
     told = after(15)
     model = told.run.partition.models["m"]
-    paid, alerts = spending([model])
+    paid, alerts = told.run.partition.spending()
     assert 0 < paid <= model.account.alpha * model.account.elapsed_us / model.account.horizon_us
-    assert alerts.total() == 0
+    assert sum(alerts.values()) == 0
     told.tell(10, classifier, age=60.0).tell(40, classifier).tell(10, classifier, age=60.0)
-    paid_then, alerts = spending([told.run.partition.models["m"]])
+    paid_then, alerts = told.run.partition.spending()
     opened = [alert["monitor"] for alert in told.run.records(ALERTS) if alert["state"] == "opened"]
     assert paid_then > paid
     assert alerts["drift"] == opened.count("drift") >= 2
-    assert alerts.total() == sum(monitor in EVIDENCE for monitor in opened)
+    assert sum(alerts.values()) == sum(monitor in EVIDENCE for monitor in opened)

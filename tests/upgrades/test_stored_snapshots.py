@@ -14,7 +14,7 @@ from packaging.version import Version
 from streamgauge import __version__
 from streamgauge.schemas.errors import StateError
 from streamgauge.streams.core import snapshot
-from streamgauge.streams.core.persistence import restore_common
+from streamgauge.streams.core.persistence import restore_told
 from streamgauge.streams.core.snapshot import decode_state, encode_state
 from tests.upgrades.stored import FOLDER, StoredSnapshot, written_now
 
@@ -62,7 +62,7 @@ def test_the_snapshot_holds_all_there_is_to_hold() -> None:
     assert models["credit"]["comparisons"]
     assert len(models["named"]["versions"]) == 2
     assert models["prices"]["alerts"]["silences"]
-    assert len(restore_common(present().records)[2]) == 1
+    assert len(restore_told(present().records)[1]) == 1
 
 
 @pytest.mark.parametrize("path", RELEASES[-2:], ids=lambda path: path.stem)

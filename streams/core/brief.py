@@ -1,0 +1,106 @@
+"""`Brief`: what a partition knows of a model without decoding it; it is kept in the model's snapshot."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+
+from streamgauge.schemas.monitor_names import EVIDENCE
+from streamgauge.streams.core.journal import LONG_AGO, Place
+from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.snapshot import peek_state
+from streamgauge.streams.core.spending import opened
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """When it is due and how far it has read; its two ledgers, what it was paid, its alerts by monitor."""
+
+    due_us: int
+    place: Place
+    awaits_round: bool
+    counts: Mapping[str, int]
+    paid: float
+    alerts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, model: ModelState, due_us: int, place: Place) -> "Brief":
+        alerts: Counter[str] = Counter()
+        for (_, monitor), count in opened(model).items():
+            alerts[monitor] += count
+        counts = {**asdict(model.intake.counts), **model.intake.join.counts}
+        return cls(due_us, place, model.awaits_round, counts, model.account.paid_in_all, alerts)
+
+    def to_state(self) -> dict[str, Any]:
+        """What the rest of the model's snapshot does not have."""
+        return {
+            "due_us": self.due_us,
+            "orders": self.place.orders,
+            "ticked_us": self.place.ticked_us,
+            "awaits_round": self.awaits_round,
+            "paid": self.paid,
+            "alerts": dict(self.alerts),
+        }
+
+    @classmethod
+    def read(cls, snapshot: bytes) -> "Brief":
+        """Out of a model's snapshot, of which the rest is skipped. Raises `StateError`."""
+        found = peek_state(snapshot, _Peeked)
+        part = found.brief
+        place = Place(part.orders, part.ticked_us)
+        counts = {**found.counts, **found.join}
+        return cls(part.due_us, place, part.awaits_round, counts, part.paid, part.alerts)
+
+
+class _Part(msgspec.Struct):
+    due_us: int = LONG_AGO
+    orders: int = 0
+    ticked_us: int = LONG_AGO
+    awaits_round: bool = True
+    paid: float = 0.0
+    alerts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class _Peeked(msgspec.Struct):
+    counts: dict[str, int]
+    join: dict[str, int]
+    brief: _Part = msgspec.field(default_factory=_Part)
+
+
+@dataclass(slots=True)
+class Sums:
+    """Over all models, kept up as one after the other changes.
+
+    >>> sums, place = Sums(), Place()
+    >>> sums.put("m", Brief(0, place, False, {"applied": 2}, 0.5, {"drift": 1}))
+    >>> sums.put("m", Brief(0, place, False, {"applied": 5}, 0.75, {"drift": 1}))
+    >>> sums.counts["applied"], sums.spending[0], sums.spending[1]["drift"]
+    (5, 0.75, 1)
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
+    _briefs: dict[str, Brief] = field(default_factory=dict)
+
+    @property
+    def spending(self) -> tuple[float, Mapping[str, int]]:
+        """What they were paid, and the alerts they opened at the budget's expense, by monitor."""
+        paid = math.fsum(brief.paid for brief in self._briefs.values())
+        return paid, {monitor: self.alerts[monitor] for monitor in EVIDENCE}
+
+    def put(self, name: str, brief: Brief) -> None:
+        """What is known of a model now."""
+        self.drop(name)
+        self._briefs[name] = brief
+        self.counts.update(brief.counts)
+        self.alerts.update(brief.alerts)
+
+    def drop(self, name: str) -> None:
+        """The model is no more."""
+        before = self._briefs.pop(name, None)
+        if before is not None:
+            self.counts.subtract(before.counts)
+            self.alerts.subtract(before.alerts)
