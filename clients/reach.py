@@ -25,6 +25,8 @@ _QUIET_S = 60.0
 
 #: Waiting does not help against these.
 _HOPELESS = frozenset([KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._BAD_MSG])
+#: Of these librdkafka says neither "retriable" nor "fatal", and they pass.
+_PASSING = frozenset([KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT])
 _ADVICE = {
     KafkaError._RESOLVE: "there is no such host: check STREAMGAUGE_BOOTSTRAP_SERVERS",
     KafkaError._AUTHENTICATION: "the credentials are refused: check STREAMGAUGE_SASL_USERNAME, "
@@ -93,6 +95,10 @@ class Reach:
                 self._reached = True
                 return metadata
 
+    def lost(self, error: KafkaError) -> UnreachableError:
+        """For a request that failed although a broker had answered before."""
+        return UnreachableError(self._servers, plain(error.str()), "it answered before: try again")
+
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._cause = error
@@ -111,6 +117,15 @@ class Reach:
         elif "Disconnected" in cause:
             advice = f"{_DISCONNECTED} (now {self._protocol})"
         return UnreachableError(self._servers, cause, advice)
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether it is likely to be over soon by itself: a broker that starts again, a leader that moves.
+
+    >>> passes(KafkaError(KafkaError._TRANSPORT)), passes(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    (True, False)
+    """
+    return bool(error.retriable()) or error.code() in _PASSING
 
 
 def plain(text: str) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.reach import passes
 from streamgauge.schemas.errors import ConfigurationError, StateError
 from streamgauge.schemas.message import STATE
 from streamgauge.streams.store import LogBounds, Progress, StateStore
@@ -69,7 +70,7 @@ def _consumed(consumer: Consumer, end: int) -> tuple[list[Message], bool]:
             read.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:
             ended |= (message.offset() or 0) >= end
-        elif not _passes(error):
+        elif not passes(error):
             raise KafkaException(error)
     return read, ended
 
@@ -84,7 +85,7 @@ def _identity(connection: Connection, topic: str) -> str:
             asked = admin.describe_topics(TopicCollection([topic]), request_timeout=5.0)
             return f"{cluster}/{asked[topic].result().topic_id}"
         except KafkaException as error:
-            if not _passes(error.args[0]) or time.monotonic() > deadline:
+            if not passes(error.args[0]) or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
@@ -139,14 +140,6 @@ def _bounds(consumer: Consumer, topic: str, partition: int) -> LogBounds:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)
             return LogBounds(low, high)
         except KafkaException as error:
-            if not _passes(error.args[0]) or time.monotonic() > deadline:
+            if not passes(error.args[0]) or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-
-
-def _passes(error: KafkaError) -> bool:
-    return bool(error.retriable()) or error.code() in (
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-    )

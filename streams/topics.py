@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.reach import LIBRDKAFKA, Reach
+from streamgauge.clients.reach import LIBRDKAFKA, Reach, passes
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import INPUTS, STATE, TOPICS
 
@@ -98,7 +98,7 @@ def describe_topics(connection: Connection) -> tuple[TopicState, ...]:
     found = metadata.topics
     # The embedded broker names a controller that does not exist, and would be waited for.
     controlled = metadata.controller_id in metadata.brokers
-    configs = _configs(admin, [name for name in names if name in found]) if controlled else {}
+    configs = _configs(admin, reach, [name for name in names if name in found]) if controlled else {}
     return tuple(
         TopicState(name, len(found[name].partitions) if name in found else 0, configs.get(name, {}))
         for name in names
@@ -158,7 +158,7 @@ def problems_of(topics: Sequence[TopicState], prefix: str) -> list[tuple[str, st
     return found
 
 
-def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _configs(admin: AdminClient, reach: Reach, names: Sequence[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     asked = admin.describe_configs(
@@ -171,6 +171,8 @@ def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, st
         except KafkaException as error:
             if error.args[0].code() in _NO_CONFIGS:
                 return {}
+            if passes(error.args[0]):
+                raise reach.lost(error.args[0]) from error
             raise ConfigurationError(f"{resource.name}: {error.args[0].str()}") from error
         relevant = topic_config("") | topic_config(INPUTS[0]) | topic_config(STATE)
         configs[resource.name] = {key: str(found[key].value) for key in relevant if key in found}

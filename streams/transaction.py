@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.reach import passes
 from streamgauge.schemas.errors import StreamgaugeError
 
 COMMIT_DEADLINE_S = 15.0
 TRANSACTION_TIMEOUT_S = 10.0
 MAX_RECORD_BYTES = 2_000_000
-
-#: Of these librdkafka says neither "retriable" nor "fatal", and they pass.
-_PASSING = frozenset([KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT])
 
 
 class FencedError(StreamgaugeError):
@@ -154,7 +152,7 @@ class FencedProducer:
                 producer.init_transactions(5.0)
                 return
             except KafkaException as error:
-                if not (_passes(error) and self._wanted()):
+                if not (passes(error.args[0]) and self._wanted()):
                     raise _ours(error) from error
 
     def _group_token(self) -> str:
@@ -172,7 +170,7 @@ class FencedProducer:
                 try:
                     found = consumer.committed(wanted, timeout=5.0)
                 except KafkaException as error:
-                    if not (_passes(error) and self._wanted()):
+                    if not (passes(error.args[0]) and self._wanted()):
                         raise _ours(error) from error
                     time.sleep(0.1)
                     continue
@@ -218,10 +216,6 @@ class FencedProducer:
             self._retry(producer.abort_transaction, time.monotonic() + COMMIT_DEADLINE_S)
         except KafkaException as error:
             raise _ours(error) from error
-
-
-def _passes(error: KafkaException) -> bool:
-    return bool(error.args[0].retriable()) or error.args[0].code() in _PASSING
 
 
 def _ours(error: KafkaException) -> FencedError | ProducerLostError:

@@ -9,6 +9,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.reach import passes
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.errors import ConfigurationError
@@ -146,7 +147,7 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
                     self.read += 1
                     yield _input(topic, message)
                 elif error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    if not error.retriable() and error.code() not in _PASSING:
+                    if not passes(error):
                         raise ConfigurationError(f"{name}[{number}] cannot be read: {error.str()}")
                     continue
                 # the last offsets may be markers of transactions, which are never given out
@@ -155,9 +156,6 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
                 deadline = time.monotonic() + _PATIENCE_S
             if time.monotonic() > deadline:
                 raise ConfigurationError(f"{name}[{number}] gave nothing for {_PATIENCE_S:.0f} s")
-
-
-_PASSING = frozenset([KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT])
 
 
 def _input(topic: str, message: Any) -> Message:

@@ -9,7 +9,7 @@ from streamgauge.schemas.encode import encode_prediction
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.registry import Schema, schema
 from tests.acceptance.garbage import named_pieces
-from tests.acceptance.traffic import ROUTES, Parcel
+from tests.acceptance.traffic import PRICE, ROUTES, Parcel
 from tests.chaos.batches import Batch
 from tests.chaos.scale import MODELS, Scale
 from tests.chaos.world import World
@@ -42,6 +42,8 @@ def label(world: World, batch: dict[str, Any], route: str, time_s: float, **how:
 def poison(world: World, piece: str, model: str) -> None:
     """A message that must be refused, among the good ones of a model."""
     topic, message, reason = POISON[piece]
+    if b'"price"' in (message.value or b""):  # refused by what is known of this model, so by its partition
+        model = PRICE
     headers = [*message.headers, (REASON_HEADER, reason.value.encode())]
     world.produce(topic, message.value, model, headers)
 

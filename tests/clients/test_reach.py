@@ -11,9 +11,11 @@ from threading import Thread
 
 import pytest
 from confluent_kafka import KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.reach import LIBRDKAFKA, Reach, UnreachableError
+from streamgauge.streams.topics import _configs
 from tests.kafka_broker import SASL_USER, JarBroker
 
 
@@ -98,6 +100,17 @@ def test_lines_of_librdkafka_come_once_a_minute_each(caplog: pytest.LogCaptureFi
         for n in range(5):
             LIBRDKAFKA.error("%s [%s] %s", "FAIL", f"client-of-{test_silence_is_told_apart.__name__}", n)
     assert len(caplog.records) == 1
+
+
+def test_a_broker_that_goes_away_while_a_worker_starts_is_no_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamgauge.streams.topics._TIMEOUT_S", 0.2)
+    nowhere = Connection("127.0.0.1:1")
+    reach = Reach(nowhere)
+    admin = AdminClient(reach.config(nowhere.librdkafka()), logger=reach)
+    with pytest.raises(UnreachableError, match="try again"):
+        _configs(admin, reach, ["predictions"])
 
 
 COMMANDS = ["topics show", "topics create", "alerts list", "metrics watch", "retrain list", "worker",
