@@ -32,7 +32,8 @@ QUICK = {
 
 
 class WorkerProcess:
-    """A worker in a process of its own; `module` is what ``python -m`` runs. Logs go to `log_file`."""
+    """A worker in a process of its own; `module` is what ``python -m`` runs, out of `directory` if it is
+    there. Logs go to `log_file`."""
 
     def __init__(
         self,
@@ -43,7 +44,9 @@ class WorkerProcess:
         module: str = "tests.counting_core",
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        directory: Path = ROOT,
     ) -> None:
+        self._directory = directory
         self._command = [sys.executable, "-m", module, *arguments]
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("STREAMGAUGE_")},
@@ -58,7 +61,7 @@ class WorkerProcess:
     def start(self) -> "WorkerProcess":
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                self._command, cwd=self._directory, env=self._environment, stdout=log, stderr=log
             )
         return self
 
