@@ -76,20 +76,24 @@ def _examined(args: argparse.Namespace) -> Iterator[Checked]:
 
 
 def _sized(args: argparse.Namespace) -> Iterator[Checked]:
+    from streamgauge.streams.settings import load_settings
     from streamgauge.streams.sizing import size_of
 
+    settings = load_settings({})
+    hot_rows = None if settings.state_dir is None else settings.hot_predictions
     definitions = [MonitorDefinition(model="a model")]
     if args.monitors:
         files = read_valid([args.monitors], "nothing was sized")
         definitions = [definition for checked, _ in files.values() for definition in checked.definitions]
     total = 0
     for definition in definitions:
-        sizing = size_of(definition, args.rate, args.features, args.segments)
+        sizing = size_of(definition, args.rate, args.features, args.segments, hot_rows)
         total += sizing.total_bytes
-        rows_bytes, windows_bytes = sizing.rows * sizing.row_bytes, sizing.windows * sizing.window_bytes
+        windows_bytes = sizing.windows * sizing.window_bytes
+        on_disk = f" ({sizing.cold_rows:,} of them mostly on disk)" if sizing.cold_rows else ""
         what = (
             f"{sizing.model}: {_size(sizing.total_bytes)} of a worker's memory for each live version: "
-            f"{sizing.rows:,} predictions that a label can still reach {_size(rows_bytes)}, "
+            f"{sizing.rows:,} predictions that a label can still reach {_size(sizing.rows_bytes)}{on_disk}, "
             f"{sizing.windows:,} windows {_size(windows_bytes)}, "
             f"baseline and evidence {_size(sizing.other_bytes)}"
         )

@@ -17,6 +17,7 @@ from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Mess
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.core.rollups import FOLD_AFTER_US, Rollups
 
 #: Enough that what a table reserves ahead does not count for much.
 _EVENTS = 8_192
@@ -30,11 +31,17 @@ _SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """One version of one model. `rows` are predictions that a label can still reach."""
+    """One version of one model.
+
+    `rows` are predictions that a label can still reach, `cold_rows` those of them that leave memory for the
+    local disk, but for `cold_row_bytes` of each. `windows` are all that are held, hours and days among them.
+    """
 
     model: str
     rows: int
     row_bytes: float
+    cold_rows: int
+    cold_row_bytes: float
     windows: int
     window_bytes: int
     other_bytes: int
@@ -42,35 +49,64 @@ class Sizing:
     @property
     def total_bytes(self) -> int:
         """Memory of the worker that has the model's partition; about half as much is in the state topic."""
-        return round(self.rows * self.row_bytes) + self.windows * self.window_bytes + self.other_bytes
+        return round(self.rows_bytes) + self.windows * self.window_bytes + self.other_bytes
+
+    @property
+    def rows_bytes(self) -> float:
+        """Of it, what predictions and their labels take."""
+        return (self.rows - self.cold_rows) * self.row_bytes + self.cold_rows * self.cold_row_bytes
 
 
-def size_of(definition: MonitorDefinition, rate_per_s: float, features: int = 0, segments: int = 0) -> Sizing:
+def size_of(
+    definition: MonitorDefinition,
+    rate_per_s: float,
+    features: int = 0,
+    segments: int = 0,
+    hot_rows: int | None = None,
+) -> Sizing:
     """Of a model that gets `rate_per_s` predictions a second, all labelled, of one version.
 
     `features` is how many an event has, if more than are declared; `segments` how many segments are live.
+    `hot_rows` stay in memory where there is a state directory; it is as if no other model shared them.
 
     >>> sizing = size_of(MonitorDefinition(model="credit", labels={"ttl": "1h"}), rate_per_s=10)
     >>> sizing.rows, sizing.windows, 30 < sizing.row_bytes < 300
-    (36000, 14, True)
+    (36000, 19, True)
     """
     model = _fed(definition, features, segments)
+    rows = ceil(rate_per_s * definition.labels.ttl / SECOND_US)
     (version,) = model.intake.versions.values()
     whole, windows = deep_bytes(model), len(version.windows)
     rows_bytes = deep_bytes(model.intake.join)
     version.windows.clear()
     gc.collect()
     without = deep_bytes(model)
+    model.intake.join.predictions.settle()
+    model.intake.join.predictions.cool(0)
+    gc.collect()
+    cold_bytes = deep_bytes(model.intake.join)
     learning = (definition.baseline.first or 0) * (2 + max(features, len(definition.features))) * 8
-    patience_us = max(definition.labels.ttl, definition.lateness) + definition.grace
     return Sizing(
         definition.model,
-        rows=ceil(rate_per_s * definition.labels.ttl / SECOND_US),
+        rows=rows,
         row_bytes=rows_bytes / _EVENTS,
-        windows=ceil(patience_us / definition.window) + 1,
+        cold_rows=0 if hot_rows is None else max(0, rows - hot_rows),
+        cold_row_bytes=cold_bytes / _EVENTS,
+        windows=_held(definition),
         window_bytes=(whole - without) // windows,
         other_bytes=without - rows_bytes + learning,
     )
+
+
+def _held(definition: MonitorDefinition) -> int:
+    """Windows, hours and days that are held at a time, each about as large as a window."""
+    ttl, lateness, grace = definition.labels.ttl, definition.lateness, definition.grace
+    lengths, keeps = Rollups(definition.window).lengths, max(lateness, FOLD_AFTER_US)
+    patience_us = max(ttl, lateness) + grace
+    folds = bool(lengths) and ttl > keeps
+    held = [(keeps + grace if folds else patience_us, definition.window)]
+    held += [(patience_us, length) for length in lengths]
+    return sum(ceil(time_us / length) + 1 for time_us, length in held)
 
 
 def deep_bytes(root: object) -> int:
@@ -93,7 +129,8 @@ def deep_bytes(root: object) -> int:
 
 def _fed(definition: MonitorDefinition, features: int, segments: int) -> ModelState:
     """A model like the one that is defined, after a few windows of made-up events."""
-    partition = Partition(0, CoreSettings(clock="events"))
+    stored: dict[bytes, bytes] = {}
+    partition = Partition(0, CoreSettings(clock="events", hot_rows=_EVENTS), stored.get)
     kept = ("model", "task", "pos_label", "window", "features", "fairness")
     document = {name: value for name, value in definition.model_dump(mode="json").items() if name in kept}
     # nothing that was fed may be forgotten before it is measured
@@ -135,6 +172,7 @@ def _fed(definition: MonitorDefinition, features: int, segments: int) -> ModelSt
         labels = GroundTruthBatch(definition.model, ids[rows], times[rows], _rows(said, rows), none, none > 0)
         partition.apply([Message(PREDICTIONS, start, 0, None, encode_prediction_batch(served))])
         partition.apply([Message(GROUND_TRUTH, start, 0, None, encode_ground_truth_batch(labels))])
+    stored.update((key, value) for key, value in partition.checkpoint().changes if value is not None)
     return partition.models[definition.model]
 
 

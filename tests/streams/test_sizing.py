@@ -29,9 +29,20 @@ def test_what_is_counted_is_what_python_allocated() -> None:
 def test_rows_grow_with_rate_and_time_to_live_and_windows_with_their_number() -> None:
     day, hour = (size_of(define(labels={"ttl": ttl}), 100) for ttl in ("1d", "1h"))
     assert (day.rows, hour.rows) == (8_640_000, 360_000)
-    assert (day.windows, hour.windows) == (290, 14)
+    assert (day.windows, hour.windows) == (290 + 26 + 3, 14 + 3 + 2)
     assert day.total_bytes > 20 * hour.total_bytes
-    assert size_of(define(window="1h", labels={"ttl": "1d"}), 100).windows == 26
+    assert size_of(define(window="1h", labels={"ttl": "1d"}), 100).windows == 26 + 3
+    # windows older than a day are folded into their hours
+    assert size_of(define(labels={"ttl": "7d"}), 100).windows == 290 + 170 + 9
+
+
+def test_predictions_that_leave_memory_for_the_disk_take_less_of_it() -> None:
+    with_disk, without = (size_of(define(), 100, hot_rows=rows) for rows in (1_000_000, None))
+    assert (with_disk.cold_rows, without.cold_rows) == (7_640_000, 0)
+    assert with_disk.cold_row_bytes < 0.7 * with_disk.row_bytes
+    spared = with_disk.cold_rows * (with_disk.row_bytes - with_disk.cold_row_bytes)
+    assert without.total_bytes - with_disk.total_bytes == pytest.approx(spared, rel=0.01)
+    assert size_of(define(), 1, hot_rows=1_000_000).cold_rows == 0
 
 
 @pytest.mark.slow
