@@ -104,3 +104,5 @@ class Sums:
         if before is not None:
             self.counts.subtract(before.counts)
             self.alerts.subtract(before.alerts)
+        if not self._briefs:
+            self.counts.clear()
