@@ -16,6 +16,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import CONTROL
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.schemas.monitor_comparison import Comparison
 
 if TYPE_CHECKING:
     from streamgauge.schemas.profile import BaselineProfile
@@ -40,6 +41,8 @@ class _Step:
     document: dict[str, Any]
     profile: "BaselineProfile | None" = None
     anew: bool = False
+    #: Comparisons that begin now, as their terms change.
+    compared: tuple[Comparison, ...] = ()
 
     @property
     def title(self) -> str:
@@ -69,7 +72,8 @@ def apply(args: argparse.Namespace) -> int:
         )
     if not args.json:
         for step in steps:
-            print("\n  ".join([step.title, *map(str, step.changes), *[_ANEW] * step.anew]))
+            again = [f"→ {each.challenger} is compared with {each.champion} anew" for each in step.compared]
+            print("\n  ".join([step.title, *map(str, step.changes), *[_ANEW] * step.anew, *again]))
     sent = bool(due) and not args.dry_run
     if sent:
         agree(args, f"send {len(due)} document{'s' * (len(due) > 1)} to the workers")
@@ -144,7 +148,13 @@ def _step(file: str, document: dict[str, Any], stored: "Sequence[StoredPartition
         if given != profile.profile_id:
             changes.append(Change("the stored profile", given, profile.profile_id))
     anew = bool(known and changes) and _starts_anew(before, wanted)
-    return _Step(file, model, is_new, changes, document, profile, anew)
+    others = {(each.champion, each.challenger): each for each in before.comparisons}
+    compared = tuple(
+        each
+        for each in wanted.comparisons
+        if (each.champion, each.challenger) in others and each not in before.comparisons
+    )
+    return _Step(file, model, is_new, changes, document, profile, anew, compared)
 
 
 def _starts_anew(before: MonitorDefinition, wanted: MonitorDefinition) -> bool:

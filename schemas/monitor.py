@@ -27,10 +27,20 @@ _LATER = "not in this version of Streamgauge"
 
 
 class Labels(_Document):
-    """`ttl`: how long a prediction waits for its label; `min_coverage`: share labelled before a verdict."""
+    """`ttl`: how long a prediction waits for its label; `min_coverage`: share labelled before a verdict.
+
+    `expected_within`: labels of that share have come by then after the end of a window; else it is learned.
+    """
 
     ttl: Duration = 86_400_000_000
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.5
+    expected_within: Duration | None = None
+
+    @model_validator(mode="after")
+    def _are_expected_while_they_count(self) -> "Labels":
+        if self.expected_within is not None and self.expected_within > self.ttl:
+            raise ValueError("labels are expected within the ttl: later ones find no prediction")
+        return self
 
 
 class Baseline(_Document):
@@ -166,6 +176,8 @@ class MonitorDefinition(_Document):
     def _monitors_that_ask_exist(cls, retrain: Retrain, info: ValidationInfo) -> Retrain:
         known_monitors("on", retrain.on, info.data.get("metrics", ()))
         known_monitors("blocked_by", retrain.blocked_by, info.data.get("metrics", ()))
+        if retrain.gain is not None and info.data.get("task") == "ranking":
+            raise ValueError("gain: what rankings would gain is no number of errors")
         return retrain
 
     @field_validator("monitors")

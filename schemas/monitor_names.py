@@ -32,6 +32,8 @@ UNANSWERED = "retrain_unanswered"
 COMPARISON, SAMPLE_RATIO = "comparison", "sample_ratio"
 #: Opens when a request is due, and an open alert says that the data are broken.
 BLOCKED = "retrain_blocked"
+#: Opens when labels do not come as they should; meanwhile nothing opens that rests on them.
+MISSING_LABELS = "missing_labels"
 #: Opens when drift has lasted so long that it may be the new normal.
 STALE_BASELINE = "stale_baseline"
 
@@ -64,12 +66,40 @@ BUILT_IN = (
     *EVIDENCE,
     *OBJECTIVES,
     *ERROR_DETECTORS,
+    MISSING_LABELS,
     UNANSWERED,
     BLOCKED,
     STALE_BASELINE,
     COMPARISON,
     SAMPLE_RATIO,
 )
+
+
+#: Metrics that are about all predictions, or about how labels come; what an own one says rests on labels.
+_WITHOUT_LABELS = frozenset(
+    (  # noqa: SIM905
+        "throughput_per_s failure_rate duplicate_rate latency_p50_ms latency_p90_ms latency_p99_ms "
+        "label_coverage label_lag_p50_s segment_overflow_rate "
+        "estimated_accuracy estimated_f1 estimated_roc_auc estimated_mean_absolute_error "
+        "psi psi_noise_level js_distance ks wasserstein chi2 "
+        "missing_rate wrong_type_rate out_of_range_rate unseen_category_rate baseline_fit "
+        "selection_rate demographic_parity_difference demographic_parity_ratio"
+    ).split()
+)
+_BY_LABELS = ("concept_drift", "label_drift", ESTIMATE_GAP, *ERROR_DETECTORS)
+
+
+def rests_on_labels(monitor: str, segment: Collection[tuple[str, str]] = ()) -> bool:
+    """Whether a monitor has nothing to judge without labels; distances of the label are told by its segment.
+
+    >>> [rests_on_labels(name) for name in ("concept_drift", "f2", "psi", "drift")]
+    [True, True, False, False]
+    >>> rests_on_labels("psi", [("feature", "label")])
+    True
+    """
+    if ("feature", "label") in segment:
+        return True
+    return monitor in _BY_LABELS or (monitor not in BUILT_IN and monitor not in _WITHOUT_LABELS)
 
 
 #: Of rankings, cut at any k that a definition names.

@@ -1,6 +1,7 @@
 """`Season`: is what a stream does now what it does at this hour? A daily cycle is no drift."""
 
 from math import sqrt
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +137,18 @@ class Season:
             return False  # too few rows an hour to tell
         beyond += _ANYWAY + self._may(self._now_us)
         return abs(now - float(self._usual[statistic])) <= beyond
+
+    @property
+    def weekly_us(self) -> int | None:
+        """From when on the same hour of two weeks is known; None before the first row."""
+        return (self._first + _REMEMBERED) * _HOUR_US if self._first else None
+
+    @property
+    def stage(self) -> Literal["hour", "day", "week"]:
+        """What is usual now: the hour before, the range of the first day, or the same hour of two weeks."""
+        if self._hour - self._first >= _REMEMBERED:
+            return "week"
+        return "hour" if self._range is None else "day"
 
     def to_state(self) -> State:
         """All but the reference."""

@@ -90,7 +90,7 @@ ENDINGS: Mapping[Event, str] = {
     Event.CALM: "resolved after {lasted}",
     Event.ACKNOWLEDGE: "acknowledged by {actor}",
     Event.RESOLVE: "resolved by {actor} after {lasted}",
-    Event.REBASE: "resolved after {lasted}: {actor} adopted another baseline",
+    Event.REBASE: "resolved after {lasted}: {actor} changed what it is judged against",
     Event.SUPERSEDE: "superseded after {lasted}",
     Event.EXPLAINED: "{because} tells of it from now on",
     Event.EXPIRE: "expired: nothing judged it any more",

@@ -65,7 +65,8 @@ class AlertBook:
             explained = [
                 e for e in self._open.values() if e.version == version and explains(finding, e.finding)
             ]
-            episode = self._begin(key, finding, now_us)
+            recent_us, number = self._closed.lately(key, now_us), self._closed.take(key) + 1
+            episode = self._open[key] = Episode.begin(self.model, key, number, recent_us, finding, now_us)
             for each in explained:
                 episode.adopt(each)
         episode.judged(finding, now_us, context, rule)
@@ -129,21 +130,23 @@ class AlertBook:
         """The model is no longer watched."""
         return self._all(list(self._open), Event.SUPERSEDE, now_us)
 
-    def escalate(self, now_us: int, after_us: int) -> list[Output]:
+    def escalate(self, now_us: int, after_us: int, spared: Collection[Key] = ()) -> list[Output]:
         """Warnings that go on, and that nobody has acknowledged for `after_us`, become critical."""
-        due = [key for key, episode in self._open.items() if episode.is_unattended(now_us, after_us)]
-        outputs: list[Output] = []
-        for key in due:
-            episode = self._open[key]
-            if not self._silenced(key, replace(episode.finding, severity="critical"), now_us):
-                episode.severity = "critical"
-                outputs += self._step(key, Event.ESCALATES, now_us)
-        return outputs
+        keys = [
+            key
+            for key, e in self._open.items()
+            if key not in spared
+            and e.is_unattended(now_us, after_us)
+            and not self._silenced(key, replace(e.finding, severity="critical"), now_us)
+        ]
+        for key in keys:
+            self._open[key].severity = "critical"
+        return self._all(keys, Event.ESCALATES, now_us)
 
-    def expire(self, now_us: int, after_us: int) -> list[Output]:
+    def expire(self, now_us: int, after_us: int, spared: Collection[Key] = ()) -> list[Output]:
         """Ends what no window has judged for longer than `after_us`, for instance a feature that vanished."""
         keys = [key for key, episode in self._open.items() if now_us - episode.seen_us > after_us]
-        return self._all(keys, Event.EXPIRE, now_us)
+        return self._all([key for key in keys if key not in spared], Event.EXPIRE, now_us)
 
     def to_state(self) -> dict[str, Any]:
         """Plain structures, for the snapshot."""
@@ -206,12 +209,6 @@ class AlertBook:
         if TRANSITIONS[event][State(episode.state)][1]:
             episode.explain(context)
         return self._step(episode.key, event, now_us)
-
-    def _begin(self, key: Key, finding: Finding, now_us: int) -> Episode:
-        recent_us = self._closed.lately(key, now_us)
-        number = self._closed.take(key) + 1
-        episode = self._open[key] = Episode.begin(self.model, key, number, recent_us, finding, now_us)
-        return episode
 
     def _step(
         self,

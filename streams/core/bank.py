@@ -96,6 +96,10 @@ class FeatureBank:
         self.evidence = (self._evidence, self.pairs, self._repeats)
         self.weight = math.fsum(each.weight for each in self.evidence)
 
+    def seasons(self) -> list[Season]:
+        """Of the streams that are held against what is usual for the hour, those that have begun."""
+        return [season for season in self._seasons.values() if season.weekly_us is not None]
+
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
         numbers, categories, present, outside = self._selected

@@ -103,7 +103,7 @@ def _rebase(
         note = order.note if isinstance(order, AdoptBaseline) else None
         version.adopted = Adoption(order.actor, order.time_us, before, after, note)
         monitors = version.rebase(profile)
-        judge.rebased(version.name)
+        judge.limits.rebased(version.name)
         outputs += book.rebased(version.name, monitors, now_us, order.actor, note)
     return outputs
 

@@ -1,7 +1,7 @@
 """What a comparison says by now: who is better, by how much, and whether the traffic is as declared."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,13 +19,14 @@ from streamgauge.detectors.intervals import proportion
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.schemas.message import METRICS, Output
 from streamgauge.schemas.monitor_comparison import better
-from streamgauge.schemas.monitor_names import COMPARISON, SAMPLE_RATIO
+from streamgauge.schemas.monitor_names import COMPARISON, SAMPLE_RATIO, rests_on_labels
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.comparisons import Arm, Duel
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.following import follow
 from streamgauge.streams.core.intake import Intake
+from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.reports import Naming, built_in_metrics
 
 _PROPORTIONS = ("accuracy", "zero_one_loss", "precision", "recall", "failure_rate")
@@ -77,9 +78,10 @@ def share_of_traffic(duel: Duel) -> tuple[Estimate, float] | None:
     return proportion(second, first + second), share_evidence(first, second, duel.terms.share)
 
 
-def compare(intake: Intake, book: AlertBook, naming: Naming, software: str) -> list[Output]:
+def compare(intake: Intake, book: AlertBook, judge: Judge, software: str) -> list[Output]:
     """Once a window: what each says, and an alert where a challenger is worse or gets a wrong share."""
     outputs: list[Output] = []
+    naming = judge.naming(intake)
     for duel in intake.comparisons:
         end_us = intake.watermark_us - intake.watermark_us % intake.definition.window
         if duel.start_us is None or end_us <= max(duel.told_us, duel.start_us):
@@ -87,10 +89,18 @@ def compare(intake: Intake, book: AlertBook, naming: Naming, software: str) -> l
         duel.told, duel.told_us = duel.told + 1, end_us
         found = verdicts(duel, naming)
         outputs += [_record(intake, duel, verdict) for verdict in found]
+        challenger = duel.terms.challenger
         for monitor, finding in _findings(duel, found):
-            challenger = duel.terms.challenger
+            if finding and challenger in judge.labels.missing and rests_on_labels(finding.metric):
+                continue
             outputs += follow(book, challenger, monitor, finding, intake.now_us, intake.definition, software)
     return outputs
+
+
+def over(challengers: Iterable[str], book: AlertBook, actor: str, now_us: int) -> list[Output]:
+    """Comparisons of these ended, as somebody changed their terms: so do their alerts."""
+    monitors = (COMPARISON, SAMPLE_RATIO)
+    return [output for name in sorted(challengers) for output in book.rebased(name, monitors, now_us, actor)]
 
 
 def _measure(arm: Arm, naming: Naming, cuts: tuple[float | None, float | None]) -> dict[str, Estimate]:

@@ -115,16 +115,18 @@ class Comparisons:
             self._asked = [*self._asked, Duel(Comparison(champion=champion, challenger=challenger))]
             self._asked = self._asked[-MOST_ASKED:]
 
-    def redefine(self, terms: Iterable[Comparison]) -> None:
-        """Those of the same versions go on, under the new terms."""
+    def redefine(self, terms: Iterable[Comparison]) -> set[str]:
+        """Those of the same terms go on; other terms, or another share, are another comparison, which begins
+        now. Gives the challengers of those that are over."""
         before = {duel.versions: duel for duel in reversed(list(self))}
-        self._defined = []
-        for each in terms:
-            duel = before.get((each.champion, each.challenger)) or Duel(each)
-            duel.terms = each
-            self._defined.append(duel)
-        kept = {duel.versions for duel in self._defined}
-        self._asked = [duel for duel in self._asked if duel.versions not in kept]
+        defined = [(before.get((each.champion, each.challenger)), each) for each in terms]
+        self._defined = [
+            duel if duel is not None and duel.terms == each else Duel(each) for duel, each in defined
+        ]
+        named = {duel.versions for duel in self._defined}
+        self._asked = [duel for duel in self._asked if duel.versions not in named]
+        kept = list(self)
+        return {duel.terms.challenger for duel in before.values() if all(duel is not each for each in kept)}
 
     def to_state(self) -> list[Any]:
         return [[duel.to_state() for duel in duels] for duels in (self._defined, self._asked)]

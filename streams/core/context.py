@@ -38,7 +38,8 @@ class CoreSettings:
 
     def context(self, partition: int, fleet: Fleet, cold: ColdStore | None) -> "Context":
         """What models of this partition are told."""
-        return Context(partition, self.prefix, self.software, fleet, self.metrics, cold, self.meter)
+        where = partition, self.prefix, self.software
+        return Context(*where, fleet, self.metrics, cold, self.meter, self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Context:
     metrics: Allowed
     cold: ColdStore | None = None
     meter: Meter = unmetered
+    clock: Literal["wall", "events"] = "wall"
 
     def terms(self, definition: MonitorDefinition) -> tuple[float, int]:
         """Of a model's account: false alarms that are paid in per horizon, and the horizon."""

@@ -46,7 +46,7 @@ def _request(model: ModelState) -> int:
     found = [NEVER]
     if policy.state in IN_FLIGHT:
         found.append(policy._deadline_us)
-    elif any(policy._reasons.waiting(version) for version in intake.versions):
+    elif any(policy.reasons.waiting(version) for version in intake.versions):
         found.append(LONG_AGO if policy._rest_until_us is None else policy._rest_until_us)
     every = intake.definition.retrain.every
     if every is not None and policy._since is not None and policy._since[0] + every > intake.now_us:
@@ -87,6 +87,7 @@ def _at_next_step(model: ModelState) -> bool:
         or policy.held is not None
         or policy.state is RequestState.UNANSWERED
         or intake.join.counts["waiting"]
+        or intake.definition.retrain.gain is not None
         or any(
             version.last_served_us + intake.join.ttl_us >= intake.expired_us
             or (not version.windows and not version.rollups.held and intake.superseded(version))

@@ -37,6 +37,8 @@ class ErrorBank:
         self._learned: list[Floats] = []
         self._rows = 0
         self._classes = True
+        #: Whether any came since the last window closed: without labels nothing is quiet.
+        self.heard = False
         #: Whether errors are what rankings lack of an NDCG of 1.
         self.ranks = False
         self.profile: RateProfile | NumericProfile | None = None
@@ -78,7 +80,7 @@ class ErrorBank:
     ) -> tuple[Ints, dict[str, Ints]]:
         """Errors of shape (n,), in order; the times of those that were watched (not part of the reference),
         and by name of River's detectors the times at which they fired."""
-        self._classes = classes
+        self._classes, self.heard = classes, True
         if self.profile is not None and isinstance(self.profile, RateProfile) != classes:
             self.adopt(None)  # a stored profile of another task
         room = self._first - self._rows
@@ -127,6 +129,7 @@ class ErrorBank:
     def to_state(self) -> dict[str, Any]:
         return {
             "classes": self._classes,
+            "heard": self.heard,
             "rows": self._rows,
             "learned": np.concatenate(self._learned) if self._learned else None,
             "profile": None if self.profile is None else asdict(self.profile),
@@ -136,7 +139,7 @@ class ErrorBank:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `to_state` gave."""
-        self._classes, self._rows = state["classes"], state["rows"]
+        self._classes, self._rows, self.heard = state["classes"], state["rows"], state["heard"]
         if state["learned"] is not None:
             self._learned = [state["learned"]]
         if state["profile"] is not None:

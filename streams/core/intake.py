@@ -220,15 +220,15 @@ class Intake(Tally):
         self.join.predictions.replaces(before.join.predictions)
         self.join.waiting.replaces(before.join.waiting)
 
-    def redefine(self, definition: MonitorDefinition) -> None:
-        """A definition that leaves windows and baselines as they are."""
+    def redefine(self, definition: MonitorDefinition) -> set[str]:
+        """A definition that leaves windows and baselines as they are; gives what `Comparisons.redefine`."""
         self.passed_us = self.watermark_us
         self.expired_us = self.join.live_for(definition.labels.ttl, self.expired_us)
         self.definition = definition
         self.traffic.redefine(definition)
-        self.comparisons.redefine(definition.comparisons)
         for version in self.versions.values():
             version.watch.redefine(definition)
+        return self.comparisons.redefine(definition.comparisons)
 
     def _give(self, version: Version, offset: int) -> None:
         """What a version begins with that is not to learn its own baseline, if that is known by now."""

@@ -6,15 +6,16 @@ from functools import partial
 from typing import Any
 
 from streamgauge.schemas.message import Output
-from streamgauge.schemas.monitor_names import AGAINST_BASELINE
+from streamgauge.schemas.monitor_names import rests_on_labels
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.attributing import attribute
 from streamgauge.streams.core.findings import Finding, OffsetRange
 from streamgauge.streams.core.intake import Intake
-from streamgauge.streams.core.reports import Measured, Naming
+from streamgauge.streams.core.label_watch import LabelWatch
+from streamgauge.streams.core.limits import Limits, Verdict
+from streamgauge.streams.core.reports import Naming
 from streamgauge.streams.core.rollups import FOLD_AFTER_US
-from streamgauge.streams.core.rules import BurnRate, Threshold
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.since import explain
 from streamgauge.streams.core.telling import has_news, tell_labelled, tell_rollups, tell_served
@@ -34,8 +35,8 @@ class Judge:
         self.partition = partition
         self.software = software
         self.judged_us = 0
-        self._thresholds: dict[tuple[str, str, Segment], Threshold] = {}
-        self._burns: dict[tuple[str, str], BurnRate] = {}
+        self.limits = Limits()
+        self.labels = LabelWatch()
 
     def due(self, intake: Intake) -> bool:
         """Whether the watermark has reached the next fifth of a window since the last judgement."""
@@ -82,7 +83,10 @@ class Judge:
             for rollup, told, late_labels in tell_rollups(version, naming, definition, span, drop):
                 outputs += told.records
                 if late_labels:
-                    outputs += self._limits(intake, book, version, rollup, told.measured)
+                    if rollup.labels_revision == 0:
+                        self.labels.covered(watermark - rollup.end_us, watermark, definition.window)
+                    limits = self.limits.crossed(version.name, rollup, told.measured, definition, book)
+                    outputs += self._verdicts(intake, book, version, limits)
         outputs += self._supersede(intake, book)
         return outputs
 
@@ -104,65 +108,27 @@ class Judge:
         served = tell_served(window, naming, version.watch.estimates)
         if served is not None:
             yield from served.records
-            yield from self._limits(intake, book, version, window, served.measured)
-            yield from self._objectives(intake, book, version, window)
+            limits = self.limits.crossed(version.name, window, served.measured, definition, book)
+            yield from self._verdicts(intake, book, version, limits)
+            burned = self.limits.burned(version.name, window, definition)
+            yield from self._verdicts(intake, book, version, burned)
         labelled = tell_labelled(window, naming, definition.labels.min_coverage, final=final)
         if labelled is not None:
             yield from labelled.records
             if labelled.enough:
-                yield from self._limits(intake, book, version, window, labelled.measured)
+                if window.labels_revision == 0:
+                    self.labels.covered(watermark - window.end_us, watermark, definition.window)
+                limits = self.limits.crossed(version.name, window, labelled.measured, definition, book)
+                yield from self._verdicts(intake, book, version, limits)
         if closes:
             for monitor in version.watch.quiet_monitors():
                 yield from self._observe(intake, book, version, monitor, ALL, None)
 
-    def _limits(
-        self,
-        intake: Intake,
-        book: AlertBook,
-        version: Version,
-        window: Window,
-        measured: Iterable[Measured],
+    def _verdicts(
+        self, intake: Intake, book: AlertBook, version: Version, verdicts: Iterable[Verdict]
     ) -> Iterator[Output]:
-        """The limits that the definition sets on metrics."""
-        for number in measured:
-            rule = intake.definition.monitors.get(number.metric)
-            if rule is None or not rule.enabled or (rule.min is None and rule.max is None):
-                continue
-            if number.estimate.value is None:
-                continue
-            about = (("feature", number.feature), ("group", number.group), ("class", number.of_class))
-            segment = tuple(sorted([*number.segment, *((key, value) for key, value in about if value)]))
-            key = (version.name, number.metric, segment)
-            threshold = self._thresholds.get(key)
-            if threshold is None:
-                threshold = self._thresholds[key] = Threshold(number.metric, number.metric, segment)
-            finding = threshold.update(
-                window.start_us,
-                number.estimate,
-                rule,
-                is_open=book.is_open(version.name, number.metric, segment),
-            )
-            yield from self._observe(intake, book, version, number.metric, segment, finding)
-
-    def _objectives(
-        self, intake: Intake, book: AlertBook, version: Version, window: Window
-    ) -> Iterator[Output]:
-        definition, bag = intake.definition, window.bags[ALL]
-        judged = [("failure_rate", "failure_rate", definition.failure_rate.target, bag.n, bag.failed)]
-        if definition.latency.objective_ms is not None:
-            judged.append(
-                ("latency", "latency_over_objective", definition.latency.target, bag.latency.n, bag.slow)
-            )
-        for monitor, metric, target, n, bad in judged:
-            rule = definition.rule(monitor)
-            if not rule.enabled or rule.min is not None or rule.max is not None:
-                continue
-            key = (version.name, monitor)
-            burn = self._burns.get(key)
-            if burn is None:
-                burn = self._burns[key] = BurnRate(monitor, metric, definition.window)
-            burn.update(window.start_us, n, bad)
-            yield from self._observe(intake, book, version, monitor, ALL, burn.finding(target))
+        for monitor, segment, finding in verdicts:
+            yield from self._observe(intake, book, version, monitor, segment, finding)
 
     def _observe(
         self,
@@ -173,6 +139,8 @@ class Judge:
         segment: Segment,
         finding: Finding | None,
     ) -> list[Output]:
+        if version.name in self.labels.missing and rests_on_labels(monitor, segment):
+            return []
         if finding is not None:
             if intake.superseded(version):  # labels still come, but its alerts have ended
                 return []
@@ -194,24 +162,15 @@ class Judge:
             if intake.superseded(version):
                 outputs += book.superseded(version.name, intake.now_us)
                 if not version.windows and not version.rollups.held:
-                    self._forget(version.name)
+                    self.limits.forget(version.name)
+                    self.labels.forget(version.name)
                     intake.forget(version)
         return outputs
 
-    def restart(self, *monitors: str) -> None:
-        """What is known of former windows is of no use for rules and objectives: of `monitors`, or of all."""
-        if not monitors:
-            self._thresholds = {}
-        self._burns = {key: b for key, b in self._burns.items() if monitors and key[1] not in monitors}
-
-    def rebased(self, version: str) -> None:
-        """A version has another baseline: windows against the old one count towards no limit any more."""
-        for key in [k for k in self._thresholds if k[0] == version and k[1] in AGAINST_BASELINE]:
-            del self._thresholds[key]
-
-    def _forget(self, version: str) -> None:
-        self._thresholds = {key: rule for key, rule in self._thresholds.items() if key[0] != version}
-        self._burns = {key: burn for key, burn in self._burns.items() if key[0] != version}
+    def restart(self) -> None:
+        """What is known of former windows is of no use."""
+        self.limits.restart()
+        self.labels.missing.clear()
 
     def naming(self, intake: Intake, version: str = "") -> Naming:
         """What the integers of a version stand for."""
@@ -228,23 +187,10 @@ class Judge:
         )
 
     def to_state(self) -> dict[str, Any]:
-        return {
-            "judged": self.judged_us,
-            "thresholds": [
-                [version, metric, [list(pair) for pair in segment], threshold.to_state()]
-                for (version, metric, segment), threshold in self._thresholds.items()
-            ],
-            "burns": [
-                [version, monitor, burn.metric, burn.window_us, burn.to_state()]
-                for (version, monitor), burn in self._burns.items()
-            ],
-        }
+        return {"judged": self.judged_us, "labels": self.labels.to_state(), **self.limits.to_state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Back to what `to_state` was called on."""
         self.judged_us = state["judged"]
-        for version, metric, pairs, kept in state["thresholds"]:
-            segment = tuple((key, value) for key, value in pairs)
-            self._thresholds[version, metric, segment] = Threshold.from_state(metric, metric, segment, kept)
-        for version, monitor, metric, window_us, burn in state["burns"]:
-            self._burns[version, monitor] = BurnRate.from_state(monitor, metric, window_us, ALL, burn)
+        self.labels.load(state["labels"])
+        self.limits.load(state)

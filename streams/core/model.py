@@ -22,9 +22,9 @@ from streamgauge.schemas.control import (
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.core import baselines
+from streamgauge.streams.core import baselines, missing_labels
 from streamgauge.streams.core.alerts import AlertBook
-from streamgauge.streams.core.comparing import compare
+from streamgauge.streams.core.comparing import compare, over
 from streamgauge.streams.core.comparisons import Comparisons
 from streamgauge.streams.core.context import Context, definition_of, starts_anew
 from streamgauge.streams.core.counts import Counts
@@ -37,6 +37,7 @@ from streamgauge.streams.core.orphans import orphan_letters
 from streamgauge.streams.core.retrain import RetrainPolicy
 from streamgauge.streams.core.retrain_alerts import tell
 from streamgauge.streams.core.retrain_asking import consider
+from streamgauge.streams.core.retrain_gain import weigh
 from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.versions import Adoption
 from streamgauge.streams.core.watch import Watch
@@ -84,7 +85,7 @@ class ModelState:
             return []
         self.intake.now_us = now_us
         self.awaits_round &= not self.account.reaches_a_round(now_us)
-        return self._settle()
+        return self._settle() + self._miss_labels()
 
     def finish(self) -> list[Output]:
         """No more input will come: every window is final."""
@@ -152,15 +153,23 @@ class ModelState:
         outputs = self.judge.alarms(intake, self.book)
         if self.judge.due(intake):
             outputs += self.judge.advance(intake, self.book)
-            outputs += last(intake, self.book)
+            outputs += last(intake, self.judge, self.book)
             outputs += self._expire()
             outputs += self._tell() + baselines.stale(intake, self.book, self.context.software)
-            outputs += compare(intake, self.book, self.judge.naming(intake), self.context.software)
+            outputs += compare(intake, self.book, self.judge, self.context.software)
+            weigh(self.retrain, intake, self.judge)
+        if self.context.clock == "events":
+            outputs += self._miss_labels()
         outputs += self._consider(outputs)
         asked_of = self.retrain.version
         return outputs + self.retrain.tick(
             intake.now_us, superseded=asked_of is not None and not self.intake.is_served(asked_of)
         )
+
+    def _miss_labels(self) -> list[Output]:
+        """Predictions and labels have been read up to the same time."""
+        due = missing_labels.is_due(self.intake, self.judge)
+        return missing_labels.tell(self.intake, self.judge, self.book) if due else []
 
     def _expire(self) -> list[Output]:
         names = self.intake.names
@@ -177,6 +186,7 @@ class ModelState:
         definition = definition_of(self.definition.model, order.document, self.context.metrics)
         old, self.definition = self.definition, definition
         self.account.agree(*self.context.terms(definition))
+        outputs: list[Output] = []
         learns = baselines.learns_anew(old.baseline, definition.baseline)
         if old.baseline != definition.baseline:
             baselines.refer(definition, self.intake)
@@ -186,13 +196,13 @@ class ModelState:
             self.intake.inherit(before)
             self.judge.restart()
         else:
-            self.intake.redefine(definition)
+            outputs = over(self.intake.redefine(definition), self.book, order.actor, now_us)
             self.intake.custom = usable_metrics(definition, self.context.metrics)
             if old.latency.objective_ms != definition.latency.objective_ms:
-                self.judge.restart("latency")
+                self.judge.limits.restart("latency")
             if old.baseline != definition.baseline:
-                return baselines.follow(order, self.intake, self.book, self.judge, now_us)
-        return []
+                outputs += baselines.follow(order, self.intake, self.book, self.judge, now_us)
+        return outputs
 
     def to_state(self) -> dict[str, Any]:
         """All but windows, join blocks, profiles and learning rows, which are records of their own."""

@@ -5,31 +5,34 @@ event need not know of it.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
 
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.season import Season
+from streamgauge.schemas.durations import SECOND_US, format_duration
 from streamgauge.schemas.monitor_names import (
     BLOCKED,
     COMPARISON,
     ERROR_DETECTORS,
     ESTIMATE_GAP,
+    MISSING_LABELS,
     OBJECTIVES,
     SAMPLE_RATIO,
     STALE_BASELINE,
     UNANSWERED,
+    rests_on_labels,
 )
+from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bank import FEATURE_MONITORS, MULTIVARIATE_DRIFT, FeatureBank, monitor_of
 from streamgauge.streams.core.comparing import share_of_traffic, verdicts
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
+from streamgauge.streams.core.limit_reasons import is_limited, of_limit, of_objective
 from streamgauge.streams.core.model import ModelState
-from streamgauge.streams.core.rules import BURNS, crossed_limit
 from streamgauge.streams.core.traffic_bank import MONITOR as TRAFFIC
 from streamgauge.streams.core.versions import Version
 
-#: Requests that a burn rate needs: the default of `BurnRate.finding`.
-_MIN_REQUESTS = 100
 _LITTLE = 0.001
 #: Of a bank's kinds of streams, those that watch for drift: numbers and categories.
 _DRIFTS = (0, 1)
@@ -48,6 +51,10 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
     """Of a monitor that is on, in one version of a model."""
     if not version.last_served_us:
         return Reason("waiting", "no data")
+    if version.name in model.judge.labels.missing and rests_on_labels(monitor):
+        return Reason("waiting", "labels are missing: until they come nothing is judged")
+    if monitor == MISSING_LABELS:
+        return _missing_labels(model, version)
     if monitor in FEATURE_MONITORS:
         return _feature(monitor, version)
     if monitor in ("concept_drift", *ERROR_DETECTORS):
@@ -63,8 +70,8 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         if evidence is None or not evidence.has_band:
             return Reason("learning", f"baseline: {evidence.hours if evidence else 0} of 24 hours")
         return _budget({"": evidence.evidence}, "")
-    if monitor in OBJECTIVES and not _is_limited(model, monitor):
-        return _objective(monitor, model, version)
+    if monitor in OBJECTIVES and not is_limited(model, monitor):
+        return Reason(*of_objective(monitor, model, version))
     if monitor in (COMPARISON, SAMPLE_RATIO):
         return _comparison(monitor, model, version)
     if monitor == UNANSWERED:
@@ -74,7 +81,7 @@ def because(monitor: str, model: ModelState, version: Version) -> Reason:
         return Reason("quiet", "no request is held back by broken data")
     if monitor == STALE_BASELINE:
         return Reason("quiet", "no drift has lasted a day")
-    return _limit(monitor, model, version)
+    return Reason(*of_limit(monitor, model, version))
 
 
 def _feature(monitor: str, version: Version) -> Reason:
@@ -89,7 +96,17 @@ def _feature(monitor: str, version: Version) -> Reason:
         return _budget(watched, "no two features to watch together, or too few rows")
     # from the weakest on: of the streams of one name the strongest counts
     streams = sorted((value, name) for of, name, value in _streams(watch.bank) if of == monitor)
-    return _budget({name: value for value, name in streams}, "nothing to watch")
+    found = _budget({name: value for value, name in streams}, "nothing to watch")
+    seasons = watch.bank.seasons() if monitor == "prediction_drift" and found.state == "quiet" else []
+    return replace(found, why=f"{found.why}; {_season(seasons[0])}") if seasons else found
+
+
+def _season(season: Season) -> str:
+    """What a stream with a daily cycle is held against, and from when on against the hour of the week."""
+    if season.stage == "week":
+        return "usual is the same hour of the last two weeks"
+    so_far = "the hour before" if season.stage == "hour" else "what the first day's hours were"
+    return f"usual is {so_far}, from {format_time(season.weekly_us or 0)[:16]}Z on the same hour of the week"
 
 
 def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
@@ -116,6 +133,18 @@ def _labels(version: Version) -> Reason:
     if labels.binner is None:
         return _learning(labels._rows, labels._first)
     return _budget(_strongest(labels._evidence), "its reference changes by itself")
+
+
+def _missing_labels(model: ModelState, version: Version) -> Reason:
+    labels, terms = model.judge.labels, model.definition.labels
+    expected_us = labels.expected_us(model.intake.watermark_us, terms)
+    if not terms.min_coverage:
+        return Reason("waiting", "labels.min_coverage is 0: no label is missed")
+    if expected_us is None:
+        return Reason("learning", f"when windows get labels of {terms.min_coverage:.0%}, for two days")
+    hours = format_duration(expected_us - expected_us % SECOND_US)
+    come = "are expected" if version.name in labels.missing else "come"
+    return Reason("quiet", f"labels of at least {labels.least(terms):.0%} {come} within {hours}")
 
 
 def _learning(rows: int, first: int) -> Reason:
@@ -159,21 +188,6 @@ def _budget(evidence: Mapping[str, float], nothing: str) -> Reason:
     return Reason("quiet", f"within budget: evidence {much} of 1{what}", value)
 
 
-def _objective(monitor: str, model: ModelState, version: Version) -> Reason:
-    definition = model.definition
-    objective = definition.latency if monitor == "latency" else definition.failure_rate
-    if monitor == "latency" and objective.objective_ms is None:
-        return Reason("waiting", "no objective: set latency.objective_ms")
-    burn = model.judge._burns.get((version.name, monitor))
-    if burn is None:
-        return Reason("waiting", "no window has closed")
-    n, bad = (sum(counts[i] for _, counts in burn._windows) for i in (0, 1))
-    if n < _MIN_REQUESTS:
-        return Reason("waiting", f"too few: {n} of {_MIN_REQUESTS} requests")
-    rate = bad / n / (1.0 - objective.target)
-    return Reason("quiet", f"burns {rate:.2g} times its error budget; {BURNS[-1].factor:g} alerts")
-
-
 def _comparison(monitor: str, model: ModelState, version: Version) -> Reason:
     duels = [duel for duel in model.intake.comparisons if duel.terms.challenger == version.name]
     if not duels:
@@ -187,35 +201,3 @@ def _comparison(monitor: str, model: ModelState, version: Version) -> Reason:
         return Reason("quiet", f"{traffic[0].value:.3g} of the traffic, {duels[0].terms.share} is declared")
     first = verdicts(duels[0], model.judge.naming(model.intake))[0]
     return Reason("quiet", f"{first.metric} against {duels[0].terms.champion}: {first.word}, {first.why}")
-
-
-def _limit(monitor: str, model: ModelState, version: Version) -> Reason:
-    rule = model.definition.rule(monitor)
-    values = [
-        threshold._windows[-1][1]
-        for (of, metric, _), threshold in model.judge._thresholds.items()
-        if (of, metric) == (version.name, monitor) and threshold._windows
-    ]
-    if not values:
-        coverage = version.since(None).coverage
-        least = model.definition.labels.min_coverage
-        if coverage is not None and coverage < least and not monitor.startswith(("latency", "throughput")):
-            return Reason("waiting", f"no value; labels of {coverage:.0%}, and verdicts need {least:.0%}")
-        return Reason("waiting", "no value: no window has closed, or too few events")
-    beyond = sum(crossed_limit(rule, value) is not None for value in values)
-    limits = " to ".join(
-        text
-        for text, limit in ((f"at least {rule.min}", rule.min), (f"at most {rule.max}", rule.max))
-        if limit is not None
-    )
-    said = f"{values[0].value:.4g}" if len(values) == 1 else f"{len(values)} values"
-    if beyond:
-        return Reason(
-            "quiet", f"{said}, {beyond} of them beyond {limits}, but not for {rule.windows} windows"
-        )
-    return Reason("quiet", f"{said}, and {limits} is allowed")
-
-
-def _is_limited(model: ModelState, monitor: str) -> bool:
-    rule = model.definition.rule(monitor)
-    return rule.min is not None or rule.max is not None

@@ -47,7 +47,7 @@ class RetrainPolicy:
         self._requested_us = 0
         self._deadline_us = 0
         self._rest_until_us: int | None = None
-        self._reasons = RetrainReasons()
+        self.reasons = RetrainReasons()
         #: What held the latest request back, if one was wanted.
         self.held: Held | None = None
         #: Who demanded one that is not made yet, and why.
@@ -69,7 +69,7 @@ class RetrainPolicy:
     def waiting(self, version: str, now_us: int) -> bool:
         """Whether it would ask now, given enough labels; if not, and no alert is new, `consider` can wait."""
         resting = self._rest_until_us is not None and now_us < self._rest_until_us
-        return not resting and self.state not in IN_FLIGHT and self._reasons.waiting(version)
+        return not resting and self.state not in IN_FLIGHT and self.reasons.waiting(version)
 
     @property
     def asked(self) -> tuple[int, int]:
@@ -83,16 +83,16 @@ class RetrainPolicy:
             self._since = now_us, labels
         since_us, before = self._since
         if terms.every is not None and now_us - since_us >= terms.every:
-            self._reasons.prompt(version, "schedule", labels - before)
+            self.reasons.prompt(version, "schedule", labels - before)
         if terms.fresh_labels is not None and labels - before >= terms.fresh_labels:
-            self._reasons.prompt(version, "fresh_labels", labels - before)
+            self.reasons.prompt(version, "fresh_labels", labels - before)
 
     def demand(self, version: str, actor: str, note: str | None) -> None:
         """An operator wants a request now, whatever guards say. Raises `BadEvent` while one is in flight."""
         if self.state in IN_FLIGHT:
             raise BadEvent(Reason.REFUSED, f"{self._request['request_id']} is {self.state.value}")
         self._rest_until_us, self._demanded = None, (actor, note)
-        self._reasons.prompt(version, "manual", 0)
+        self.reasons.prompt(version, "manual", 0)
 
     def consider(
         self,
@@ -112,7 +112,7 @@ class RetrainPolicy:
         are too few, another guard holds, a request is in flight or the cooldown lasts, waits.
         """
         settings = definition.retrain
-        self._reasons.note(alerts, settings.on)
+        self.reasons.note(alerts, settings.on)
         self.held = None
         if not self.waiting(version, now_us):
             return []
@@ -127,7 +127,7 @@ class RetrainPolicy:
             "model": self.model,
             "version": version,
             "attempt": 1,
-            **self._reasons.ask(version),
+            **self.reasons.ask(version),
             **data.record(),
             "dry_run": settings.dry_run,
             "time": format_time(now_us),
@@ -142,7 +142,7 @@ class RetrainPolicy:
         if settings.dry_run:
             self._step(RequestEvent.REHEARSE)
             self._request = {}
-            self._reasons.answered(version)
+            self.reasons.answered(version)
             self._rest_until_us = now_us + settings.cooldown
         else:
             self._step(RequestEvent.ASK)
@@ -170,7 +170,7 @@ class RetrainPolicy:
             raise BadEvent(Reason.REFUSED, f"{current} is {self.state.value}; it cannot be {status.state}")
         before = self.state
         if before is RequestState.UNANSWERED:
-            self._reasons.ask(self._request["version"])
+            self.reasons.ask(self._request["version"])
         self._step(RequestEvent(status.state))
         if self.state in IN_FLIGHT:
             self._deadline_us = now_us + self._terms["expiry"]
@@ -207,7 +207,7 @@ class RetrainPolicy:
             "requested_us": self._requested_us,
             "deadline_us": self._deadline_us,
             "rest_until_us": self._rest_until_us,
-            "reasons": self._reasons.to_state(),
+            "reasons": self.reasons.to_state(),
             "held": None if self.held is None else self.held.to_state(),
             "since": None if self._since is None else list(self._since),
             "labels": self._labels,
@@ -225,7 +225,7 @@ class RetrainPolicy:
         policy._requested_us = state["requested_us"]
         policy._deadline_us = state["deadline_us"]
         policy._rest_until_us = state["rest_until_us"]
-        policy._reasons = RetrainReasons.from_state(state["reasons"])
+        policy.reasons = RetrainReasons.from_state(state["reasons"])
         policy.held = Held.from_state(state["held"])
         policy._since = None if state["since"] is None else tuple(state["since"])
         policy._labels = state["labels"]
@@ -240,11 +240,11 @@ class RetrainPolicy:
         version = self._request["version"]
         self._rest_until_us = now_us + self._terms["cooldown"]
         if self.state is RequestState.SUCCEEDED:
-            self._reasons.forget(version)
+            self.reasons.forget(version)
         elif self.state is RequestState.DECLINED:
-            self._reasons.answered(version)
+            self.reasons.answered(version)
         else:
-            self._reasons.put_back(version)
+            self.reasons.put_back(version)
 
     def _output(self, record: Mapping[str, Any]) -> Output:
         return Output(RETRAIN_REQUESTS, self.model.encode(), record)

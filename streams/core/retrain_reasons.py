@@ -60,14 +60,26 @@ class RetrainReasons:
             "priority": _PRIORITY[entries[0]["severity"]] if entries else "normal",
         }
 
-    def prompt(self, version: str, name: str, n: int) -> None:
-        """A reason that no alert gives, such as a schedule, unless it is there already."""
+    def prompt(
+        self, version: str, name: str, n: int, severity: str = "info", *, again: bool = True, **numbers: Any
+    ) -> None:
+        """A reason that no alert gives, such as a schedule, unless it is there already.
+
+        With `again` it is one anew after it was settled; without, only after it was withdrawn.
+        """
         known = self._by_version.setdefault(version, {})
-        if name not in known or known[name]["settled"]:
+        if name not in known or (again and known[name]["settled"]):
             none = dict.fromkeys(("value", "baseline", "threshold"))
-            reason = {"monitor": name, "metric": name, **none, "n": n, "fingerprint": name}
-            entry = {"asked": False, "settled": False, "severity": "info", "features": [], "segment": {}}
+            reason = {"monitor": name, "metric": name, **none, "n": n, "fingerprint": name} | numbers
+            entry = {"asked": False, "settled": False, "severity": severity, "features": [], "segment": {}}
             known[name] = entry | {"reason": reason}
+
+    def withdraw(self, version: str, name: str) -> None:
+        """What `prompt` said holds no more."""
+        known = self._by_version.get(version, {})
+        known.pop(name, None)
+        if not known:
+            self._by_version.pop(version, None)
 
     def answered(self, version: str) -> None:
         """What was asked for is settled; only alerts that open from now on are reasons."""

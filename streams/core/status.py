@@ -1,24 +1,14 @@
 """Where a model stands: its time, its coverage, its open alerts, and why each of its monitors is quiet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from streamgauge.detectors.profile_review import Remark, review
-from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.schemas.monitor_names import (
-    BLOCKED,
-    COMPARISON,
-    ERROR_DETECTORS,
-    EVIDENCE,
-    OBJECTIVES,
-    SAMPLE_RATIO,
-    STALE_BASELINE,
-    UNANSWERED,
-)
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.monitors import monitors_of
 from streamgauge.streams.core.reasons import Reason, because
 from streamgauge.streams.core.versions import Adoption, Version
 
@@ -140,20 +130,6 @@ def _version(model: ModelState, version: Version) -> VersionStatus:
         ),
         alerts=alerts,
     )
-
-
-def monitors_of(definition: MonitorDefinition) -> Iterator[str]:
-    """Every monitor that a definition has: the built-in ones, then those that it names.
-
-    >>> list(monitors_of(MonitorDefinition(model="m", monitors={"accuracy": {"min": 0.8}})))[-2:]
-    ['retrain_blocked', 'accuracy']
-    """
-    compared = (COMPARISON, SAMPLE_RATIO) if definition.comparisons else ()
-    built_in = (*EVIDENCE, *OBJECTIVES, *compared, STALE_BASELINE, UNANSWERED, BLOCKED)
-    yield from built_in
-    detectors = [name for name in ERROR_DETECTORS if name in definition.monitors]
-    yield from detectors
-    yield from (name for name in definition.monitors if name not in (*built_in, *detectors))
 
 
 def _monitor(

@@ -147,9 +147,10 @@ class Watch:
         return self.recent.take_findings(self.errors, groups)
 
     def quiet_monitors(self) -> list[str]:
-        """A window has closed: the monitors that are watching and have not fired since the last one did."""
-        banks = (self.errors, self.estimates, self.labels, self.groups)
-        watching = [monitor for bank in banks for monitor in bank.monitors()]
+        """A window has closed: the monitors that watch, labels if any came, and have not fired since then."""
+        by_labels = (self.errors, self.estimates, self.labels) if self.errors.heard else ()
+        self.errors.heard = False
+        watching = [monitor for bank in (*by_labels, self.groups) for monitor in bank.monitors()]
         return self.recent.quiet([*watching, *(() if self.bank is None else FEATURE_MONITORS)])
 
     @property

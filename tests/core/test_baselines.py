@@ -147,7 +147,7 @@ def test_a_drift_alert_resolves_when_its_new_normal_is_adopted_and_the_record_sa
     last = story.alerts("drift")[-1]
     assert (last["state"], last["actor"]) == ("resolved", "ann")
     assert last["note"] == "the campaign goes on until May"
-    assert last["summary"].endswith("ann adopted another baseline")
+    assert last["summary"].endswith("ann changed what it is judged against")
     assert last["baseline_id"] == before
     assert story.watch().baseline_id == profile.profile_id != before
 

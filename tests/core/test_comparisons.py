@@ -123,6 +123,51 @@ def test_traffic_that_is_not_as_declared_is_told():
     assert "is declared" in alert["summary"]
 
 
+def test_other_terms_are_another_comparison_and_the_same_go_on() -> None:
+    terms = {"champion": "7", "challenger": "8"}
+    run = compared(2_000, {"7": 0.9, "8": 0.9}, 0.4, declared=0.5)
+    [alert] = opened(run, "sample_ratio")
+    [before] = run.partition.models["m"].intake.comparisons
+    changed = define("m", window="1m", comparisons=[{**terms, "share": 0.4}], baseline={"first": 200})
+    same = changed.model_copy(update={"cooldown": 1_000_000})
+
+    def duel() -> Any:
+        [found] = run.partition.models["m"].intake.comparisons
+        return found
+
+    run.apply(run.feed.definitions([changed]))
+    assert (duel().terms.share, duel().start_us, duel().arms) == (0.4, None, {})
+    run.commit()
+    ended = run.records(ALERTS)[-1]
+    assert (ended["alert_id"], ended["state"], ended["reason"]) == (alert["alert_id"], "resolved", "rebase")
+    assert ended["summary"].endswith("ops changed what it is judged against")
+    later = [
+        (
+            topic,
+            {**event, "prediction_id": event["prediction_id"] + "b", "time": event["time"] + 240 * SECOND_US},
+        )
+        for topic, event in events(np.random.default_rng(2), 1_000, {"7": 0.9, "8": 0.9}, 0.4)
+    ]
+    run.apply(list(run.feed.packed(later)))
+    running = duel()
+    assert sum(arm.bag.n for arm in running.arms.values()) < 1_001
+    assert running.start_us >= START_US + 240 * SECOND_US > before.start_us
+    run.apply(run.feed.definitions([same]))
+    assert duel() is running, "another field of the definition changes no comparison"
+    run.commit()
+    windows = [record["window"]["start"] for record in told(run)]
+    assert len(set(windows)) == 2, "the records of the two comparisons are told apart"
+    assert opened(run, "sample_ratio") == [alert]
+
+
+def test_a_comparison_that_is_defined_no_more_ends_with_its_alerts() -> None:
+    run = compared(2_000, {"7": 0.9, "8": 0.9}, 0.4, declared=0.5)
+    run.apply(run.feed.definitions([define("m", window="1m", baseline={"first": 200})]))
+    run.commit()
+    assert [*run.partition.models["m"].intake.comparisons] == []
+    assert run.records(ALERTS)[-1]["reason"] == "rebase"
+
+
 def test_a_version_that_a_retraining_brought_is_compared_with_the_one_before():
     run = compared(200, {"7": 0.9, "8": 0.9}, 0.5)
     comparisons = run.partition.models["m"].intake.comparisons

@@ -89,7 +89,7 @@ def test_a_limit_shows_its_latest_value() -> None:
 def test_a_limit_without_a_value_says_what_is_missing() -> None:
     changes = {"monitors": {"accuracy": {"min": 0.5}}, "labels": {"ttl": "5h", "min_coverage": 1.0}}
     told = story(**changes).tell(4, classifier)
-    told.run.partition.models["m"].judge._thresholds.clear()
+    told.run.partition.models["m"].judge.limits.thresholds.clear()
     assert looked(told, "accuracy").state == "waiting"
 
 

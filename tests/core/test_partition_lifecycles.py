@@ -101,16 +101,16 @@ def test_labels_that_are_final_are_told_once_though_late_predictions_could_still
 def test_windows_of_another_length_do_not_burn_on() -> None:
     run = Told().define().burn()
     run.define(window="2m")
-    assert not run.model.judge._burns
+    assert not run.model.judge.limits.burns
 
 
 def test_another_latency_objective_forgets_what_was_slow_by_the_old_one() -> None:
     run = Told().define(latency={"objective_ms": 100})
     for minute in range(4):
         run.window(minute * 60)
-    assert ("7", "latency") in run.model.judge._burns
+    assert ("7", "latency") in run.model.judge.limits.burns
     run.define(latency={"objective_ms": 200})
-    assert set(run.model.judge._burns) == {("7", "failure_rate")}
+    assert set(run.model.judge.limits.burns) == {("7", "failure_rate")}
 
 
 def test_labels_of_a_model_that_never_predicts_become_orphans() -> None:

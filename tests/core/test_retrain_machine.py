@@ -78,6 +78,16 @@ class Requests(RuleBasedStateMachine):
         self.open[version].discard(f"{version}-{number}")
         self.consider(version, labels, [self.alert("resolved", version, f"{version}-{number}")])
 
+    @rule(version=versions, worth=st.booleans())
+    def a_gain_is_worth_it_or_not(self, version, worth) -> None:
+        """Until it is not, it is one reason; settled, it asks no more until it was not."""
+        if worth:
+            self.open[version].add("gain")
+            self.policy.reasons.prompt(version, "gain", 5_000, "warning", again=False, value=7.0)
+        else:
+            self.open[version].discard("gain")
+            self.policy.reasons.withdraw(version, "gain")
+
     @rule(version=versions, labels=st.sampled_from([99, 100]))
     def a_window_closes(self, version, labels) -> None:
         self.consider(version, labels)

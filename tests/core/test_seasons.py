@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamgauge.detectors.baseline import numeric_profile
+from streamgauge.detectors.evidence.season import Season
 from streamgauge.schemas.batch import Categories, PredictionBatch
 from streamgauge.schemas.encode import encode_prediction_batch
 from streamgauge.schemas.message import ALERTS, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.schemas.times import parse_time
+from streamgauge.streams.core.status import status_of
 from tests.core.scenario import START_US, Feed, Run, define
 
 HOUR_US = 3_600_000_000
@@ -99,3 +102,25 @@ def test_after_two_weeks_a_change_on_top_of_the_cycle_is_seen_at_any_hour() -> N
     [alert] = told.go_on(4, change=0.5).alerts()
     assert alert["monitor"] == "prediction_drift"
     assert parse_time(alert["opened_at"]) - changed_us <= 4 * HOUR_US
+
+
+def test_what_is_usual_is_the_hour_before_then_a_day_and_then_two_weeks() -> None:
+    rng = np.random.default_rng(4)
+    profile = numeric_profile(rng.normal(size=1_000))
+    season = Season(profile, width=22, began_us=0)
+    assert season.weekly_us is None
+    stages = []
+    for hour in range(1, 400):
+        codes = np.searchsorted(profile.edges, rng.normal(size=100))
+        season.update_many(codes, np.full(100, hour * HOUR_US))
+        stages.append(season.stage)
+    assert season.weekly_us == 337 * HOUR_US
+    assert stages == ["hour"] * 24 + ["day"] * 312 + ["week"] * 63
+
+
+def test_monitors_list_says_what_is_usual_and_from_when_on_it_is_the_hour_of_the_week() -> None:
+    told = Cycle(an_hour=200, first=200).go_on(4)
+    [version] = status_of(told.run.partition.models["m"]).versions
+    why = next(each.why for each in version.monitors if each.monitor == "prediction_drift")
+    assert why.startswith("within budget")
+    assert why.endswith("; usual is the hour before, from 2026-12-05T11:00Z on the same hour of the week")

@@ -36,6 +36,7 @@ from streamgauge.schemas.monitor_names import (
     ERROR_DETECTORS,
     EVIDENCE,
     METRICS,
+    MISSING_LABELS,
     OBJECTIVES,
     SAMPLE_RATIO,
     STALE_BASELINE,
@@ -300,7 +301,7 @@ def test_every_name_of_a_monitor_is_there():
     page = (ROOT / "docs/reference/monitors.md").read_text()
     section = page.split("\n## Monitors\n")[1].split("\n## ")[0]
     names = set(re.findall(r"`(\w+)`", section)) - {"monitors", "min", "max", "share"}
-    others = {STALE_BASELINE, UNANSWERED, BLOCKED, COMPARISON, SAMPLE_RATIO}
+    others = {MISSING_LABELS, STALE_BASELINE, UNANSWERED, BLOCKED, COMPARISON, SAMPLE_RATIO}
     assert names == METRICS | {*EVIDENCE, *OBJECTIVES, *ERROR_DETECTORS} | others
 
 
