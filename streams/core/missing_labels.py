@@ -13,17 +13,16 @@ from streamgauge.streams.core.judge import Judge
 from streamgauge.streams.core.monitors import monitors_of
 
 
-def is_due(intake: Intake, judge: Judge) -> bool:
-    """Once a window. To be asked when predictions and labels have been read up to the same time."""
-    window = intake.definition.window
-    return intake.watermark_us // window > judge.labels.looked_us // window
-
-
 def tell(intake: Intake, judge: Judge, book: AlertBook) -> list[Output]:
-    """Opens the alerts about labels, goes on with them, or ends them."""
+    """Opens the alerts about labels, goes on with them, or ends them; once a window.
+
+    To be called when predictions and labels have been read up to the same time.
+    """
     definition, watch = intake.definition, judge.labels
     # in whole windows, so that it does not show at which tick this was called
     watermark_us = intake.watermark_us - intake.watermark_us % definition.window
+    if watermark_us <= watch.looked_us:
+        return []
     outputs: list[Output] = []
     for version in intake.versions.values():
         finding = None

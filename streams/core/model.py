@@ -85,7 +85,7 @@ class ModelState:
             return []
         self.intake.now_us = now_us
         self.awaits_round &= not self.account.reaches_a_round(now_us)
-        return self._settle() + self._miss_labels()
+        return self._settle() + missing_labels.tell(self.intake, self.judge, self.book)
 
     def finish(self) -> list[Output]:
         """No more input will come: every window is final."""
@@ -159,17 +159,12 @@ class ModelState:
             outputs += compare(intake, self.book, self.judge, self.context.software)
             weigh(self.retrain, intake, self.judge)
         if self.context.clock == "events":
-            outputs += self._miss_labels()
+            outputs += missing_labels.tell(intake, self.judge, self.book)
         outputs += self._consider(outputs)
         asked_of = self.retrain.version
         return outputs + self.retrain.tick(
             intake.now_us, superseded=asked_of is not None and not self.intake.is_served(asked_of)
         )
-
-    def _miss_labels(self) -> list[Output]:
-        """Predictions and labels have been read up to the same time."""
-        due = missing_labels.is_due(self.intake, self.judge)
-        return missing_labels.tell(self.intake, self.judge, self.book) if due else []
 
     def _expire(self) -> list[Output]:
         names = self.intake.names

@@ -38,10 +38,13 @@ DEFINITIONS = [
         baseline={"first": 200},
         monitors={"accuracy": {"min": 0.9, "windows": 1}},
         comparisons=[{"champion": "1", "challenger": "2"}],
+        alerts={"escalate_after": "15m"},
         retrain={"on": ["accuracy", "failure_rate"], "min_labels": 5, "expiry": "20m", "cooldown": "10m"},
     ),
     define("prices", task="regression", labels={"ttl": "2d"}, retrain={"every": "90m", "min_labels": 1}),
-    define("slow", **BINARY, window="1h", labels={"ttl": "3d"}, baseline={"first": 200}),
+    define(
+        "slow", **BINARY, window="1h", labels={"ttl": "3d", "expected_within": "2h"}, baseline={"first": 200}
+    ),
 ]
 WHO: dict[str, Any] = {"actor": "ann", "time_us": START_US}
 ORDERS: dict[str, Any] = {
