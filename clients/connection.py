@@ -3,6 +3,7 @@
 The worker builds its own clients' credentials from the same `Connection`.
 """
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -97,6 +98,30 @@ class Connection:
             location = getattr(self, name)
             if location and not Path(location).exists():
                 raise ConfigurationError(f"{_ENVIRONMENT[name]}: there is no file {location}")
+        self._open_certificates()
+
+    def _open_certificates(self) -> None:
+        """Kafka's clients would say in words of OpenSSL, each in its own, that one cannot be used."""
+        if not (self.ssl_ca_location or self.ssl_certificate_location):
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if self.ssl_ca_location:
+                wrong = f"STREAMGAUGE_SSL_CA_LOCATION: {self.ssl_ca_location} holds no certificates"
+                if Path(self.ssl_ca_location).is_file():  # a folder of them is librdkafka's to read
+                    context.load_verify_locations(self.ssl_ca_location)
+            if self.ssl_certificate_location:
+                wrong = (
+                    f"STREAMGAUGE_SSL_CERTIFICATE_LOCATION: {self.ssl_certificate_location} and the key "
+                    f"{self.ssl_key_location} cannot be used: they are none, do not belong together, or want "
+                    "another STREAMGAUGE_SSL_KEY_PASSWORD"
+                )
+                # without a password it would ask whoever sits there for one
+                context.load_cert_chain(
+                    self.ssl_certificate_location, self.ssl_key_location, self.ssl_key_password
+                )
+        except OSError as error:  # an SSLError is one
+            raise ConfigurationError(wrong) from error
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Connection":

@@ -10,7 +10,9 @@ from hypothesis import settings
 
 from tests.certificates import Certificates
 from tests.examples import DAILY
-from tests.kafka_broker import Broker, JarBroker, NoBrokerError, OwnBroker, open_broker, open_jar_broker
+from tests.kafka_broker import Broker, JarBroker, OwnBroker, open_broker, open_jar_broker
+from tests.kafka_cluster import Cluster, open_cluster
+from tests.kafka_process import NoBrokerError
 
 settings.register_profile("daily", max_examples=DAILY, deadline=None)
 _unavailable: list[str] = []
@@ -61,6 +63,17 @@ def restartable_broker(kafka: Broker, own_broker: OwnBroker) -> Iterator[JarBrok
         return
     with own_broker() as running:
         yield running
+
+
+@pytest.fixture
+def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three brokers that the test may kill, with three copies of everything."""
+    try:
+        with open_cluster(tmp_path_factory.mktemp("cluster")) as running:
+            yield running
+    except NoBrokerError as why:
+        _unavailable.append(str(why))
+        _no_broker()
 
 
 @pytest.fixture

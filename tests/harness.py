@@ -138,10 +138,10 @@ class WorkerProcess:
             self.kill()
 
 
-def create_topics(broker: str, prefix: str, partitions: int = 4) -> Connection:
+def create_topics(broker: str, prefix: str, partitions: int = 4, replication: int = 1) -> Connection:
     """All topics of the contract, and the connection to them."""
     connection = Connection(broker, prefix=prefix)
-    topics.create_topics(connection, partitions=partitions, replication=1)
+    topics.create_topics(connection, partitions=partitions, replication=replication)
     wait_until(
         lambda: all(topic.partitions == partitions for topic in topics.describe_topics(connection)), 20
     )

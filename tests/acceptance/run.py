@@ -8,7 +8,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
 from tests.acceptance.senders import Sender
 from tests.acceptance.traffic import PARTITIONS, Traffic
-from tests.acceptance.waiting import wait_applied
+from tests.acceptance.waiting import progress, wait_applied
 from tests.harness import WorkerProcess, create_topics, wait_until
 
 Disturb = Callable[[Sender, list[WorkerProcess]], None]
@@ -18,9 +18,15 @@ class Run:
     """`streamgauge worker` processes on topics of their own. A context: at its end none is left."""
 
     def __init__(
-        self, broker: str, prefix: str, logs: Path, *, clock: Literal["wall", "events"] = "events"
+        self,
+        broker: str,
+        prefix: str,
+        logs: Path,
+        *,
+        clock: Literal["wall", "events"] = "events",
+        replication: int = 1,
     ) -> None:
-        self.connection: Connection = create_topics(broker, prefix, PARTITIONS)
+        self.connection: Connection = create_topics(broker, prefix, PARTITIONS, replication)
         self.workers: list[WorkerProcess] = []
         self._logs = logs
         self._environment = {
@@ -66,6 +72,10 @@ class Run:
         if traffic.afterwards:
             Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
             self.wait_applied(30)
+
+    def applied(self) -> int:
+        """How many messages of all inputs are committed as applied, once the brokers can tell."""
+        return sum(applied for applied, _ in wait_until(lambda: progress(self.connection), 60))
 
     def wait_applied(self, seconds: float) -> None:
         """Until every message of every input is committed as applied."""

@@ -29,7 +29,8 @@ class Sender:
     def __init__(self, connection: Connection, parcels: Sequence[Parcel], per_second: int | None) -> None:
         self._connection = connection
         self._parcels = parcels
-        self._per_second = per_second
+        #: May be changed on the way.
+        self.per_second = per_second
         self._loggers = Loggers(connection)
         self._producer = bare_producer(connection)
         self._thread = threading.Thread(target=self._send, daemon=True)
@@ -49,10 +50,10 @@ class Sender:
     def _send(self) -> None:
         pause = threading.Event()
         for parcel in self._parcels:
-            if self._per_second is None:
+            if self.per_second is None:
                 pause.wait(max(0.0, parcel.due_us / 1e6 - time.time()))
             else:
-                pause.wait(len(parcel.events) / self._per_second)
+                pause.wait(len(parcel.events) / self.per_second)
             if parcel.route == "logger":
                 self._producer.flush(10)  # the baseline's events come first
                 self._loggers.log(parcel)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS
@@ -12,21 +12,31 @@ from tests.harness import wait_until
 
 def wait_applied(connection: Connection, seconds: float, check: Callable[[], None] = lambda: None) -> None:
     """Until every message of every input is committed as applied; `check` may end the wait by raising."""
-    consumer = Consumer(
-        connection.librdkafka()
-        | {"group.id": f"{connection.prefix}worker", "enable.auto.commit": False, "log_level": 2}
-    )
-    inputs = [
-        TopicPartition(connection.topic(name), number) for name in INPUTS for number in range(PARTITIONS)
-    ]
 
     def applied() -> bool:
         check()
-        committed = consumer.committed(inputs, timeout=10)
-        ends = (consumer.get_watermark_offsets(at, timeout=10, cached=False) for at in inputs)
-        return all(max(at.offset, 0) >= end for at, (_, end) in zip(committed, ends, strict=True))
+        found = progress(connection)
+        return found is not None and all(done >= end for done, end in found)
 
+    wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
+
+
+def progress(connection: Connection) -> list[tuple[int, int]] | None:
+    """Of each partition of each input, how far the workers are and where it ends.
+
+    None while brokers are settling who may tell. Each time a new client asks: an old one may ask a broker
+    that is gone.
+    """
+    group = {"group.id": f"{connection.prefix}worker", "enable.auto.commit": False, "log_level": 2}
+    consumer = Consumer(connection.librdkafka() | group)
+    inputs = [
+        TopicPartition(connection.topic(name), number) for name in INPUTS for number in range(PARTITIONS)
+    ]
     try:
-        wait_until(applied, seconds, every=0.5, saying="every message is applied and committed")
+        committed = consumer.committed(inputs, timeout=10)
+        ends = [consumer.get_watermark_offsets(at, timeout=10, cached=False)[1] for at in inputs]
+    except KafkaException:
+        return None
     finally:
         consumer.close()
+    return [(max(at.offset, 0), end) for at, end in zip(committed, ends, strict=True)]

@@ -1,12 +1,11 @@
 """Addresses and credentials: from the environment to librdkafka, never into a log."""
 
-from pathlib import Path
-
 import pytest
 from confluent_kafka import Producer
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.errors import ConfigurationError
+from tests.certificates import Certificates
 
 SASL = {
     "STREAMGAUGE_BOOTSTRAP_SERVERS": "a:9093,b:9093",
@@ -32,23 +31,34 @@ def test_every_setting_reaches_librdkafka() -> None:
     Producer(config | {"log_level": 0})  # librdkafka knows each of them
 
 
-def test_files_of_certificates_are_passed_on(tmp_path: Path) -> None:
-    paths = {}
-    for name in ("CA", "CERTIFICATE", "KEY"):
-        path = tmp_path / name
-        path.write_text("pem")
-        paths[f"STREAMGAUGE_SSL_{name}_LOCATION"] = str(path)
-    environ = {"STREAMGAUGE_BOOTSTRAP_SERVERS": "a:1", "STREAMGAUGE_SSL_KEY_PASSWORD": "hunter2", **paths}
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"), "hunter2")
+
+
+def test_files_of_certificates_are_passed_on(certificates: Certificates) -> None:
+    certificate, key = certificates.client("app")
+    environ = {
+        "STREAMGAUGE_BOOTSTRAP_SERVERS": "a:1",
+        "STREAMGAUGE_SSL_CA_LOCATION": str(certificates.ca),
+        "STREAMGAUGE_SSL_CERTIFICATE_LOCATION": str(certificate),
+        "STREAMGAUGE_SSL_KEY_LOCATION": str(key),
+        "STREAMGAUGE_SSL_KEY_PASSWORD": "hunter2",
+    }
     connection = Connection.from_environment(environ)
     assert connection.librdkafka() == {
         "bootstrap.servers": "a:1",
         "security.protocol": "SSL",
-        "ssl.ca.location": str(tmp_path / "CA"),
-        "ssl.certificate.location": str(tmp_path / "CERTIFICATE"),
-        "ssl.key.location": str(tmp_path / "KEY"),
+        "ssl.ca.location": str(certificates.ca),
+        "ssl.certificate.location": str(certificate),
+        "ssl.key.location": str(key),
         "ssl.key.password": "hunter2",
     }
     assert "hunter2" not in repr(connection)
+    for password in ("", "hunter3"):
+        with pytest.raises(ConfigurationError, match="want another STREAMGAUGE_SSL_KEY_PASSWORD") as caught:
+            Connection.from_environment(environ | {"STREAMGAUGE_SSL_KEY_PASSWORD": password})
+        assert "hunter" not in str(caught.value)
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
@@ -70,19 +80,21 @@ def test_secrets_are_in_no_repr_and_no_message() -> None:
         ({}, "PLAINTEXT", ""),
         ({"sasl_username": "a", "sasl_password": "b"}, "SASL_PLAINTEXT", "SCRAM-SHA-512"),
         (
-            {"sasl_username": "a", "sasl_password": "b", "ssl_ca_location": __file__},
+            {"sasl_username": "a", "sasl_password": "b", "ssl_ca_location": "CA"},
             "SASL_SSL",
             "SCRAM-SHA-512",
         ),
-        ({"ssl_ca_location": __file__}, "SSL", ""),
+        ({"ssl_ca_location": "CA"}, "SSL", ""),
         ({"security_protocol": "SSL"}, "SSL", ""),
     ],
     ids=str,
 )
 def test_the_protocol_follows_from_what_is_given(
-    given: dict[str, str], protocol: str, mechanism: str
+    given: dict[str, str], protocol: str, mechanism: str, certificates: Certificates
 ) -> None:
-    connection = Connection("a:1", **given)
+    connection = Connection(
+        "a:1", **{name: str(certificates.ca) if v == "CA" else v for name, v in given.items()}
+    )
     assert (connection.protocol, connection.mechanism) == (protocol, mechanism)
 
 
@@ -99,6 +111,7 @@ def test_the_protocol_follows_from_what_is_given(
         ({"security_protocol": "SASL_SSL"}, "STREAMGAUGE_SASL_PASSWORD"),
         ({"ssl_certificate_location": __file__}, "STREAMGAUGE_SSL_KEY_LOCATION"),
         ({"ssl_ca_location": "/no/such/file"}, "STREAMGAUGE_SSL_CA_LOCATION"),
+        ({"ssl_ca_location": __file__}, "holds no certificates"),
     ],
     ids=str,
 )

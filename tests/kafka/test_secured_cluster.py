@@ -167,6 +167,19 @@ def test_each_user_does_its_work_and_no_password_is_shown(
     assert not any(CANARY in text for text in shown)
 
 
+def test_a_worker_whose_password_is_wrong_ends_and_shows_none(cluster: Cluster, tmp_path: Path) -> None:
+    environment = cluster.environment("worker") | {
+        "STREAMGAUGE_SASL_PASSWORD": f"{CANARY}-wrong", "STREAMGAUGE_LOG_LEVEL": "debug",
+    }  # fmt: skip
+    with WorkerProcess(
+        cluster.broker.sasl_servers, PREFIX, tmp_path / "worker.log", module="streamgauge",
+        arguments=["worker"], environment=environment,
+    ) as worker:  # fmt: skip
+        assert worker.wait(60) == 1
+        assert "the credentials are refused" in worker.logs
+        assert CANARY not in worker.logs
+
+
 def test_a_worker_with_a_client_certificate_does_its_work(cluster: Cluster, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     environment = cluster.certificate_environment("worker")
