@@ -144,10 +144,10 @@ class FencedProducer:
                 # While the markers of the last transaction are being written, the broker refuses the offsets
                 # of the next. With librdkafka's 100 ms an alert that followed another waited so long.
                 "retry.backoff.ms": 5,
-                # When the group's coordinator dies for good, librdkafka 2.16 waits for some connection to change
-                # before it looks for the next one, whatever the deadline. With brokers of three killed in turn,
-                # 9 of 48 commits hung for 30 to 80 s; since idle connections are closed, which is such a
-                # change, none of 48. It must come before the broker ends the transaction.
+                # When the group's coordinator dies for good, librdkafka 2.16 waits for some connection to
+                # change before it looks for the next one, whatever the deadline. With brokers of three killed
+                # in turn, 9 of 48 commits hung for 30 to 80 s; since idle connections are closed, which is
+                # such a change, none of 48. It must come before the broker ends the transaction.
                 "connections.max.idle.ms": 4_000,
                 "log_level": 3,
             }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import confluent_kafka
+import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
@@ -121,6 +122,14 @@ class WorkerProcess:
             return self.health("/readyz")[0] == 200
 
         wait_until(ready, seconds, saying="the worker is ready")
+
+    def peak_bytes(self) -> int:
+        """The most memory that it has had at once. Only where there is /proc."""
+        status = Path(f"/proc/{self._running.pid}/status")
+        if not status.exists():
+            pytest.skip("the memory of a process is read from /proc, which this system does not have")
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1_024
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":
