@@ -1,36 +1,27 @@
-"""What the demo has seen on the output topics so far: one row a model, the open alerts, the news in order."""
+"""What the demo has seen on the topics so far: a row for each version, the open alerts, the news in order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from streamgauge.demo.faults import MINUTE_US, Fault
+from streamgauge.demo.news import Line
 from streamgauge.demo.services import Service
+from streamgauge.demo.successors import Successors
 from streamgauge.demo.verdict import ENDED
-from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS
-from streamgauge.schemas.times import format_time, parse_time
-
-Tone = Literal["fault", "alert", "ended", "retrain", "quiet"]
+from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS, RETRAIN_STATUS
+from streamgauge.schemas.times import parse_time
 
 #: The one number that says how good a model is, by its task, and how people call it.
 QUALITY = {"binary": ("accuracy", "accuracy"), "regression": ("mean_absolute_error", "MAE")}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One piece of news. `mark` is a sign for its kind."""
-
-    time_us: int
-    mark: str
-    text: str
-    tone: Tone
-
-
 @dataclass(slots=True)
-class ModelRow:
-    """What is known of one model: the newest window of each metric, and its open alerts by id."""
+class Row:
+    """What is known of one version: the newest window of each metric, and its open alerts by id."""
 
     service: Service
+    version: str
     window_us: int | None = None
     events: dict[int, int] = field(default_factory=dict)
     metrics: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -47,11 +38,16 @@ class ModelRow:
         return parse_time(self.metrics["throughput_per_s"]["window"]["end"]) if self.events else None
 
     @property
+    def measured(self) -> Mapping[str, Any] | None:
+        """The newest record of what says how good it is, if that is known."""
+        record = self.metrics.get(QUALITY[self.service.task][0])
+        return None if record is None or record["value"] is None else record
+
+    @property
     def quality(self) -> str:
-        """The model's quality with its 95 % interval; empty while unknown."""
-        metric, name = QUALITY[self.service.task]
-        record = self.metrics.get(metric)
-        if record is None or record["value"] is None:
+        """That with its 95 % interval; empty while unknown."""
+        name, record = QUALITY[self.service.task][1], self.measured
+        if record is None:
             return ""
         if self.service.task == "binary":
             shown = f"{name} {record['value']:.1%}"
@@ -76,15 +72,20 @@ class Board:
     """
 
     def __init__(self, services: Sequence[Service], faults: Sequence[Fault]) -> None:
-        self.rows = {service.name: ModelRow(service) for service in services}
+        #: By model and version; those that are served first, new ones as they come.
+        self.rows = {(service.name, service.version): Row(service, service.version) for service in services}
+        self.successors = Successors()
         self.alert_events: list[Mapping[str, Any]] = []
         self.requests = 0
+        self._services = {service.name: service for service in services}
         self._starts = sorted(faults, key=lambda f: f.start_us)
-        self._ends = sorted(faults, key=lambda f: f.end_us)
+        self._ends = sorted((fault for fault in faults if not fault.stays), key=lambda f: f.end_us)
+        self._now_us = 0
 
     def advance(self, now_us: int) -> list[Line]:
         """What begins or ends by itself up to `now_us`, in event time."""
         lines = []
+        self._now_us = now_us
         while self._starts and self._starts[0].start_us <= now_us:
             fault = self._starts.pop(0)
             lines.append(Line(fault.start_us, "▼", f"{fault.model}: {fault.story}", "fault"))
@@ -94,17 +95,24 @@ class Board:
         return sorted(lines, key=lambda line: line.time_us)
 
     def fold(self, topic: str, record: Mapping[str, Any]) -> list[Line]:
-        """One record of metrics, alerts or retrain-requests (`topic` without its prefix)."""
-        row = self.rows.get(record["model"])
-        if row is None:
+        """One record of metrics, alerts, retrain requests or their answers (`topic` without its prefix)."""
+        service = self._services.get(record["model"])
+        if service is None:
             return []
+        if topic == RETRAIN_STATUS:
+            return self.successors.answered(record, self._now_us)
+        version = record["version"]
+        row = self.rows.setdefault((service.name, version), Row(service, version))
         if topic == METRICS:
+            if record.get("verdict") is not None:
+                return self.successors.compared(record)
             self._measure(row, record)
             return []
         if topic == ALERTS:
             return self._alert(row, record)
         if topic == RETRAIN_REQUESTS:
             self.requests += 1
+            self.successors.asked(record)
             reasons = ", ".join(sorted({reason["monitor"] for reason in record["reasons"]}))
             text = (
                 f"{record['request_id']}: please retrain, {record['labels']:,} labels, because of {reasons}"
@@ -114,9 +122,12 @@ class Board:
 
     def windows_end_us(self) -> int:
         """How far every model has been judged; 0 if one has not been at all."""
-        return min((row.window_end_us or 0 for row in self.rows.values()), default=0)
+        ends = dict.fromkeys(self._services, 0)
+        for (model, _), row in self.rows.items():
+            ends[model] = max(ends[model], row.window_end_us or 0)
+        return min(ends.values(), default=0)
 
-    def _measure(self, row: ModelRow, record: Mapping[str, Any]) -> None:
+    def _measure(self, row: Row, record: Mapping[str, Any]) -> None:
         if record["segment"] or record["group"] or record["feature"]:
             return
         metric, start = record["metric"], record["window"]["start"]
@@ -130,7 +141,7 @@ class Board:
         if known is None or known["window"]["start"] <= start:
             row.metrics[metric] = record
 
-    def _alert(self, row: ModelRow, record: Mapping[str, Any]) -> list[Line]:
+    def _alert(self, row: Row, record: Mapping[str, Any]) -> list[Line]:
         self.alert_events.append(record)
         time_us = parse_time(record["time"])
         if record["state"] in ENDED:
@@ -150,12 +161,3 @@ class Board:
         latest = told.removeprefix("with it ").rpartition(", and ")[2]
         text = f"{record['model']} {record['monitor']}: with it {latest}"
         return [Line(time_us, "○", text, "alert")]
-
-
-def clock(time_us: int) -> str:
-    """Hours and minutes, UTC.
-
-    >>> clock(1_800_000_000_000_000)
-    '08:00'
-    """
-    return format_time(time_us)[11:16]

@@ -13,7 +13,7 @@ from streamgauge.schemas.durations import SECOND_US
 Kind = Literal["latency", "unit", "concept", "group"]
 MINUTE_US = 60 * SECOND_US
 
-#: How long a fault lasts: at least, and less than.
+#: How long a fault lasts that is repaired: at least, and less than.
 LENGTH_US = (30 * MINUTE_US, 40 * MINUTE_US)
 
 #: Which monitor must notice which kind.
@@ -49,6 +49,7 @@ class Fault:
     """One thing that goes wrong, from `start_us` until `end_us` in event time.
 
     `target` is the feature or the group concerned, `size` a factor, a share or a shift, as the kind has it.
+    Nobody repairs a concept that drifts: the world is another one, until the end.
     """
 
     kind: Kind
@@ -64,6 +65,11 @@ class Fault:
         """The monitor that must open an alert because of it."""
         return MONITORS[self.kind]
 
+    @property
+    def stays(self) -> bool:
+        """Whether only a new model helps."""
+        return self.kind == "concept"
+
     def reaches(self, monitor: str) -> bool:
         """Whether it can be the cause of an alert of `monitor`: slow answers change nothing but latency."""
         return (monitor == MONITORS["latency"]) == (self.kind == "latency")
@@ -73,16 +79,17 @@ class Fault:
         return self.start_us <= time_us < self.end_us + slack_us
 
 
-def draw_faults(seed: int, start_us: int, quiet_us: int, latest_us: int) -> tuple[Fault, ...]:
+def draw_faults(seed: int, start_us: int, quiet_us: int, latest_us: int, span_us: int) -> tuple[Fault, ...]:
     """One fault of each kind, in order of start: the first at `start_us + quiet_us` or after, none after
-    `start_us + latest_us`.
+    `start_us + latest_us`. The world ends at `start_us + span_us`.
 
     Each starts in its own quarter of that time, so that a viewer can follow. The unit change, the concept
-    drift and the group's fate meet three different models, so that what one opens cannot hide another.
+    drift and the group's fate meet three different models, so that what one opens cannot hide another. The
+    concept drifts first: a new model has to be trained, to be compared, and to take over.
 
-    >>> faults = draw_faults(1, 0, quiet_us=60 * MINUTE_US, latest_us=150 * MINUTE_US)
-    >>> sorted(fault.kind for fault in faults)
-    ['concept', 'group', 'latency', 'unit']
+    >>> faults = draw_faults(1, 0, 60 * MINUTE_US, latest_us=150 * MINUTE_US, span_us=240 * MINUTE_US)
+    >>> faults[0].kind, sorted(fault.kind for fault in faults[1:])
+    ('concept', ['group', 'latency', 'unit'])
     """
     rng = np.random.default_rng([seed, 0xFA17])
     drifting, changing = rng.permutation(["phishing", "approval"]).tolist()
@@ -93,14 +100,15 @@ def draw_faults(seed: int, start_us: int, quiet_us: int, latest_us: int) -> tupl
         "group": "credit",
     }
     slot_us = (latest_us - quiet_us) // len(models)
-    kinds = list(models)
+    others: list[Kind] = [kind for kind in models if kind != "concept"]
+    kinds = ["concept", *rng.permutation(others).tolist()]
     faults = []
-    for slot, index in enumerate(rng.permutation(len(kinds)).tolist()):
-        kind = kinds[index]
+    for slot, kind in enumerate(kinds):
         begin = start_us + quiet_us + slot * slot_us + int(rng.integers(slot_us))
         length = int(rng.integers(*LENGTH_US))
+        end = start_us + span_us if kind == "concept" else begin + length
         target, size, story = _DRAW[kind](rng, models[kind])
-        faults.append(Fault(kind, models[kind], begin, begin + length, target, size, story))
+        faults.append(Fault(kind, models[kind], begin, end, target, size, story))
     return tuple(faults)
 
 
@@ -160,7 +168,7 @@ def _concept(rng: np.random.Generator, model: str) -> tuple[str, float, str]:
     if model == "approval":
         shift = float(rng.choice([-3.0, 3.0]))
         return feature, shift, f"where {feature} is high, the truth moves by {shift:+.0f} points"
-    return feature, 0.6, f"where {feature} is high, 60 % of labels turn round"
+    return feature, 0.9, f"where {feature} is high, 90 % of labels turn round"
 
 
 def _group(rng: np.random.Generator, model: str) -> tuple[str, float, str]:

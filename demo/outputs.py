@@ -1,4 +1,4 @@
-"""Reads what the worker says: metrics, alerts and retrain requests, from the beginning, as records."""
+"""Reads what the worker says, and what training jobs answer, from the beginning, as records."""
 
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -8,13 +8,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.encode import decode_output
-from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS
+from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS, RETRAIN_STATUS
 
-TOPICS = (METRICS, ALERTS, RETRAIN_REQUESTS)
+TOPICS = (METRICS, ALERTS, RETRAIN_REQUESTS, RETRAIN_STATUS)
 
 
 class OutputReader:
-    """Every partition of the three topics, without a group: it only watches.
+    """Every partition of these topics, without a group: it only watches.
 
     `poll` waits up to `within_s` for the first record and then takes what is there.
     """

@@ -1,19 +1,24 @@
-"""The verdict in words."""
+"""The verdict in words: what caught each fault, and what became of the new versions."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from streamgauge.demo.board import Line, clock
-from streamgauge.demo.faults import MINUTE_US
+from streamgauge.demo.board import Board
+from streamgauge.demo.faults import MINUTE_US, Fault
+from streamgauge.demo.news import Line
+from streamgauge.demo.successors import Successor, in_words
 from streamgauge.demo.verdict import Caught, Verdict
+from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.times import parse_time
 
 
-def report(verdict: Verdict, requests: int) -> list[Line]:
-    """What to print at the end: each fault, each alert without a cause, the sums.
+def report(verdict: Verdict, board: Board, pace: float) -> list[Line]:
+    """What to print at the end: each fault, each alert without a cause, each new version, the sums.
+
+    `pace` is the seconds of event time that pass in one of the clock.
 
     >>> from streamgauge.demo.verdict import judge
-    >>> [line.text for line in report(judge((), []), requests=0)]
+    >>> [line.text for line in report(judge((), []), Board((), ()), 160.0)]
     ['no faults, and no alerts: 0 false alarms']
     """
     lines = []
@@ -28,7 +33,58 @@ def report(verdict: Verdict, requests: int) -> list[Line]:
         )
         for alert in verdict.causeless
     ]
-    return [*lines, Line(0, " ", _sums(verdict, requests), "ended" if verdict.passed() else "alert")]
+    lines += [_successor_line(told, board, pace) for told in successors(verdict, board)]
+    return [*lines, Line(0, " ", _sums(verdict, board.requests), "ended" if verdict.passed() else "alert")]
+
+
+def successors(verdict: Verdict, board: Board) -> list[dict[str, Any]]:
+    """For programs: each new version, how it did, and how long after the fault it answered.
+
+    `before` and `after` are of the last windows of the old and of the new version.
+    """
+    faults = [caught.fault for caught in verdict.faults]
+    return [_successor(each, board, faults) for each in board.successors.by_model.values()]
+
+
+def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, Any]:
+    rows = [board.rows.get((each.model, version)) for version in (each.old, each.new)]
+    before, after = (None if row is None else _interval(row.measured) for row in rows)
+    since_us = each.since_us
+    began_us = [
+        fault.start_us
+        for fault in faults
+        if fault.model == each.model and fault.reaches("concept_drift") and fault.start_us <= (since_us or 0)
+    ]
+    delay_us = since_us - max(began_us) if since_us is not None and began_us else None
+    return {
+        "model": each.model,
+        "old_version": each.old,
+        "new_version": each.new,
+        "request_id": each.request_id,
+        "delay_s": None if delay_us is None else delay_us / SECOND_US,
+        "metric": None if (record := each.verdict) is None else record["metric"].removesuffix("_difference"),
+        "before": before,
+        "after": after,
+        "difference": None if record is None else _interval(record),
+        "verdict": "undecided" if record is None else record["verdict"],
+        "told": "no traffic yet" if record is None else in_words(record),
+    }
+
+
+def _interval(record: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if record is None else {name: record[name] for name in ("value", "low", "high", "n")}
+
+
+def _successor_line(told: Mapping[str, Any], board: Board, pace: float) -> Line:
+    rows = [board.rows.get((told["model"], told[which])) for which in ("old_version", "new_version")]
+    before, after = (row.quality if row is not None and row.quality else "unknown" for row in rows)
+    text = f"{told['model']}: {told['new_version']} is {told['told']}"
+    if told["delay_s"] is not None:
+        text += (
+            f"; it came {told['delay_s'] / 60:.0f} min after the change ({told['delay_s'] / pace:.1f} s here)"
+        )
+    text += f"; last windows: {before} of {told['old_version']}, {after} of {told['new_version']}"
+    return Line(0, "⇄", text, "ended" if told["verdict"] == "better" else "quiet")
 
 
 def _fault_lines(caught: Caught) -> list[Line]:
@@ -60,12 +116,3 @@ def _sums(verdict: Verdict, requests: int) -> str:
 
 def _named(alert: Mapping[str, Any]) -> str:
     return f"{alert['model']} {alert['monitor']}"
-
-
-def plain(line: Line) -> str:
-    """A line as a file or a pipe takes it.
-
-    >>> plain(Line(1_800_000_000_000_000, "●", "credit: slow", "alert"))
-    '08:00 ● credit: slow'
-    """
-    return f"{clock(line.time_us) if line.time_us else '     '} {line.mark} {line.text}"

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from streamgauge.demo.board import Board, Line
+from streamgauge.demo.board import Board
 from streamgauge.demo.definitions import send_definitions
 from streamgauge.demo.faults import MINUTE_US
+from streamgauge.demo.news import Line, plain
 from streamgauge.demo.outputs import OutputReader
-from streamgauge.demo.report import plain, report
+from streamgauge.demo.report import report, successors
 from streamgauge.demo.stage import Stage
 from streamgauge.demo.traffic import timeline_for
 from streamgauge.demo.verdict import judge
 from streamgauge.demo.view import Progress, View, make_view
 from streamgauge.demo.world import SPAN_US, World
+from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.errors import StreamgaugeError
 
 WINDOW_US = 5 * MINUTE_US
@@ -53,7 +56,9 @@ def run_demo(options: Options) -> int:
         board = Board(world.services, world.faults)
         title = f"streamgauge demo, seed {options.seed}"
         with make_view(title, options.seconds, board, quiet=options.as_json) as view:
-            view.refresh(Progress(f"starting a worker and three River models, logs in {folder}"))
+            view.refresh(
+                Progress(f"starting a worker, a training job and three River models, logs in {folder}")
+            )
             stage.await_worker()
             send_definitions(stage.connection, start_us)
             with OutputReader(stage.connection) as outputs:
@@ -61,11 +66,16 @@ def run_demo(options: Options) -> int:
                 _watch(stage, outputs, board, view, start_us + SPAN_US)
     verdict = judge(world.faults, board.alert_events)
     if options.as_json:
-        told = {"seed": options.seed, "seconds": options.seconds, "retrain_requests": board.requests}
+        told: dict[str, Any] = {
+            "seed": options.seed,
+            "seconds": options.seconds,
+            "retrain_requests": board.requests,
+        }
+        told |= {"successors": successors(verdict, board)}
         print(json.dumps(told | verdict.to_json() | {"logs": str(folder)}, indent=2))
     else:
         print()
-        for line in report(verdict, board.requests):
+        for line in report(verdict, board, SPAN_US / SECOND_US / options.seconds):
             print(plain(line))
     return 0 if verdict.passed() else 1
 
@@ -87,6 +97,8 @@ def _watch(stage: Stage, outputs: OutputReader, board: Board, view: View, end_us
         for topic, record in outputs.poll(0.2):
             news += board.fold(topic, record)
             last_news_s = time.monotonic()
+        for order in board.successors.orders():
+            stage.order(order)
         view.show(sorted(news, key=_order_of_news))
         view.refresh(progress)
         quiet_s = time.monotonic() - last_news_s

@@ -1,8 +1,8 @@
 """The three models that the demo serves: River models, trained at start on rows they never serve."""
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,12 +63,20 @@ class Service:
         """Every row as this model answers it, after `transform` has changed its features."""
         rows = self.rows if transform is None else tuple(transform(row) for row in self.rows)
         columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
+        return Pool(rows, columns, *self._answers(rows), self.labels, self.groups)
+
+    def answer(self, pool: Pool) -> Pool:
+        """The same requests, that another version answered, as this one does."""
+        prediction, score = self._answers(pool.features)
+        return replace(pool, prediction=prediction, score=score)
+
+    def _answers(self, rows: Sequence[Features]) -> tuple[Column, Floats]:
+        """Predictions, and of a classifier the probability of its positive class."""
         if self.task == "regression":
-            values = np.array([self.model.predict_one(_numeric(row)) for row in rows], dtype=np.float64)
-            return Pool(rows, columns, values, np.full(len(rows), np.nan), self.labels, self.groups)
-        scores = np.array([self.model.predict_proba_one(_numeric(row)).get(True, 0.0) for row in rows])
-        positive = Categories((scores > 0.5).astype(np.int32), self.classes)
-        return Pool(rows, columns, positive, scores, self.labels, self.groups)
+            values = np.array([self.model.predict_one(numeric(row)) for row in rows], dtype=np.float64)
+            return values, np.full(len(rows), np.nan)
+        scores = np.array([self.model.predict_proba_one(numeric(row)).get(True, 0.0) for row in rows])
+        return Categories((scores > 0.5).astype(np.int32), self.classes), scores
 
 
 def train_services(seed: int) -> tuple[Service, ...]:
@@ -161,7 +169,7 @@ def _classifier(
     model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
     accuracy = metrics.Accuracy()
     for x, y in rows[:cut]:
-        row = _numeric(x)
+        row = numeric(x)
         accuracy.update(y, bool(model.predict_one(row)))
         model.learn_one(row, y)
     served = rows[cut:]
@@ -194,7 +202,7 @@ def _column(values: list[float | str]) -> Column:
     return np.array(values, dtype=np.float64)
 
 
-def _numeric(row: Features) -> dict[str, float]:
+def numeric(row: Features) -> dict[str, float]:
     """What a linear model can take: a category becomes an indicator."""
     return {
         (f"{name}={v}" if isinstance(v, str) else name): (1.0 if isinstance(v, str) else v)

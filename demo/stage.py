@@ -1,4 +1,4 @@
-"""The demo's cast, each a process of its own: the embedded broker, one worker, the traffic."""
+"""The demo's cast, each a process of its own: the embedded broker, a worker, a training job, the traffic."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -15,6 +16,8 @@ from typing import IO, Any, Self
 
 from streamgauge.clients.connection import Connection
 from streamgauge.demo.children import Child
+from streamgauge.demo.successors import Order
+from streamgauge.demo.trainer import file_of
 from streamgauge.schemas.errors import StreamgaugeError
 from streamgauge.streams.embedded import EmbeddedBroker
 
@@ -23,13 +26,14 @@ READY_WITHIN_S = 60.0
 
 
 class Stage:
-    """Broker, worker and traffic, with their logs in `folder`; all are gone when the context ends.
+    """Broker, worker, training job and traffic, with their logs in `folder`; all are gone when it ends.
 
-    The traffic shares nothing with the worker but the broker's address.
+    They share nothing but the broker's address, and job and traffic the folder of trained models.
     """
 
     def __init__(self, folder: Path, traffic: Sequence[str]) -> None:
         self._folder = folder
+        self._models = folder / "models"
         self._traffic_arguments = traffic
         self._stack = ExitStack()
         self._reports: SimpleQueue[dict[str, Any]] = SimpleQueue()
@@ -43,6 +47,15 @@ class Stage:
             environ = _environ(self.connection, port)
             self._worker = stack.enter_context(
                 Child("worker", "streamgauge", ["worker"], self._folder / "worker.log", environ)
+            )
+            self._trainer = stack.enter_context(
+                Child(
+                    "training job",
+                    "streamgauge.demo.trainer",
+                    [str(self._models)],
+                    self._folder / "trainer.log",
+                    environ,
+                )
             )
             self._traffic = stack.enter_context(
                 Child(
@@ -82,10 +95,16 @@ class Stage:
         Thread(target=_read, args=(self._traffic.stdout, self._reports), daemon=True).start()
 
     def check(self) -> None:
-        """Raise `ChildDiedError` if the worker has ended, or the traffic has failed."""
-        if self._worker.exit_code() is not None:
-            raise self._worker.death()
+        """Raise `ChildDiedError` if worker or training job have ended, or the traffic has failed."""
+        for child in (self._worker, self._trainer):
+            if child.exit_code() is not None:
+                raise child.death()
         self._traffic.check()
+
+    def order(self, order: Order) -> None:
+        """Tell the traffic which version is to answer."""
+        file = file_of(self._models, order.model, order.version)
+        self._traffic.say(json.dumps(asdict(order) | {"file": str(file)}))
 
     def reports(self) -> list[dict[str, Any]]:
         """What the traffic has told of itself since the last call."""

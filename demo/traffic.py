@@ -2,24 +2,29 @@
 
 ``python -m streamgauge.demo.traffic`` is started by the demo. It knows Kafka's address and the seed, nothing
 of the worker. When its models are trained it waits for a line on standard input, then prints one line of
-JSON a block: how far it is. It ends early when standard input does, for then the demo is gone.
+JSON a block: how far it is. Further lines are orders: a version to deploy, or to settle for. It ends early
+when standard input does, for then the demo is gone.
 """
 
 import argparse
 import json
 import os
-import select
 import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TextIO
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_sink import KafkaSink
 from streamgauge.clients.logger import PredictionLogger
-from streamgauge.demo.services import Pool
-from streamgauge.demo.world import SPAN_US, Block, Requests, Timeline, World
+from streamgauge.demo.requests import Requests
+from streamgauge.demo.scoring import LinearModel
+from streamgauge.demo.services import Pool, Service
+from streamgauge.demo.world import SPAN_US, Block, Timeline, World
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, Ids, Outcome
 from streamgauge.schemas.item_lists import ItemLists
 
@@ -53,31 +58,65 @@ def main(arguments: list[str] | None = None) -> int:
 
     world = World(args.seed, timeline_for(args.start_us, args.seconds), with_faults=not args.no_faults)
     sink = KafkaSink(Connection.from_environment(os.environ), linger_ms=LINGER_MS)
-    loggers = {
-        service.name: PredictionLogger(
-            service.name, service.version, sink=sink, task=service.task, queue_events=100_000
-        )
-        for service in world.services
-    }
-    if not sys.stdin.readline():
+    apps = {(service.name, service.version): _app(service, sink) for service in world.services}
+    labelling = {service.name: apps[service.name, service.version] for service in world.services}
+    orders = _lines(sys.stdin)
+    if not orders.get():
         return 1
     sent = 0
     started_s = time.monotonic()
     for number, block in enumerate(world.blocks(), start=1):
         for requests in block.requests:
-            log_requests(loggers[requests.service.name], requests)
+            service = requests.service
+            app = apps.get((service.name, service.version))
+            if app is None:
+                app = apps[service.name, service.version] = _app(service, sink)
+            log_requests(app, requests)
         for labels in block.labels:
-            log_labels(loggers[labels.model], labels)
+            log_labels(labelling[labels.model], labels)
         sent += sum(map(len, block.requests))
         print(json.dumps(_progress(block, sent, time.monotonic() - started_s)), flush=True)
-        pause_s = max(0.0, started_s + number * BLOCK_S - time.monotonic())
-        if select.select([sys.stdin], [], [], pause_s)[0] and not sys.stdin.readline():
+        if not _obey(orders, world, started_s + number * BLOCK_S):
             return 1
-    for logger in loggers.values():
-        logger.close()
-    stats = {name: str(logger.stats()) for name, logger in loggers.items()}
+    for app in apps.values():
+        app.close()
+    stats = {" ".join(name): str(app.stats()) for name, app in apps.items()}
     print(json.dumps({"done": True, "sent": sent, "stats": stats}), flush=True)
     return 0
+
+
+def _app(service: Service, sink: KafkaSink) -> PredictionLogger:
+    return PredictionLogger(service.name, service.version, sink=sink, task=service.task, queue_events=100_000)
+
+
+def _lines(stream: TextIO) -> "SimpleQueue[str]":
+    """Its lines as they come; an empty one at its end."""
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put("")
+
+    Thread(target=read, daemon=True).start()
+    return lines
+
+
+def _obey(orders: "SimpleQueue[str]", world: World, until_s: float) -> bool:
+    """Do what is ordered until a moment of the monotonic clock; False if nobody is there any more."""
+    while True:
+        try:
+            line = orders.get(timeout=max(0.0, until_s - time.monotonic()))
+        except Empty:
+            return True
+        if not line:
+            return False
+        order = json.loads(line)
+        if order["what"] == "settle":
+            world.settle(order["model"], order["version"])
+        else:
+            trained = LinearModel(**json.loads(Path(order["file"]).read_text()))
+            world.deploy(order["model"], order["version"], trained)
 
 
 def log_requests(logger: PredictionLogger, requests: Requests) -> None:

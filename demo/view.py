@@ -13,8 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from streamgauge.demo.board import Board, Line, ModelRow, Tone, clock
-from streamgauge.demo.report import plain
+from streamgauge.demo.board import Board, Row
+from streamgauge.demo.news import Line, Tone, clock, plain
 
 STYLES: dict[Tone, str] = {
     "fault": "bold yellow",
@@ -94,7 +94,7 @@ class ScreenView:
             self._models(),
             Panel(
                 Group(*(news or [empty])),
-                title="▼ △ a fault, unknown to the worker   ● alert   ✓ over   ↻ retrain request",
+                title="▼ △ a fault, unknown to the worker   ● alert   ✓ over   ↻ ⇄ a new model",
                 title_align="left",
             ),
         )
@@ -173,12 +173,18 @@ def _progress_in_words(progress: Progress, seconds: float) -> str:
     )
 
 
-def _cells(row: ModelRow) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     window = clock(row.window_end_us - 1) if row.window_end_us else "–"
-    return row.service.name, f"{row.judged:,}", window, row.quality or "–", row.latency or "–"
+    return (
+        f"{row.service.name} {row.version}",
+        f"{row.judged:,}",
+        window,
+        row.quality or "–",
+        row.latency or "–",
+    )
 
 
-def _open_alerts(row: ModelRow) -> Text:
+def _open_alerts(row: Row) -> Text:
     return Text(
         ", ".join(sorted({alert["monitor"] for alert in row.open.values()})) or "–",
         STYLES["alert"] if row.open else "dim",

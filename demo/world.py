@@ -7,22 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamgauge.demo.faults import MINUTE_US, draw_faults, impaired
 from streamgauge.demo.labels import LabelDesk
-from streamgauge.demo.services import Pool, Service, train_services
-from streamgauge.schemas.batch import (
-    Bools,
-    Categories,
-    Column,
-    Floats,
-    GroundTruthBatch,
-    Ids,
-    Ints,
-    PredictionBatch,
-    take_column,
-)
+from streamgauge.demo.requests import Requests
+from streamgauge.demo.rollout import Rollout
+from streamgauge.demo.scoring import LinearModel
+from streamgauge.demo.services import Service, train_services
+from streamgauge.schemas.batch import GroundTruthBatch, Ids, Ints, take_column
 from streamgauge.schemas.durations import SECOND_US
 
 SPAN_US = 240 * MINUTE_US
@@ -49,37 +41,6 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Requests:
-    """Requests to one service within one block, by time: rows of its pool as it answered them."""
-
-    service: Service
-    pool: Pool
-    rows: NDArray[np.intp]
-    ids: Ids
-    time_us: Ints
-    latency_ms: Floats
-    failed: Bools
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def to_batch(self) -> PredictionBatch:
-        """The same as columns."""
-        return PredictionBatch(
-            model=self.service.name,
-            version=self.service.version,
-            ids=self.ids,
-            time_us=self.time_us,
-            prediction=_blank(take_column(self.pool.prediction, self.rows), self.failed),
-            latency_ms=self.latency_ms,
-            score=np.where(self.failed, np.nan, self.pool.score[self.rows]),
-            failed=self.failed,
-            features={name: take_column(c, self.rows) for name, c in self.pool.columns.items()},
-            groups={key: Categories(c.codes[self.rows], c.values) for key, c in self.pool.groups.items()},
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """What leaves between `start_us` and `end_us`."""
 
@@ -92,6 +53,9 @@ class Block:
 class World:
     """Three services under traffic, and what goes wrong with them.
 
+    Who `deploy`s a version while blocks are taken decides who answers, and changes nothing else: requests and
+    their labels stay what they are.
+
     >>> world = World(seed=7, timeline=Timeline(start_us=1_763_712_000_000_000, predictions_per_s=20.0))
     >>> [service.name for service in world.services], len(world.faults)
     (['phishing', 'approval', 'credit'], 4)
@@ -100,8 +64,14 @@ class World:
     def __init__(self, seed: int, timeline: Timeline, *, with_faults: bool = True) -> None:
         self.timeline = timeline
         self.services = train_services(seed)
-        self.faults = draw_faults(seed, timeline.start_us, QUIET_US, LATEST_US) if with_faults else ()
+        self.faults = (
+            draw_faults(seed, timeline.start_us, QUIET_US, LATEST_US, SPAN_US) if with_faults else ()
+        )
         self._rng = np.random.default_rng([seed, 0x30B1D])
+        self._rollouts = {
+            service.name: Rollout(service, np.random.default_rng([seed, 0x5A1E, number]))
+            for number, service in enumerate(self.services)
+        }
         self._healthy = {service.name: service.pool() for service in self.services}
         by_name = {service.name: service for service in self.services}
         # The unit change, the concept drift and the group's fault never meet in one model: at most one of
@@ -118,7 +88,16 @@ class World:
         for start_us in range(self.timeline.start_us, self.timeline.end_us, self.timeline.block_us):
             end_us = start_us + self.timeline.block_us
             current, upcoming = upcoming, self._planned(end_us, desk)
-            yield Block(start_us, end_us, current, desk.due(end_us))
+            answered = (part for each in current for part in self._rollouts[each.service.name].split(each))
+            yield Block(start_us, end_us, tuple(answered), desk.due(end_us))
+
+    def deploy(self, model: str, version: str, trained: LinearModel) -> None:
+        """From the next block on a new version answers a half of the model's requests."""
+        self._rollouts[model].deploy(version, trained)
+
+    def settle(self, model: str, version: str) -> None:
+        """From the next block on one of a model's two versions answers all of its requests."""
+        self._rollouts[model].settle(version)
 
     def _planned(self, start_us: int, desk: LabelDesk) -> tuple[Requests, ...]:
         """The block's requests, their labels planned."""
@@ -169,9 +148,3 @@ def _uuid7s(rng: np.random.Generator, time_us: Ints) -> Ids:
     octets[:, 6] = octets[:, 6] & 0x0F | 0x70
     octets[:, 8] = octets[:, 8] & 0x3F | 0x80
     return octets.view("S16").reshape(n)
-
-
-def _blank(column: Column, failed: Bools) -> Column:
-    if isinstance(column, Categories):
-        return Categories(np.where(failed, -1, column.codes).astype(np.int32), column.values)
-    return np.where(failed, np.nan, column)
