@@ -14,11 +14,12 @@ from streamgauge.schemas.batch import Categories, Floats
 
 #: Which answer is the positive one, by model; a model without one is a regression.
 POSITIVE = {"phishing": "phishing", "credit": "approved"}
-#: Every fourth row is kept back, and those among the newest rows, of this share, judge: a world that has
-#: just changed shows in few rows, and both the learner and the judge must see some of them.
-KEPT_BACK, NEWEST = 4, 0.25
-#: River learns one by one, and the data are few: it sees them so often, the newest last each time.
-ROUNDS = 4
+#: A world that has just changed shows in the newest rows only. So the job tries to learn from all rows, from
+#: the newest third and from the newest ninth; every third row is kept back, and the newest of these judge.
+SHARES, KEPT_BACK, JUDGING = (1.0, 1 / 3, 1 / 9), 3, 1 / 8
+#: River learns one by one, and the data are few: it sees them again and again, so many rows in all.
+SEEN = 3_000
+FEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +48,36 @@ def train(model: str, data: TrainingData) -> Candidate:
 
     Raises ValueError if there is nothing to learn from.
     """
-    number = np.arange(len(data))
-    kept = number % KEPT_BACK == KEPT_BACK - 1
-    judging = np.flatnonzero(kept & (number >= len(data) * (1 - NEWEST)))
-    if not len(judging):
-        raise ValueError(f"{len(data)} rows are too few to learn from")
+    n = len(data)
+    kept = np.arange(n) % KEPT_BACK == KEPT_BACK - 1
+    judging = np.flatnonzero(kept & (np.arange(n) >= n * (1 - JUDGING)))
+    if n < FEWEST:
+        raise ValueError(f"{n} rows are too few to learn from")
     rows, positive = list(_rows(data.features)), POSITIVE.get(model)
     truth, served = (_numbers(column, positive) for column in (data.label, data.prediction))
+    measure = "mean absolute error" if positive is None else "share of wrong answers"
+    before = float(np.mean(np.abs(served[judging] - truth[judging])))
+    candidates = []
+    for share in SHARES:
+        newest = np.flatnonzero(~kept & (np.arange(n) >= n * (1 - share)))
+        found = _learned([rows[at] for at in newest], truth[newest], classifies=positive is not None)
+        answers = np.array([found.predict_one(rows[at]) for at in judging])
+        if positive is not None:
+            answers = (answers > 0).astype(np.float64)  # the log-odds
+        error = float(np.mean(np.abs(answers - truth[judging])))
+        candidates.append(Candidate(found, measure, error, before, len(judging)))
+    return min(candidates, key=lambda each: each.error)
+
+
+def _learned(rows: list[dict[str, float]], truth: Floats, *, classifies: bool) -> LinearModel:
     regression = (
-        linear_model.LinearRegression(intercept_lr=0.1)
-        if positive is None
-        else linear_model.LogisticRegression()
+        linear_model.LogisticRegression() if classifies else linear_model.LinearRegression(intercept_lr=0.1)
     )
     pipeline = preprocessing.StandardScaler() | regression
-    for _ in range(ROUNDS):
-        for each in np.flatnonzero(~kept).tolist():
-            pipeline.learn_one(rows[each], truth[each] if positive is None else bool(truth[each]))
-    found = LinearModel.of(pipeline)
-    answers = np.array([found.predict_one(row) for row in map(rows.__getitem__, judging)])
-    if positive is not None:
-        answers = (answers > 0).astype(np.float64)  # the log-odds
-    error, before = (float(np.mean(np.abs(said - truth[judging]))) for said in (answers, served[judging]))
-    measure = "mean absolute error" if positive is None else "share of wrong answers"
-    return Candidate(found, measure, error, before, len(judging))
+    for _ in range(max(1, SEEN // len(rows))):
+        for row, y in zip(rows, truth.tolist(), strict=True):
+            pipeline.learn_one(row, bool(y) if classifies else y)
+    return LinearModel.of(pipeline)
 
 
 def _rows(features: Mapping[str, Any]) -> Iterator[dict[str, float]]:

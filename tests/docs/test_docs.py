@@ -246,6 +246,11 @@ def test_python_examples_use_names_that_exist_and_run(text, monkeypatch):
         exec(compile(tree, "example", "exec"), {})
 
 
+def test_the_training_job_on_the_page_is_the_one_that_the_tests_run():
+    page = (ROOT / "docs/how-to/train-anew.md").read_text()
+    assert (ROOT / "examples/train_sklearn.py").read_text() in page
+
+
 SUBSCRIPTIONS = {"AlertSubscription": AlertSubscription, "RetrainRequests": RetrainRequests}
 
 
