@@ -12,8 +12,21 @@ from streamgauge.demo.verdict import ENDED
 from streamgauge.schemas.message import ALERTS, METRICS, RETRAIN_REQUESTS, RETRAIN_STATUS
 from streamgauge.schemas.times import parse_time
 
-#: The one number that says how good a model is, by its task, and how people call it.
-QUALITY = {"binary": ("accuracy", "accuracy"), "regression": ("mean_absolute_error", "MAE")}
+#: The one number that says how good a model is, by its task.
+QUALITY = {"binary": "accuracy", "regression": "mean_absolute_error"}
+
+
+def quality(record: Mapping[str, Any] | None) -> str:
+    """A record of the one number, with its 95 % interval; empty where there is none.
+
+    >>> quality({"metric": "accuracy", "value": 0.912, "low": 0.9, "high": 0.93})
+    'accuracy 91.2% (90.0%–93.0%)'
+    """
+    if record is None:
+        return ""
+    name, form = ("accuracy", ".1%") if record["metric"] == "accuracy" else ("MAE", ".2f")
+    shown = f"{name} {record['value']:{form}}"
+    return shown if record["low"] is None else f"{shown} ({record['low']:{form}}–{record['high']:{form}})"
 
 
 @dataclass(slots=True)
@@ -40,22 +53,13 @@ class Row:
     @property
     def measured(self) -> Mapping[str, Any] | None:
         """The newest record of what says how good it is, if that is known."""
-        record = self.metrics.get(QUALITY[self.service.task][0])
+        record = self.metrics.get(QUALITY[self.service.task])
         return None if record is None or record["value"] is None else record
 
     @property
     def quality(self) -> str:
         """That with its 95 % interval; empty while unknown."""
-        name, record = QUALITY[self.service.task][1], self.measured
-        if record is None:
-            return ""
-        if self.service.task == "binary":
-            shown = f"{name} {record['value']:.1%}"
-            interval = f"{record['low']:.1%}–{record['high']:.1%}" if record["low"] is not None else ""
-        else:
-            shown = f"{name} {record['value']:.2f}"
-            interval = f"{record['low']:.2f}–{record['high']:.2f}" if record["low"] is not None else ""
-        return f"{shown} ({interval})" if interval else shown
+        return quality(self.measured)
 
     @property
     def latency(self) -> str:
@@ -100,7 +104,11 @@ class Board:
         if service is None:
             return []
         if topic == RETRAIN_STATUS:
-            return self.successors.answered(record, self._now_us)
+            lines = self.successors.answered(record, self._now_us)
+            new = self.successors.by_model.get(service.name)
+            if new is not None and new.before is None:
+                new.before = self.rows[service.name, new.old].measured
+            return lines
         version = record["version"]
         row = self.rows.setdefault((service.name, version), Row(service, version))
         if topic == METRICS:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from streamgauge.demo.board import Board
+from streamgauge.demo.board import Board, quality
 from streamgauge.demo.faults import MINUTE_US, Fault
 from streamgauge.demo.news import Line
 from streamgauge.demo.successors import Successor, in_words
@@ -33,28 +33,28 @@ def report(verdict: Verdict, board: Board, pace: float) -> list[Line]:
         )
         for alert in verdict.causeless
     ]
-    lines += [_successor_line(told, board, pace) for told in successors(verdict, board)]
+    lines += [_successor_line(told, pace) for told in successors(verdict, board)]
     return [*lines, Line(0, " ", _sums(verdict, board.requests), "ended" if verdict.passed() else "alert")]
 
 
 def successors(verdict: Verdict, board: Board) -> list[dict[str, Any]]:
     """For programs: each new version, how it did, and how long after the fault it answered.
 
-    `before` and `after` are of the last windows of the old and of the new version.
+    `before` is of the old version's last window before the new one came, `after` of the last of the new one.
     """
     faults = [caught.fault for caught in verdict.faults]
     return [_successor(each, board, faults) for each in board.successors.by_model.values()]
 
 
 def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, Any]:
-    rows = [board.rows.get((each.model, version)) for version in (each.old, each.new)]
-    before, after = (None if row is None else _interval(row.measured) for row in rows)
+    row = board.rows.get((each.model, each.new))
     since_us = each.since_us
     began_us = [
         fault.start_us
         for fault in faults
         if fault.model == each.model and fault.reaches("concept_drift") and fault.start_us <= (since_us or 0)
     ]
+    record = each.verdict
     delay_us = since_us - max(began_us) if since_us is not None and began_us else None
     return {
         "model": each.model,
@@ -62,9 +62,8 @@ def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, 
         "new_version": each.new,
         "request_id": each.request_id,
         "delay_s": None if delay_us is None else delay_us / SECOND_US,
-        "metric": None if (record := each.verdict) is None else record["metric"].removesuffix("_difference"),
-        "before": before,
-        "after": after,
+        "before": _interval(each.before),
+        "after": None if row is None else _interval(row.measured),
         "difference": None if record is None else _interval(record),
         "verdict": "undecided" if record is None else record["verdict"],
         "told": "no traffic yet" if record is None else in_words(record),
@@ -72,18 +71,19 @@ def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, 
 
 
 def _interval(record: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if record is None else {name: record[name] for name in ("value", "low", "high", "n")}
+    return (
+        None if record is None else {name: record[name] for name in ("metric", "value", "low", "high", "n")}
+    )
 
 
-def _successor_line(told: Mapping[str, Any], board: Board, pace: float) -> Line:
-    rows = [board.rows.get((told["model"], told[which])) for which in ("old_version", "new_version")]
-    before, after = (row.quality if row is not None and row.quality else "unknown" for row in rows)
+def _successor_line(told: Mapping[str, Any], pace: float) -> Line:
+    before, after = (quality(told[which]) or "unknown" for which in ("before", "after"))
     text = f"{told['model']}: {told['new_version']} is {told['told']}"
     if told["delay_s"] is not None:
         text += (
             f"; it came {told['delay_s'] / 60:.0f} min after the change ({told['delay_s'] / pace:.1f} s here)"
         )
-    text += f"; last windows: {before} of {told['old_version']}, {after} of {told['new_version']}"
+    text += f"; before {before}, now {after}"
     return Line(0, "⇄", text, "ended" if told["verdict"] == "better" else "quiet")
 
 

@@ -13,10 +13,12 @@ from streamgauge.demo.services import numeric
 from streamgauge.schemas.batch import Categories, Floats
 
 #: Which answer is the positive one, by model; a model without one is a regression.
-POSITIVE = {"phishing": "phishing", "credit": "approved"}
+POSITIVE = {"phishing": "phishing"}
 #: A world that has just changed shows in the newest rows only. So the job tries to learn from all rows, from
 #: the newest third and from the newest ninth; every third row is kept back, and the newest of these judge.
 SHARES, KEPT_BACK, JUDGING = (1.0, 1 / 3, 1 / 9), 3, 1 / 8
+#: Fewer rows must do so much better to be preferred.
+CLEARLY = 0.9
 #: River learns one by one, and the data are few: it sees them again and again, so many rows in all.
 SEEN = 3_000
 FEWEST = 100
@@ -57,7 +59,7 @@ def train(model: str, data: TrainingData) -> Candidate:
     truth, served = (_numbers(column, positive) for column in (data.label, data.prediction))
     measure = "mean absolute error" if positive is None else "share of wrong answers"
     before = float(np.mean(np.abs(served[judging] - truth[judging])))
-    candidates = []
+    best: Candidate | None = None
     for share in SHARES:
         newest = np.flatnonzero(~kept & (np.arange(n) >= n * (1 - share)))
         found = _learned([rows[at] for at in newest], truth[newest], classifies=positive is not None)
@@ -65,8 +67,10 @@ def train(model: str, data: TrainingData) -> Candidate:
         if positive is not None:
             answers = (answers > 0).astype(np.float64)  # the log-odds
         error = float(np.mean(np.abs(answers - truth[judging])))
-        candidates.append(Candidate(found, measure, error, before, len(judging)))
-    return min(candidates, key=lambda each: each.error)
+        if best is None or error < CLEARLY * best.error:
+            best = Candidate(found, measure, error, before, len(judging))
+    assert best is not None
+    return best
 
 
 def _learned(rows: list[dict[str, float]], truth: Floats, *, classifies: bool) -> LinearModel:

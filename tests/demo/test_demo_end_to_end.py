@@ -65,6 +65,9 @@ def test_every_fault_is_noticed_on_the_embedded_broker() -> None:
     assert len(verdict["faults"]) == 4
     assert verdict["causeless"] == []
     assert verdict["retrain_requests"] > 0
+    decided = [each for each in verdict["successors"] if each["verdict"] == "better"]
+    assert decided, verdict["successors"]
+    assert all(each["delay_s"] > 0 for each in decided)
     assert "embedded broker: not durable" in err
 
 
@@ -92,7 +95,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(signum: signal.Signals) ->
     demo = _demo()
     _until(lambda: _running(demo.pid, "demo.traffic") is not None)
     children = _children(demo.pid)
-    assert len(children) == 3
+    assert len(children) == 4
     demo.send_signal(signum)
     demo.communicate(timeout=PATIENCE_S)
     assert demo.returncode == 130

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamgauge.demo.faults import MINUTE_US, draw_faults
+from streamgauge.demo.scoring import LinearModel
 from streamgauge.demo.world import LATEST_US, QUIET_US, SPAN_US, Block, Timeline, World
 from streamgauge.schemas.batch import Categories
 
@@ -106,11 +107,12 @@ def test_ids_are_version_7_uuids_of_the_prediction_time(blocks: list[Block]) -> 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_faults_leave_time_to_learn_before_and_to_recover_after(seed: int) -> None:
-    faults = draw_faults(seed, START_US, QUIET_US, LATEST_US)
+    faults = draw_faults(seed, START_US, QUIET_US, LATEST_US, SPAN_US)
     assert sorted(f.kind for f in faults) == ["concept", "group", "latency", "unit"]
     assert [f.start_us for f in faults] == sorted(f.start_us for f in faults)
     assert all(START_US + QUIET_US <= f.start_us < START_US + LATEST_US for f in faults)
-    assert all(f.end_us <= START_US + SPAN_US - 40 * MINUTE_US for f in faults)
+    assert [f.kind for f in faults if f.stays] == [faults[0].kind] == ["concept"]
+    assert all(f.end_us <= START_US + SPAN_US - 40 * MINUTE_US for f in faults if not f.stays)
     heavy = [f.model for f in faults if f.kind != "latency"]
     assert len(set(heavy)) == 3
 
@@ -154,6 +156,26 @@ def test_without_faults_nothing_changes() -> None:
     assert world.faults == ()
     pools = {(r.service.name, id(r.pool)) for block in world.blocks() for r in block.requests}
     assert len(pools) == 3
+
+
+@pytest.mark.slow
+def test_a_new_version_answers_its_share_and_changes_nothing_else() -> None:
+    plain, shared = _world().blocks(), _world()
+    always = LinearModel({}, 9.0, {}, {})  # says approved to whatever it is asked
+    for number, (before, block) in enumerate(zip(plain, shared.blocks(), strict=True)):
+        if number == 400:
+            shared.deploy("credit", "8", always)
+        if number == 800:
+            shared.settle("credit", "8")
+        of_credit = [r for r in block.requests if r.service.name == "credit"]
+        asked = {id_ for r in of_credit for id_ in r.ids.tolist()}
+        assert asked == {i for r in before.requests if r.service.name == "credit" for i in r.ids.tolist()}
+        assert [g.ids.tobytes() for g in block.labels] == [g.ids.tobytes() for g in before.labels]
+        versions = {r.service.version for r in of_credit}
+        assert versions == {"7"} if number <= 400 else versions <= {"7", "8"} if number <= 800 else {"8"}
+        for r in of_credit:
+            if r.service.version == "8":
+                assert (r.to_batch().prediction.codes[~r.failed] == 1).all()  # type: ignore[union-attr]
 
 
 def _wrong(requests):  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from streamgauge.demo.board import Board
 from streamgauge.demo.faults import MINUTE_US, Fault, Kind
 from streamgauge.demo.report import report
 from streamgauge.demo.verdict import SLACK_US, judge
@@ -76,7 +77,10 @@ def test_what_an_alert_tells_of_other_monitors_is_no_alert_of_theirs() -> None:
     assert verdict.faults[0].told == ("concept_drift",)
     assert verdict.opened == 1
     assert verdict.to_json()["faults"][0]["told"] == ["concept_drift"]
-    assert "drift alert after 1 min, which tells of concept_drift too" in report(verdict, 0)[0].text
+    assert (
+        "drift alert after 1 min, which tells of concept_drift too"
+        in report(verdict, Board((), ()), 160.0)[0].text
+    )
 
 
 def test_two_faults_of_one_model_each_take_the_alert_of_their_monitor() -> None:
