@@ -57,7 +57,7 @@ def run_demo(options: Options) -> int:
         title = f"streamgauge demo, seed {options.seed}"
         with make_view(title, options.seconds, board, quiet=options.as_json) as view:
             view.refresh(
-                Progress(f"starting a worker, a training job and three River models, logs in {folder}")
+                Progress(f"starting them; logs in {folder}")
             )
             stage.await_worker()
             send_definitions(stage.connection, start_us)
