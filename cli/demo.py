@@ -14,7 +14,7 @@ examples:
 
 Three River models serve a few thousand predictions a second: a classifier on River's Phishing data, a
 regressor on its TrumpApproval data (rows of both drawn with replacement) and a credit model on its Agrawal
-generator. A training job answers retrain requests: its version gets half of the requests, and all of them once
+generator. A training job answers retrain requests; its version gets half of the traffic, and all of it once
 it is better. Four hours of event time pass. Exit codes: 0 every fault was noticed (with --no-faults: no alert
 came), 1 not so, or a process failed, 2 wrong use.
 """
@@ -45,7 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo to its verdict."""
-    print("starting the embedded broker, a worker, a training job and three River models", file=sys.stderr, flush=True)
+    told = "starting the embedded broker, a worker, a training job and three River models"
+    print(told, file=sys.stderr, flush=True)
     from streamgauge.demo.run import Options, run_demo
 
     return run_demo(Options(args.seconds, args.seed, not args.no_faults, args.json))

@@ -56,9 +56,7 @@ def run_demo(options: Options) -> int:
         board = Board(world.services, world.faults)
         title = f"streamgauge demo, seed {options.seed}"
         with make_view(title, options.seconds, board, quiet=options.as_json) as view:
-            view.refresh(
-                Progress(f"starting them; logs in {folder}")
-            )
+            view.refresh(Progress(f"starting them; logs in {folder}"))
             stage.await_worker()
             send_definitions(stage.connection, start_us)
             with OutputReader(stage.connection) as outputs:
