@@ -1,4 +1,4 @@
-"""`streamgauge notifier`: tell Alertmanager, webhooks, PagerDuty, Slack, mail and others of alerts."""
+"""`streamgauge notifier`: tell systems and people of alerts, hand retrain requests to training systems."""
 
 import argparse
 import os
@@ -67,7 +67,8 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.check:
         senders_of(found.config, found.targets)
-        print(f"{args.config}: {len(found.targets)} targets and {len(found.config.routes)} routes, all valid")
+        routes = len(found.config.routes) + len(found.config.retrain)
+        print(f"{args.config}: {len(found.targets)} targets and {routes} routes, all valid")
         return 0
     given = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
     try:
@@ -87,11 +88,15 @@ def _test(args: argparse.Namespace) -> int:
         print(f"streamgauge: no target is called {args.to!r}; there are {known}", file=sys.stderr)
         return _WRONG_USE
     from streamgauge.notify.core.outcomes import Result
-    from streamgauge.notify.service import senders_of
-    from streamgauge.notify.trial import trial
+    from streamgauge.notify.service import hooks_of, senders_of
+    from streamgauge.notify.trial import trial, trial_request
 
-    sender = senders_of(found.config, {args.to: target})[args.to]
-    outcome = trial(sender, time.time_ns() // 1_000)
+    now_us = time.time_ns() // 1_000
+    sender = senders_of(found.config, {args.to: target}).get(args.to)
+    if sender is not None:
+        outcome = trial(sender, now_us)
+    else:
+        outcome = trial_request(hooks_of(found.config, {args.to: target})[args.to], now_us)
     delivered = outcome.result is Result.DELIVERED
     said = ": ".join(filter(None, [f"{args.to}: {outcome.result.value}", outcome.reason]))
     print(said, file=sys.stdout if delivered else sys.stderr)

@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     SecretStr,
     field_validator,
+    model_validator,
 )
 
 from streamgauge.clients.events import Alert
@@ -71,6 +72,8 @@ class Target(_Document):
 
     #: Whether one notification tells several alerts, for people, or each transition goes by itself.
     grouped: ClassVar[bool] = False
+    #: What may be sent there: the steps of alerts, or retrain requests.
+    takes: ClassVar[frozenset[str]] = frozenset({"alerts"})
 
     expire: Duration = 86_400 * SECOND_US
 
@@ -86,6 +89,8 @@ class AlertmanagerTarget(Target):
 
 class WebhookTarget(Target):
     """Any HTTP endpoint, signed by the Standard Webhooks scheme with `secret` (``whsec_`` and base64)."""
+
+    takes = frozenset({"alerts", "requests"})
 
     kind: Literal["webhook"]
     url: Url
@@ -195,12 +200,37 @@ class Route(_Document):
     digest: Duration | None = None
 
 
+class HandOver(_Document):
+    """Which system trains which models: the first entry that fits a retrain request takes it, alone.
+
+    With `accept`, the request is answered `accepted` once it is handed over, for jobs that do not say so.
+    """
+
+    model: Globs = ("*",)
+    to: Name
+    accept: bool = True
+
+    def fits(self, model: str) -> bool:
+        """Whether requests of this model go there."""
+        return any(fnmatchcase(model, glob) for glob in self.model)
+
+
 class NotifierConfig(_Document):
-    """A whole configuration. `allow`: hosts, addresses and networks beyond the public ones."""
+    """A whole configuration. `allow`: hosts, addresses and networks beyond the public ones.
+
+    `routes` are of alerts, `retrain` is of retrain requests; there is one of the two at least.
+    """
 
     allow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     targets: Annotated[dict[Name, Any], Field(min_length=1, max_length=50)]
-    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=200)]
+    routes: Annotated[tuple[Route, ...], Field(max_length=200)] = ()
+    retrain: Annotated[tuple[HandOver, ...], Field(max_length=200)] = ()
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        if not self.routes and not self.retrain:
+            raise ValueError("give `routes`, for alerts, or `retrain`, for retrain requests")
+        return self
 
     @field_validator("allow")
     @classmethod

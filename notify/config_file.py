@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from streamgauge.notify.config import KINDS, NotifierConfig, Target
+from streamgauge.notify.config_hooks import HOOKS
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.streams.documents import Document, Problem, read
 
+ALL_KINDS = KINDS | HOOKS
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -51,10 +53,10 @@ def check(name: str, text: str, environ: Mapping[str, str]) -> Checked:
         at = ("targets", called)
         given, missing = _expanded(given, environ)
         problems += (document.problem((*at, *path), message) for path, message in missing)
-        kind = KINDS.get(given.get("kind", "")) if isinstance(given, dict) else None
+        kind = ALL_KINDS.get(given.get("kind", "")) if isinstance(given, dict) else None
         if kind is None:
             said = f", not {given['kind']!r}" if isinstance(given, dict) and "kind" in given else ""
-            names = list(KINDS)
+            names = list(ALL_KINDS)
             problems.append(
                 document.problem((*at, "kind"), f"takes {', '.join(names[:-1])} or {names[-1]}{said}")
             )
@@ -64,7 +66,7 @@ def check(name: str, text: str, environ: Mapping[str, str]) -> Checked:
             targets[called] = target
     config = _validated(document, NotifierConfig, document.value, problems)
     if isinstance(config, NotifierConfig):
-        problems += _wrong_routes(document, config)
+        problems += _wrong_routes(document, config, targets)
         if not problems:
             return Checked(config, targets, ())
     return Checked(None, {}, tuple(sorted(problems, key=lambda problem: problem.line)))
@@ -89,16 +91,22 @@ def _given_targets(value: object) -> list[tuple[str, Any]]:
     return [(str(name), given) for name, given in targets.items()] if isinstance(targets, dict) else []
 
 
-def _wrong_routes(document: Document, config: NotifierConfig) -> Iterator[Problem]:
-    for number, route in enumerate(config.routes):
-        for name in route.to:
-            if name not in config.targets:
-                known = ", ".join(sorted(config.targets))
-                yield document.problem(
-                    ("routes", number, "to"), f"no target is called {name!r}; there are {known}"
-                )
+def _wrong_routes(
+    document: Document, config: NotifierConfig, targets: Mapping[str, Target]
+) -> Iterator[Problem]:
+    led_to = [("routes", number, name) for number, each in enumerate(config.routes) for name in each.to]
+    led_to += [("retrain", number, each.to) for number, each in enumerate(config.retrain)]
+    for field, number, name in led_to:
+        what = "alerts" if field == "routes" else "requests"
+        target = targets.get(name)
+        if name not in config.targets:
+            known = ", ".join(sorted(config.targets))
+            yield document.problem((field, number, "to"), f"no target is called {name!r}; there are {known}")
+        elif target is not None and what not in target.takes:
+            told = f"{name} takes no {'alerts' if what == 'alerts' else 'retrain requests'}"
+            yield document.problem((field, number, "to"), told)
     for name in config.targets:
-        if not any(name in route.to for route in config.routes):
+        if all(name != reached for _, _, reached in led_to):
             yield document.problem(("targets", name), "no route leads to it")
 
 

@@ -19,11 +19,26 @@ _ANSWER_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to post. The URL and the headers may hold secrets: neither is ever logged."""
+    """What to post. The URL and the headers may hold secrets: neither is ever logged.
+
+    `taken` are statuses by which the target says that it has this already, `retried` those that mean the
+    moment and not the message, whatever they mean elsewhere.
+    """
 
     url: str = field(repr=False)
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    taken: frozenset[int] = frozenset()
+    retried: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a target answered; `text` is the beginning of it, `pause_us` what it asks for."""
+
+    status: int
+    text: str
+    pause_us: int
 
 
 def json_request(url: str, document: object, headers: Mapping[str, str] | None = None) -> Request:
@@ -33,7 +48,23 @@ def json_request(url: str, document: object, headers: Mapping[str, str] | None =
 
 
 def post(request: Request, allowed: Allowed) -> Outcome:
-    """Send it once, to the first of the host's addresses that takes a connection."""
+    """Send it once, and say what came of it."""
+    answer = exchange(request, allowed)
+    if isinstance(answer, Outcome):
+        return answer
+    found = of_status(answer.status, answer.text, answer.pause_us)
+    if answer.status in request.taken:
+        return Outcome(Result.DELIVERED, found.reason)
+    if answer.status in request.retried:
+        return Outcome(Result.FAILED, found.reason, found.pause_us)
+    return found
+
+
+def exchange(request: Request, allowed: Allowed, answer_bytes: int = 0) -> Answer | Outcome:
+    """Send it once, to the first of the host's addresses that takes a connection; why not, if none answers.
+
+    Of the answer what comes first is read, or up to `answer_bytes`.
+    """
     parts = urlsplit(request.url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -46,7 +77,7 @@ def post(request: Request, allowed: Allowed) -> Outcome:
     for address in addresses:
         try:
             with _pool(parts.scheme, host, address, port) as pool:
-                return _attempt(pool, parts, request)
+                return _attempt(pool, parts, request, answer_bytes)
         except (NewConnectionError, ConnectTimeoutError):
             continue  # nothing was sent
         except (HTTPError, OSError) as error:
@@ -64,7 +95,9 @@ def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnec
     return urllib3.HTTPConnectionPool(address, port, timeout=timeout, retries=False)
 
 
-def _attempt(pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Request) -> Outcome:
+def _attempt(
+    pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Request, answer_bytes: int
+) -> Answer:
     headers = dict(request.headers)
     headers |= {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "streamgauge-notifier"}
     if parts.username is not None:
@@ -75,10 +108,11 @@ def _attempt(pool: urllib3.HTTPConnectionPool, parts: SplitResult, request: Requ
         "POST", path, request.body, headers,
         redirect=False, preload_content=False, assert_same_host=False, decode_content=False,
     )  # fmt: skip
-    said = answer.read1(_ANSWER_BYTES).decode(errors="replace")  # once: an endless answer is not waited for
+    # once, unless all is asked for: an endless answer is not waited for
+    said = answer.read(answer_bytes) if answer_bytes else answer.read1(_ANSWER_BYTES)
     pause_us = _retry_after_us(answer.headers.get("Retry-After", ""))
     answer.close()
-    return of_status(answer.status, said, pause_us)
+    return Answer(answer.status, said.decode(errors="replace"), pause_us)
 
 
 def _retry_after_us(text: str) -> int:

@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Mapping
 from threading import Event, Thread
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
 from streamgauge.notify.addresses import Allowed
 from streamgauge.notify.config import NotifierConfig, Target
+from streamgauge.notify.handover import Handing
 from streamgauge.notify.heartbeats import HeartbeatWatch
+from streamgauge.notify.hooks import Hand, hook
 from streamgauge.notify.runner import Runner
 from streamgauge.notify.senders import Sender, sender
 from streamgauge.notify.telemetry import Telemetry
@@ -27,17 +29,31 @@ STOPPED, FAILED = 0, 1
 STOP_DEADLINE_S = 25.0
 
 log = structlog.get_logger("streamgauge.notifier")
+_Part = Runner | Handing | HeartbeatWatch
 
 
 def senders_of(config: NotifierConfig, targets: Mapping[str, Target]) -> dict[str, Sender]:
-    """What sends to each target. Raises `ConfigurationError` that names one that could never work."""
+    """What sends alerts, to each target that routes lead to.
+
+    Raises `ConfigurationError` that names one that could never work.
+    """
     allowed, found = Allowed(config.allow), {}
+    led_to = {name for route in config.routes for name in route.to}
     for name, target in targets.items():
+        if name not in led_to:
+            continue
         try:
             found[name] = sender(target, allowed)
         except ConfigurationError as error:
             raise ConfigurationError(f"targets.{name}: {error}") from error
     return found
+
+
+def hooks_of(config: NotifierConfig, targets: Mapping[str, Target]) -> dict[str, Hand]:
+    """What hands retrain requests over, to each target of `retrain`."""
+    allowed = Allowed(config.allow)
+    led_to = {entry.to for entry in config.retrain}
+    return {name: hook(target, allowed) for name, target in targets.items() if name in led_to}
 
 
 def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings: WorkerSettings) -> int:
@@ -46,15 +62,18 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
     A failure in one thread ends the process: what was delivered is committed, and nothing else is lost.
     Raises `ConfigurationError` before anything has started.
     """
-    senders = senders_of(config, targets)
+    senders, hooks = senders_of(config, targets), hooks_of(config, targets)
     configure_logs(settings.log_level, settings.log_format)
     telemetry, stop = Telemetry(), Event()
-    runners = {
-        name: Runner(name, targets[name], config.routes, each, settings=settings, telemetry=telemetry)
-        for name, each in senders.items()
+    shared: dict[str, Any] = {"settings": settings, "telemetry": telemetry}
+    parts: dict[str, _Part] = {
+        name: Runner(name, targets[name], config.routes, each, **shared) for name, each in senders.items()
     }
-    watch = HeartbeatWatch(settings=settings, telemetry=telemetry)
-    parts: dict[str, Runner | HeartbeatWatch] = {**runners, "heartbeats of workers": watch}
+    parts |= {
+        f"{name}.retrain": Handing(name, config.retrain, each, targets[name].expire, **shared)
+        for name, each in hooks.items()
+    }
+    parts["heartbeats of workers"] = HeartbeatWatch(**shared)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     threads = [
@@ -81,7 +100,7 @@ def run_notifier(config: NotifierConfig, targets: Mapping[str, Target], settings
     return STOPPED
 
 
-def _guarded(name: str, part: Runner | HeartbeatWatch, stop: Event) -> None:
+def _guarded(name: str, part: _Part, stop: Event) -> None:
     try:
         part.run(stop)
     except BaseException as error:  # noqa: BLE001

@@ -14,6 +14,12 @@ class Telemetry:
             ["target", "outcome"],
             registry=registry,
         )
+        self.requests = Counter(
+            "streamgauge_notifier_requests_total",
+            "Retrain requests by what became of them: delivered, refused or expired.",
+            ["target", "outcome"],
+            registry=registry,
+        )
         self.unreadable = Counter(
             "streamgauge_notifier_unreadable_total",
             "Records of alerts that could not be read and were passed over.",
