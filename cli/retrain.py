@@ -1,13 +1,19 @@
-"""`streamgauge retrain`: follow retrain requests, list them with the jobs' answers, ask for one."""
+"""`streamgauge retrain`: follow retrain requests, list them with their answers, ask for one, answer one."""
 
 import argparse
 import json
+import sys
+from pathlib import Path
+from typing import get_args
 
 from streamgauge.cli.saying import add_said, control_of
 from streamgauge.cli.watching import add_following, add_verb, clock, connection_of, follow, number, start_of
 from streamgauge.clients.events import RetrainRequest
 from streamgauge.clients.retrain import RetrainRequests, RetrainStatuses
-from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.control import RetrainState
+from streamgauge.schemas.errors import BadEvent, ConfigurationError
+
+_STATES = "accepted, started, succeeded, failed or declined"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     asking.add_argument("--version", help="of this version (default: the one that was served last)")
     add_said(asking)
+    answering = add_verb(
+        verbs, "answer", "say how the training goes, for jobs that are no Python",
+        "streamgauge retrain answer succeeded --request request.json --new-version 8", answer,
+    )  # fmt: skip
+    answering.add_argument("state", choices=get_args(RetrainState), metavar="STATE", help=_STATES)
+    answering.add_argument(
+        "--request",
+        metavar="FILE",
+        required=True,
+        help="the request as the job was given it; - reads it here",
+    )
+    answering.add_argument("--new-version", metavar="V", help="what the new model is called, of `succeeded`")
+    answering.add_argument("--message", help="a word to those who read the answer")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +107,30 @@ def ask(args: argparse.Namespace) -> int:
     else:
         print(f"sent: a new {args.model} is asked for; `streamgauge retrain list` shows what becomes of it")
     return 0
+
+
+def answer(args: argparse.Namespace) -> int:
+    """0 when Kafka has stored the answer."""
+    request = _request_in(args.request)
+    if (args.state == "succeeded") is (args.new_version is None):
+        raise ConfigurationError("--new-version goes with succeeded, and with nothing else")
+    with RetrainRequests(connection_of(args)) as requests:
+        requests.answer(request, args.state, args.new_version, args.message)
+    if args.json:
+        print(json.dumps({"request_id": request.request_id, "attempt": request.attempt, "state": args.state}))
+    else:
+        print(f"sent: {request.request_id} attempt {request.attempt} is {args.state}")
+    return 0
+
+
+def _request_in(path: str) -> RetrainRequest:
+    """A request as it is in the topic, or in the envelope of a webhook."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        document = json.loads(text)
+        return RetrainRequest.from_record(document if "request_id" in document else document["data"])
+    except (OSError, ValueError, KeyError, TypeError, BadEvent) as error:
+        raise ConfigurationError(f"{path} holds no retrain request: {error}") from error
 
 
 def line(request: RetrainRequest) -> str:

@@ -20,6 +20,10 @@ class Position(NamedTuple):
     offset: int
 
 
+#: Of an event that came another way than by reading its topic.
+NOWHERE = Position("", -1, -1)
+
+
 class OffsetRange(NamedTuple):
     """Records of one partition; `end` is exclusive."""
 
@@ -42,7 +46,7 @@ class Event:
         raise NotImplementedError
 
     @classmethod
-    def from_record(cls, record: Record, position: Position) -> Self:
+    def from_record(cls, record: Record, position: Position = NOWHERE) -> Self:
         """Raises `BadEvent` if a field that every such record has is not there."""
         values: dict[str, Any] = {}
         try:

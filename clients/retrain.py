@@ -95,25 +95,25 @@ class RetrainRequests(Subscription[RetrainRequest]):
 
     def accept(self, request: RetrainRequest, message: str | None = None) -> None:
         """The job takes it on."""
-        self._answer(request, "accepted", message=message)
+        self.answer(request, "accepted", message=message)
 
     def started(self, request: RetrainRequest, message: str | None = None) -> None:
         """Training has begun."""
-        self._answer(request, "started", message=message)
+        self.answer(request, "started", message=message)
 
     def succeeded(self, request: RetrainRequest, new_version: str, message: str | None = None) -> None:
         """There is a new version."""
-        self._answer(request, "succeeded", new_version, message)
+        self.answer(request, "succeeded", new_version, message)
         self.done(request)
 
     def failed(self, request: RetrainRequest, message: str | None = None) -> None:
         """Training failed; the request will come again as a further attempt."""
-        self._answer(request, "failed", message=message)
+        self.answer(request, "failed", message=message)
         self.done(request)
 
     def declined(self, request: RetrainRequest, message: str | None = None) -> None:
         """Nobody should train on this request."""
-        self._answer(request, "declined", message=message)
+        self.answer(request, "declined", message=message)
         self.done(request)
 
     def close(self) -> None:
@@ -121,13 +121,14 @@ class RetrainRequests(Subscription[RetrainRequest]):
         super().close()
         self._answers.close()
 
-    def _answer(
+    def answer(
         self,
         request: RetrainRequest,
         state: RetrainState,
         new_version: str | None = None,
         message: str | None = None,
     ) -> None:
+        """What the others do by name, without marking the request as done."""
         value, headers = encode_retrain_status(
             RetrainStatus(
                 request_id=request.request_id,

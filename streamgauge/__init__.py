@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from streamgauge.clients.alerts import AlertSubscription
     from streamgauge.clients.connection import Connection
     from streamgauge.clients.control import Control
+    from streamgauge.clients.events import RetrainRequest
     from streamgauge.clients.kafka_sink import KafkaSink
     from streamgauge.clients.logger import PredictionLogger
     from streamgauge.clients.metrics import MetricSubscription
@@ -28,6 +29,7 @@ __all__ = [
     "MemorySink",
     "MetricSubscription",
     "PredictionLogger",
+    "RetrainRequest",
     "RetrainRequests",
     "StreamgaugeError",
     "__version__",
@@ -42,6 +44,7 @@ _HOMES = {
     "MemorySink": "streamgauge.clients.sinks",
     "MetricSubscription": "streamgauge.clients.metrics",
     "PredictionLogger": "streamgauge.clients.logger",
+    "RetrainRequest": "streamgauge.clients.events",
     "RetrainRequests": "streamgauge.clients.retrain",
     "StreamgaugeError": "streamgauge.schemas.errors",
 }

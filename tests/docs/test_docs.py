@@ -20,8 +20,8 @@ from streamgauge.cli.monitors import check
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.notify import config_file, wording
-from streamgauge.notify.config import KINDS as TARGETS
-from streamgauge.notify.config import NotifierConfig, Route
+from streamgauge.notify.config_file import ALL_KINDS as TARGETS
+from streamgauge.notify.config import HandOver, NotifierConfig, Route
 from streamgauge.notify.telemetry import Telemetry as NotifierTelemetry
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.durations import format_duration
@@ -86,6 +86,9 @@ SECRETS = {
     "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
     "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "SMTP_PASSWORD": "p",
+    "AIRFLOW_PASSWORD": "p",
+    "GITHUB_TOKEN": "t",
+    "ARGO_TOKEN": "t",
     "APPRISE_URL": "tgram://123456789:abcdefg_hijklmnop/12315544/",
 }
 
@@ -350,10 +353,11 @@ def test_every_field_of_the_notifiers_file_has_its_row_and_its_default():
     page = (ROOT / "docs/reference/notifier.md").read_text()
     routes = table("docs/reference/notifier.md", "A route")
     assert list(routes) == [field.alias or name for name, field in Route.model_fields.items()]
+    assert list(table("docs/reference/notifier.md", "A hand-over")) == list(HandOver.model_fields)
     assert list(table("docs/reference/notifier.md", "The file")) == list(NotifierConfig.model_fields)
     section = page.split("\n## Targets\n")[1].split("\n## ")[0]
     documented, kind = {}, ""
-    for row in re.findall(r"(?m)^\| (`?\w*`?) ?\| (`.+?`) \| ?(.*?) ?\|", section):
+    for row in re.findall(r"(?m)^\| (`?[\w-]*`?) ?\| (`.+?`) \| ?(.*?) ?\|", section):
         kind = row[0].strip("`") or kind
         names, defaults = (re.findall(r"`(.+?)`", cell) for cell in row[1:])
         documented |= {(kind, name): defaults[n : n + 1] for n, name in enumerate(names)}
@@ -367,7 +371,9 @@ def test_every_field_of_the_notifiers_file_has_its_row_and_its_default():
     assert set(documented) == set(fields)
     for at, said in documented.items():
         default = getattr(fields[at], "get_secret_value", lambda at=at: fields[at])()
-        assert said in ([], [format_duration(default) if at[1] == "resend" else str(default)]), at
+        assert said in ([], [format_duration(default) if at[1] in ("resend", "timeout") else str(default)]), (
+            at
+        )
 
 
 def test_every_field_of_a_template_is_there():

@@ -10,12 +10,17 @@ from typing import Any
 
 
 class Receiver:
-    """An HTTP server on loopback. `answers` come first, then `status`; while `hold` is clear it is silent."""
+    """An HTTP server on loopback. `answers` come first, then `status`; while `hold` is clear it is silent.
+
+    Its answers say ``ok``, unless there are `bodies`.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
         self.status = 200
+        self.answered: int | None = None
         self.hold = threading.Event()
         self.hold.set()
         receiver = self
@@ -27,11 +32,13 @@ class Receiver:
                 receiver.requests.append((self.path, headers, body))
                 receiver.hold.wait(60)
                 status, extra = receiver.answers.pop(0) if receiver.answers else (receiver.status, {})
+                receiver.answered = status
                 self.send_response(status)
-                for name, value in {"Content-Length": "2", **extra}.items():
+                said = b"" if status == 204 else receiver.bodies.pop(0) if receiver.bodies else b"ok"
+                for name, value in {"Content-Length": str(len(said)), **extra}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(said)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Tests are quiet."""

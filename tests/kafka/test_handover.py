@@ -1,0 +1,139 @@
+"""Retrain requests on a real broker: handed over by the notifier, answered for, once, whoever is down."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from streamgauge.cli.main import main
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.retrain import RetrainStatuses
+from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
+from tests.harness import WorkerProcess, create_topics, wait_until
+from tests.notify.receivers import receiver
+from tests.notify.requests import request_record
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+QUICK = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
+
+
+def write(connection: Connection, *records: dict[str, Any]) -> None:
+    producer = Producer(connection.librdkafka() | {"partitioner": "murmur2_random"})
+    for record in records:
+        key = record["model"].encode()
+        value, headers = encode_output(Output(RETRAIN_REQUESTS, key, record))
+        producer.produce(connection.topic(RETRAIN_REQUESTS), value, key, headers=list(headers))
+    assert producer.flush(20) == 0
+
+
+def answers(connection: Connection) -> Counter[tuple[str, int, str]]:
+    with RetrainStatuses(connection, start="earliest", stop_at_end=True) as statuses:
+        return Counter((each.request_id, each.attempt, each.state) for each in statuses)
+
+
+def notifier(broker: str, prefix: str, folder: Path, config: dict[str, Any]) -> WorkerProcess:
+    (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
+    return WorkerProcess(
+        broker, prefix, folder / "notifier.log", module="streamgauge",
+        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=QUICK,
+    )  # fmt: skip
+
+
+def model(name: str, **fields: Any) -> dict[str, Any]:
+    return request_record(f"{name}:7:1", model=name, **fields)
+
+
+def test_requests_go_where_they_belong_are_answered_for_and_a_target_that_is_down_holds_up_no_other(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    connection = create_topics(broker, prefix)
+    with receiver() as hook, receiver() as argo:
+        argo.status = 503
+        config = {
+            "targets": {
+                "hook": {"kind": "webhook", "url": hook.url, "secret": SECRET},
+                "argo": {"kind": "argo-events", "url": argo.url},
+                "job": {"kind": "command", "argv": [sys.executable, "-c", "raise SystemExit(65)"]},
+            },
+            "retrain": [
+                {"model": "credit*", "to": "hook"},
+                {"model": "fraud", "to": "argo", "accept": False},
+                {"model": "churn", "to": "job"},
+            ],
+        }
+        with notifier(broker, prefix, tmp_path, config) as process:
+            process.wait_ready()
+            write(
+                connection,
+                model("fraud"), model("credit-no"), model("credit-se", dry_run=True), model("churn"),
+                model("credit-dk", expires_at="2026-01-01T00:00:00.000000Z"), model("unknown"),
+            )  # fmt: skip
+            expected = Counter({("credit-no:7:1", 1, "accepted"): 1, ("churn:7:1", 1, "declined"): 1})
+            wait_until(lambda: answers(connection) == expected, 60, saying="those that can be are answered")
+            wait_until(lambda: len(argo.requests) > 1, 30, saying="the one that is down is tried again")
+            argo.status = 202
+            wait_until(lambda: "handed_over" in process.logs() and argo.answered == 202, 60)
+            assert process.stop() == 0
+        with notifier(broker, prefix, tmp_path, config) as process:
+            process.wait_ready()
+            write(connection, model("credit-no", attempt=2))
+            expected["credit-no:7:1", 2, "accepted"] = 1
+            wait_until(lambda: answers(connection) == expected, 60)
+        assert [headers["webhook-id"] for _, headers, _ in hook.requests] == [
+            "credit-no:7:1:1",
+            "credit-no:7:1:2",
+        ]
+        assert {document["request_id"] for document in argo.documents} == {"fraud:7:1"}
+
+
+def test_a_request_that_was_not_handed_over_when_the_notifier_died_is_handed_over_by_the_next(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    connection = create_topics(broker, prefix)
+    with receiver() as hook:
+        config = {
+            "targets": {"hook": {"kind": "webhook", "url": hook.url, "secret": SECRET}},
+            "retrain": [{"to": "hook"}],
+        }
+        hook.hold.clear()
+        process = notifier(broker, prefix, tmp_path, config).start()
+        process.wait_ready()
+        write(connection, model("credit"))
+        wait_until(lambda: len(hook.requests) == 1, 60)
+        process.kill()
+        hook.hold.set()
+        with notifier(broker, prefix, tmp_path, config):
+            wait_until(lambda: answers(connection)["credit:7:1", 1, "accepted"] == 1, 90)
+        assert {headers["webhook-id"] for _, headers, _ in hook.requests} == {"credit:7:1:1"}
+
+
+def test_a_job_that_is_no_python_answers_by_the_command_line(
+    broker: str, prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = create_topics(broker, prefix)
+    (tmp_path / "record.json").write_text(json.dumps(model("credit")))
+    (tmp_path / "webhook.json").write_text(json.dumps({"type": "retrain.requested", "data": model("credit")}))
+    (tmp_path / "wrong.json").write_text("{}")
+    where = ["--bootstrap-servers", broker, "--topic-prefix", prefix]
+
+    def answer(*words: str) -> int:
+        return main(["retrain", "answer", *words, *where])
+
+    assert answer("started", "--request", str(tmp_path / "record.json")) == 0
+    assert "sent: credit:7:1 attempt 1 is started" in capsys.readouterr().out
+    done = ["succeeded", "--request", str(tmp_path / "webhook.json")]
+    assert answer(*done, "--new-version", "8") == 0
+    assert answers(connection) == Counter(
+        {("credit:7:1", 1, "started"): 1, ("credit:7:1", 1, "succeeded"): 1}
+    )
+    assert answer(*done) == 1
+    assert "--new-version goes with succeeded" in capsys.readouterr().err
+    assert answer("failed", "--request", str(tmp_path / "wrong.json")) == 1
+    assert "wrong.json holds no retrain request" in capsys.readouterr().err
