@@ -20,8 +20,8 @@ from streamgauge.cli.monitors import check
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.notify import config_file, wording
-from streamgauge.notify.config_file import ALL_KINDS as TARGETS
 from streamgauge.notify.config import HandOver, NotifierConfig, Route
+from streamgauge.notify.config_file import ALL_KINDS as TARGETS
 from streamgauge.notify.telemetry import Telemetry as NotifierTelemetry
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.durations import format_duration
