@@ -49,7 +49,10 @@ def cloud_event(target: ArgoEventsTarget, request: RetrainRequest) -> Request:
     """A CloudEvent in HTTP's binary mode, with the attributes and the value that it has in the topic."""
     output = Output(RETRAIN_REQUESTS, request.model.encode(), dict(request.record))
     body, attributes = encode_output(output)
-    headers = {name.replace("_", "-"): text.decode() for name, text in attributes}
+    headers = {
+        name.replace("_", "-"): text.decode().replace("%", "%25")  # as CloudEvents over HTTP wants it
+        for name, text in attributes
+    }
     token = target.token.get_secret_value()
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     return Request(target.url.get_secret_value(), body, headers, retried=_ARGO_RETRIED)
