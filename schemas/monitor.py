@@ -195,8 +195,14 @@ class MonitorDefinition(_Document):
         return monitors
 
     def rule(self, monitor: str) -> Rule:
-        """The rule of a monitor by name; the default one if the definition does not mention it."""
-        return self.monitors.get(monitor, _DEFAULT_RULE)
+        """The rule of a monitor by name; the default one if the definition does not mention it.
+
+        Its runbook is the rule's own, or the monitor's page in `alerts.runbooks`.
+        """
+        rule = self.monitors.get(monitor, _DEFAULT_RULE)
+        if rule.runbook_url is None and self.alerts.runbooks is not None:
+            return rule.model_copy(update={"runbook_url": self.alerts.runbook_url(monitor)})
+        return rule
 
     @cached_property
     def definition_id(self) -> str:

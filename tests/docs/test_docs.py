@@ -32,6 +32,7 @@ from streamgauge.schemas.message import Message, Output
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition, Rule
 from streamgauge.schemas.monitor_names import (
     BLOCKED,
+    BUILT_IN,
     COMPARISON,
     ERROR_DETECTORS,
     EVIDENCE,
@@ -42,6 +43,7 @@ from streamgauge.schemas.monitor_names import (
     STALE_BASELINE,
     UNANSWERED,
 )
+from streamgauge.schemas.runbooks import OF_THE_NOTIFIER, page_of
 from streamgauge.streams.core.alert_states import TRANSITIONS, State
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.sources.files import open_file
@@ -303,6 +305,28 @@ def names_in(rows):
 )
 def test_every_field_of_a_definition_has_its_row(heading, model):
     assert names_in(table("docs/reference/monitors.md", heading)) == set(model.model_fields)
+
+
+def test_every_monitor_has_a_runbook_in_the_form_of_all():
+    folder = ROOT / "docs/runbooks"
+    names = {*BUILT_IN, *OF_THE_NOTIFIER, *METRICS, "ndcg_at_5"}
+    pages = {page.stem for page in folder.glob("*.md")} - {"README"}
+    assert pages == {page_of(name) for name in names}
+    listed = [target.removesuffix(".md") for target in links(folder / "README.md") if "/" not in target]
+    assert sorted(listed) == sorted(pages)
+    for page in pages:
+        headings = re.findall(r"(?m)^#+ (.+)$", (folder / f"{page}.md").read_text())
+        assert headings[1:] == ["Look first", "Usual causes", "What to do", "If it is expected"], page
+        named = set(re.findall(r"--match monitor=(\w+)", (folder / f"{page}.md").read_text()))
+        assert named <= {page, "accuracy"}, page
+
+
+def test_commands_within_the_text_of_runbooks_exist():
+    for page in (ROOT / "docs/runbooks").glob("*.md"):
+        for command in re.findall(r"`streamgauge ([^`]+)`", page.read_text()):
+            words = shlex.split(command)
+            if words != ["compare"] and words[:2] != ["monitors", "retire"]:
+                build_parser(words[0]).parse_args(words)
 
 
 def test_every_name_of_a_monitor_is_there():
