@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types bench fuzz chaos requirements sbom audit wheel up down clean
+.PHONY: help demo test check lint format types bench fuzz chaos asyncapi requirements sbom audit wheel up down clean
 
 help: ## this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 22
@@ -56,6 +56,9 @@ fuzz: .venv ## hostile messages, so many of each kind: make fuzz INPUTS=200000 A
 
 chaos: .venv ## random faults on a real broker, judged offline: make chaos MINUTES=60 SEEDS="1 2 3"
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),3) --seed $(or $(SEEDS),1) $(ARGS)
+
+asyncapi: .venv ## write docs/reference/asyncapi.yaml anew, from schemas and examples
+	$(BIN)/python -m tests.asyncapi > docs/reference/asyncapi.yaml
 
 wheel: .venv ## dist/: wheel and source distribution
 	$(BIN)/python -m build --quiet --no-isolation
