@@ -20,10 +20,6 @@ class Position(NamedTuple):
     offset: int
 
 
-#: Of an event that came another way than by reading its topic.
-NOWHERE = Position("", -1, -1)
-
-
 class OffsetRange(NamedTuple):
     """Records of one partition; `end` is exclusive."""
 
@@ -46,7 +42,7 @@ class Event:
         raise NotImplementedError
 
     @classmethod
-    def from_record(cls, record: Record, position: Position = NOWHERE) -> Self:
+    def from_record(cls, record: Record, position: Position | None = None) -> Self:
         """Raises `BadEvent` if a field that every such record has is not there."""
         values: dict[str, Any] = {}
         try:
@@ -57,7 +53,7 @@ class Event:
                 values[name] = None if value is None else read(value)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadEvent(Reason.WRONG_TYPE, f"{name} cannot be read: {error!r}") from error
-        return cls(position=position, record=record, **values)
+        return cls(position=position or Position("", -1, -1), record=record, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
