@@ -108,6 +108,41 @@ def test_a_definition_is_compared_sent_listed_and_retired(
     assert {key for key, value in last.items() if value is not None} == {b'["applied"]', b'["fleet"]'}
 
 
+def test_versions_that_a_definition_names_are_compared_and_anew_under_other_terms(
+    broker: str, prefix: str, worker: WorkerProcess, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "monitors.yaml"
+    terms = "comparisons: [{{champion: '7', challenger: '8', metrics: [failure_rate], share: {share}}}]\n"
+    file.write_text(DEFINITION.format(window="1s") + terms.format(share=0.5))
+    assert command("monitors", "apply", str(file), "--yes")[0] == 0
+
+    def compared(count: int) -> Any:
+        """As soon as so many predictions of each version count."""
+        predict(broker, prefix, 60, version="7")
+        predict(broker, prefix, 60, version="8")
+        (found,) = [json.loads(line) for line in command("compare", "--json")[1].splitlines()]
+        return found if min(found["predictions"].values(), default=0) >= count else None
+
+    first = wait_until(lambda: compared(100), 60, every=0.5, saying="both versions are counted")
+    assert (first["champion"], first["challenger"], first["share"]) == ("7", "8", 0.5)
+    (verdict,) = first["verdicts"]
+    assert (verdict["metric"], verdict["word"]) == ("failure_rate", "undecided")
+    assert verdict["why"].startswith("too few: ")
+    text = command("compare", "--model", "credit")[1]
+    assert text.startswith("credit: 8 (")
+    assert "is declared: as declared, as far as can be told" in text
+
+    file.write_text(DEFINITION.format(window="1s") + terms.format(share=0.4))
+    code, out, _ = command("monitors", "apply", str(file), "--yes")
+    assert code == 0
+    assert "  → 8 is compared with 7 anew\n" in out
+    again = wait_until(
+        lambda: (found := compared(1)) and found["share"] == 0.4 and found, 60, every=0.5, saying="it is anew"
+    )
+    assert again["since"] > first["since"]
+    assert sum(again["predictions"].values()) < sum(first["predictions"].values()) + 120
+
+
 def test_what_a_worker_has_not_applied_yet_is_told_and_sent_again(
     broker: str, prefix: str, command: Command, tmp_path: Path
 ) -> None:
