@@ -106,6 +106,19 @@ class Alerts(RuleBasedStateMachine):
     def is_quiet(self, version, monitor, segment) -> None:
         self.told(self.book.observe(version, monitor, segment, None, self.now_us, None, CONTEXT))
 
+    @rule(version=versions, monitor=monitors, segment=segments, times=st.integers(1, 3))
+    def comes_and_goes(self, version, monitor, segment, times) -> None:
+        """What is needed for an alert to open and resolve, so many times; one that flaps stays open."""
+        for _ in range(times):
+            self.now_us += CONTEXT.cooldown_us
+            self.fires(version, monitor, segment, 0.5, "warning")
+            for value in (0.9, 0.2):
+                self.now_us += 1
+                self.fires(version, monitor, segment, value, "warning")
+            for _ in range(CONTEXT.resolve_after):
+                self.now_us += 1
+                self.is_quiet(version, monitor, segment)
+
     @rule(step_us=st.integers(1, 4) | st.sampled_from([HOUR_US, 7 * HOUR_US]))
     def time_passes(self, step_us) -> None:
         self.now_us += step_us
@@ -126,6 +139,19 @@ class Alerts(RuleBasedStateMachine):
             assert self.now_us - self.graver_us[last["alert_id"]] >= after_us
         self.told(outputs)
         assert self.book.escalate(self.now_us, after_us) == []
+
+    @rule(version=versions, monitor=monitors, segment=segments, seen=st.booleans())
+    def a_warning_grows_out_of_less(self, version, monitor, segment, seen) -> None:
+        self.fires(version, monitor, segment, 0.5, "info")
+        self.now_us += HOUR_US
+        self.fires(version, monitor, segment, 0.5, "warning")
+        self.warnings_wait_for_somebody(HOUR_US)
+        self.now_us += HOUR_US
+        for episode in self.book.open_episodes() if seen else ():
+            known = episode.fingerprint
+            event = Acknowledge(actor="kari", time_us=self.now_us, model="credit", fingerprint=known)
+            self.told(self.book.control(event, self.now_us))
+        self.warnings_wait_for_somebody(HOUR_US)
 
     @rule(after_us=st.integers(1, 5))
     def expires(self, after_us) -> None:
@@ -182,13 +208,12 @@ class Alerts(RuleBasedStateMachine):
         }
 
     def teardown(self) -> None:
-        """Whoever reads the topic from where nothing is open knows what is, if steps come twice too."""
+        """Whoever reads the topic from where nothing is open knows what is, however often steps come."""
         for offset in self.nothing_open_at:
             latest = LatestAlerts()
-            for alert in self.log[offset:]:
+            read = self.log[offset:]
+            for alert in (*read, *reversed(read)):
                 latest.note(alert)
-                for again in self.log[max(offset, alert.position.offset - 1) : alert.position.offset]:
-                    latest.note(again)
             assert {alert.alert_id: alert.record for alert in latest.open()} == {
                 alert_id: record for alert_id, record in self.subscriber.items() if record["state"] in OPEN
             }
