@@ -149,6 +149,9 @@ class FencedProducer:
                 # in turn, 9 of 48 commits hung for 30 to 80 s; since idle connections are closed, which is
                 # such a change, none of 48. It must come before the broker ends the transaction.
                 "connections.max.idle.ms": 4_000,
+                # The next commit opens them again; with librdkafka's 10 s one after a pause took up to 4 s.
+                "reconnect.backoff.ms": 10,
+                "reconnect.backoff.max.ms": 100,
                 "log_level": 3,
             }
         )
