@@ -11,7 +11,7 @@ import numpy as np
 
 from streamgauge.schemas.batch import Categories, Column, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.control import Define, encode_control
-from streamgauge.schemas.durations import SECOND_US
+from streamgauge.schemas.durations import SECOND_US, format_duration
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -24,6 +24,7 @@ _EVENTS = 8_192
 _WINDOWS = 4
 _CATEGORIES = 8
 _GROUPS = 3
+_LONGEST_WINDOW_US = 86_400 * SECOND_US
 _START_US = 1_800_000_000_000_000
 #: What all objects of a process share.
 _SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
@@ -129,17 +130,20 @@ def deep_bytes(root: object) -> int:
 
 def _fed(definition: MonitorDefinition, features: int, segments: int) -> ModelState:
     """A model like the one that is defined, after a few windows of made-up events."""
+    # a longer window takes as much, and years of minutes to feed
+    window = min(definition.window, _LONGEST_WINDOW_US)
     stored: dict[bytes, bytes] = {}
     partition = Partition(0, CoreSettings(clock="events", hot_rows=_EVENTS), stored.get)
-    kept = ("model", "task", "pos_label", "window", "features", "fairness")
+    kept = ("model", "task", "pos_label", "features", "fairness")
     document = {name: value for name, value in definition.model_dump(mode="json").items() if name in kept}
     # nothing that was fed may be forgotten before it is measured
     document |= {"baseline": {"first": 200}, "lateness": "3660d", "labels": {"ttl": "3660d"}}
+    document["window"] = format_duration(window)
     order = Define(actor="sizing", time_us=_START_US, model=definition.model, document=document)
     partition.apply([Message(CONTROL, 0, 0, None, encode_control(order)[0])])
     rng = np.random.default_rng(0)
     ids = np.frombuffer(rng.bytes(16 * _EVENTS), "S16")
-    times = _START_US + np.sort(rng.integers(0, _WINDOWS * definition.window, _EVENTS))
+    times = _START_US + np.sort(rng.integers(0, _WINDOWS * window, _EVENTS))
     said: Column = rng.normal(size=_EVENTS)
     if definition.task != "regression":
         said = _categories(rng, (definition.pos_label or "yes", "no"))
