@@ -9,8 +9,9 @@ from streamgauge.demo.report import successors
 from streamgauge.demo.verdict import Verdict
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 
-#: (seed, seconds) at the demo's usual density; beside each, one at the lowest.
-USUAL = [(seed, 90.0) for seed in range(1, 6)]
+#: (seed, seconds) at the demo's usual density; beside each, one at the lowest. A rehearsal costs as much as
+#: any ten other tests: `python -m streamgauge.demo.offline --seed 3` is for further seeds.
+USUAL = [(seed, 90.0) for seed in (1, 2)]
 
 
 def test_the_demos_definitions_are_valid() -> None:

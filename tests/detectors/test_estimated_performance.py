@@ -195,8 +195,9 @@ def story(seed, budget, wanders, before=30, **change):
         right = window.said == window.true
         evidence.update_many(window.cells, right, time_us, account.advance_many(time_us))
         alarmed = bool(evidence.take_alarms())
-        if changed and alarmed and told is None:
+        if changed and alarmed:
             told = number - before + 1
+            break
         early |= alarmed and not changed
         if not changed:
             misses.append(estimate - right.mean())
