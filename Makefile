@@ -26,9 +26,9 @@ demo: .venv ## live models, their faults and the alerts, on an embedded broker: 
 
 test: .venv ## every test, those on a real Kafka broker too: make test ARGS="tests/core -k join"
 ifeq ($(strip $(ARGS)),)
-	@# those on a broker one after the other: they share it, and some are about time
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not kafka"; others=$$?; \
-	  $(BIN)/python -m pytest -m kafka && exit $$others
+	@# those on a broker by two at a time: each process has a broker of its own, and much of it is waiting
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not kafka"; others=$$?; \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile -m kafka && exit $$others
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
