@@ -32,16 +32,21 @@ def main() -> int:
         if args.plan
         else [draw(seed, args.minutes * 60, LONG, [*cannot_be_had(), *args.without]) for seed in args.seed]
     )
-    failed = 0
+    failed = void = 0
     for plan in plans:
         outcome = _run(plan, args.out)
-        failed += bool(outcome.problems)
-        if outcome.problems and args.shrink:
-            small = shrink(plan, lambda smaller: bool(_run(smaller, args.out).problems))
+        void += outcome.is_void
+        failed += _failed(outcome)
+        if _failed(outcome) and args.shrink:
+            small = shrink(plan, lambda smaller: _failed(_run(smaller, args.out)))
             small.save(args.out / f"seed-{plan.seed}.shrunk.json")
             print(f"shrunk from {len(plan.steps)} to {len(small.steps)} steps: {dict(small.actions)}")
-    print(f"{len(plans) - failed} of {len(plans)} seeds exact" + (f", {failed} FAILED" if failed else ""))
+    print(f"of {len(plans)} runs {len(plans) - failed - void} are exact, {void} void, {failed} FAILED")
     return 1 if failed else 0
+
+
+def _failed(outcome: Outcome) -> bool:
+    return bool(outcome.problems) and not outcome.is_void
 
 
 def _run(plan: Plan, out: Path) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.decode import decode_messages
-from streamgauge.schemas.message import DATA_INPUTS, INPUTS, PREDICTIONS, Message
+from streamgauge.schemas.message import DATA_INPUTS, INPUTS, Message
 from tests.chaos.sending import REASON_HEADER
 from tests.harness import read_topic
 
@@ -59,10 +59,5 @@ def _read(connection: Connection, topic: str) -> Iterator[RawRecord]:
 
 def latest_delay_s(records: list[RawRecord]) -> float:
     """How long after its time the latest event came, without those that were meant to be far too late."""
-    delays = [
-        record.appended_us - int(batch.time_us.min())
-        for record in records
-        if record.place[0] == PREDICTIONS
-        for batch in record.batches
-    ]
+    delays = [record.appended_us - int(batch.time_us.min()) for record in records for batch in record.batches]
     return max((delay / 1e6 for delay in delays if delay < 3_600e6), default=0.0)

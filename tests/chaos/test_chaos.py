@@ -29,5 +29,7 @@ def test_chaos_changes_no_number_and_loses_and_doubles_nothing(kafka: Broker, tm
     drawn = draw(1, seconds=12, scale=SHORT, without=["recreate"])
     traffic = [step for step in drawn.steps if step.action not in DISTURBANCES]
     outcome = carry_out(drawn.only([*traffic, *FAULTS]), kafka, tmp_path)
+    if outcome.is_void:
+        pytest.skip(f"this machine was {outcome.figures['behind_s']} s behind: no verdict")
     assert outcome.problems == []
     assert outcome.figures["events"] > 2_000

@@ -32,14 +32,8 @@ class Verdict:
         self._connection = connection
         inputs = read_inputs(connection)
         self.delay_s = latest_delay_s(inputs)
-        self._scale = scale
         self._offline = Offline(inputs, scale)
         self.records = len(inputs)
-
-    @property
-    def order_mattered(self) -> bool:
-        """Whether an event came so long after its time that another order of topics may change outputs."""
-        return self.delay_s > self._scale.reach_s - 2 * self._scale.window_s
 
     @property
     def events(self) -> int:
