@@ -66,7 +66,7 @@ def carry_out(
         for document in plan.scale.definitions():
             world.control.define(document)
         for _ in range(2):
-            fleet.join().wait_ready()
+            fleet.join().wait_ready(180)
         wait_applied(connection, 60)
         world.start_us = time.time_ns() // 1_000 + 500_000
         with Stalls(connection) as stalls:
