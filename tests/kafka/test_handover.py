@@ -81,7 +81,8 @@ def test_requests_go_where_they_belong_are_answered_for_and_a_target_that_is_dow
             argo.status = 202
             wait_until(lambda: argo.answered == 202, 60)
             assert process.stop() == 0
-        with notifier(broker, prefix, tmp_path, config) as process:
+        (tmp_path / "again").mkdir()
+        with notifier(broker, prefix, tmp_path / "again", config) as process:
             process.wait_ready()
             write(connection, model("credit-no", attempt=2))
             expected["credit-no:7:1", 2, "accepted"] = 1
@@ -109,7 +110,8 @@ def test_a_request_that_was_not_handed_over_when_the_notifier_died_is_handed_ove
         wait_until(lambda: len(hook.requests) == 1, 60)
         process.kill()
         hook.hold.set()
-        with notifier(broker, prefix, tmp_path, config):
+        (tmp_path / "again").mkdir()
+        with notifier(broker, prefix, tmp_path / "again", config):
             wait_until(lambda: answers(connection)["credit:7:1", 1, "accepted"] == 1, 90)
         assert {headers["webhook-id"] for _, headers, _ in hook.requests} == {"credit:7:1:1"}
 
