@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.dependence import dependence, design_effect
 from streamgauge.detectors.intervals import clopper_pearson_upper
 from streamgauge.detectors.pairs import build_pairs
 from streamgauge.schemas.batch import Categories, Column, Floats, Ints
@@ -75,8 +75,7 @@ def column_profile(
 
 def rate_profile(outcomes: Floats) -> RateProfile:
     """Of 0 / 1 outcomes, float64 (n,), in order."""
-    effect = design_effect(outcomes)
-    return RateProfile(int(outcomes.sum()), len(outcomes), effect, halves_agree(outcomes, effect))
+    return RateProfile(int(outcomes.sum()), len(outcomes), *dependence(outcomes))
 
 
 def numeric_profile(values: Floats, declared: Range | None = None) -> NumericProfile | None:
@@ -93,7 +92,7 @@ def numeric_profile(values: Floats, declared: Range | None = None) -> NumericPro
     counts = np.bincount(bins, minlength=len(edges) + 1)
     location, spread = rank_scores(counts)
     series = location[bins], spread[bins]
-    effects = design_effect(series[0]), design_effect(series[1])
+    (location_effect, one_place), (spread_effect, one_width) = map(dependence, series)
     low, high = declared or (None, None)
     half = present[: (len(present) + 1) // 2]
     # The whole reference covers more than its first half, so what fell outside the half bounds what falls
@@ -113,8 +112,8 @@ def numeric_profile(values: Floats, declared: Range | None = None) -> NumericPro
         sd=sd if np.isfinite(sd) else 0.0,
         low=float(present.min() if low is None else low),
         high=float(present.max() if high is None else high),
-        design_effects=effects,
-        stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
+        design_effects=(location_effect, spread_effect),
+        stationary=one_place and one_width,
         missing=rate_profile((~finite).astype(np.float64)),
         repeats=repeat_profile(bins, present),
         out_of_range=rate_profile(outside.astype(np.float64)),
@@ -161,7 +160,7 @@ def categorical_profile(column: Categories) -> CategoricalProfile | None:
     ranked = ranked[:MAX_CATEGORIES]
     common = [code for total, _, code in ranked[:COMMON] if -total >= COMMON_LEAST]
     series = [(codes == code).astype(np.float64) for code in common]
-    effects = [design_effect(indicator) for indicator in series]
+    found = [dependence(indicator) for indicator in series]
     _, first = np.unique(codes, return_index=True)
     novelty = []
     for share in (0.2, 0.5, 0.8):
@@ -174,10 +173,10 @@ def categorical_profile(column: Categories) -> CategoricalProfile | None:
         n=n,
         categories=tuple(name for _, name, _ in ranked),
         counts=tuple(-total for total, _, _ in ranked),
-        design_effects=tuple(effects),
+        design_effects=tuple(effect for effect, _ in found),
         novelty=tuple(novelty),
         complete=complete,
-        stationary=all(halves_agree(s, d) for s, d in zip(series, effects, strict=True)),
+        stationary=all(one for _, one in found),
         missing=rate_profile((column.codes < 0).astype(np.float64)),
         repeats=repeat_profile(codes, codes),
     )

@@ -2,17 +2,43 @@
 
 import math
 
+import numpy as np
+
 from streamgauge.schemas.batch import Floats
 
 MAX_ORDER = 12
 #: Halves of a reference that differ by more standard errors than this are not one baseline.
 HALVES_LIMIT = 4.0
+#: The same of the two parts around the step that fits best: it was sought for.
+_STEP_LIMIT = 5.0
 #: How dependent events are is known from this many of them, worth so many independent ones: at 500 rows of
 #: which 8 are worth one, 9 of 110 unchanged streams alarmed; within these bounds none of 1,000.
 LEAST_DEPENDENT_ROWS, LEAST_EFFECTIVE = 1_000, 100
 _DEPENDENT = 1.5
 #: Below this there is nothing to compare.
 LEAST_ROWS = 60
+
+
+def dependence(values: Floats) -> tuple[float, bool]:
+    """The design effect of a reference, float64 (n,) in order, and whether it is one thing.
+
+    A level that jumps once makes all events before and after it look dependent. If what is left without the
+    jump depends half as much at most, the effect is that of what is left.
+
+    >>> noise = np.random.default_rng(1).normal(size=600)
+    >>> effect, one = dependence(noise + np.repeat([0.0, 1.0], 300))
+    >>> effect < 1.2, one, design_effect(noise + np.repeat([0.0, 1.0], 300)) > 3
+    (True, False, True)
+    """
+    effect = design_effect(values)
+    if halves_agree(values, effect):
+        return effect, True
+    at = _step(values)
+    before, after = values[:at], values[at:]
+    rest = design_effect(np.concatenate([before - before.mean(), after - after.mean()]))
+    se = math.sqrt(rest * (float(before.var()) / len(before) + float(after.var()) / len(after)))
+    jumps = abs(float(before.mean()) - float(after.mean())) > _STEP_LIMIT * se
+    return (rest if jumps and 2 * rest <= effect else effect), False
 
 
 def design_effect(values: Floats) -> float:
@@ -65,3 +91,12 @@ def halves_agree(values: Floats, effect: float) -> bool:
     first, second = values[: n // 2], values[n // 2 :]
     se = math.sqrt(effect * (float(first.var()) / len(first) + float(second.var()) / len(second)))
     return abs(float(first.mean()) - float(second.mean())) <= HALVES_LIMIT * se
+
+
+def _step(values: Floats) -> int:
+    """Where a step fits best, by squares, a tenth of the rows or more from either end."""
+    n = len(values)
+    edge = max(n // 10, 1)
+    at = np.arange(edge, n - edge + 1)
+    pulls = np.cumsum(values - values.mean())[at - 1]
+    return int(at[np.argmax(pulls**2 / (at * (n - at)))])

@@ -16,6 +16,7 @@ from streamgauge.detectors.baseline import (
     rate_profile,
 )
 from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.profile_review import review
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.profile import BaselineProfile, CategoricalProfile, NumericProfile
 
@@ -172,6 +173,35 @@ def test_a_random_walk_and_a_step_are_not_stationary():
     assert not numeric_profile(step).stationary
     assert numeric_profile(rng.normal(size=5_000)).stationary
     assert not rate_profile((rng.random(5_000) < np.repeat([0.1, 0.3], 2_500)).astype(float)).stationary
+
+
+@pytest.mark.parametrize(
+    ("n", "height", "at", "problem"),
+    [
+        (600, 1.0, 0.5, "not_stationary"),
+        (600, 2.0, 0.75, "not_stationary"),
+        (2_000, 0.5, 0.5, "not_stationary"),
+    ],
+)
+def test_a_level_that_jumps_in_a_small_reference_is_told_as_that_and_not_as_dependence(
+    n, height, at, problem
+):
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        values = rng.normal(size=n) + height * (np.arange(n) >= at * n)
+        assert [r.problem for r in review(build_profile({"x": values})) if r.feature == "x"] == [problem]
+
+
+@pytest.mark.parametrize("phi", [0.5, 0.9, 1.0])
+def test_events_that_really_depend_are_not_taken_for_a_jump(phi):
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        values = rng.normal(size=600)
+        for t in range(1, len(values)):
+            values[t] += phi * values[t - 1]
+        assert [r.problem for r in review(build_profile({"x": values})) if r.feature == "x"] == [
+            "too_dependent"
+        ]
 
 
 def test_a_constant_has_one_bin_and_no_spread():
