@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import FeatureBinner, FeatureBins, bin_masses
-from streamgauge.detectors.dependence import design_effect, halves_agree
+from streamgauge.detectors.dependence import dependence
 from streamgauge.schemas.batch import Column, Floats, Ints
 from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile
 from streamgauge.schemas.profile_rates import PairProfile, RateProfile
@@ -43,12 +43,11 @@ class Halves:
     def sides(self, bins: FeatureBins) -> Sides:
         """Int8 (F, n): −1 in the lower half, 1 in the upper, 0 if missing or a category never seen."""
         codes = bins.codes[self._rows]
-        sides = (codes >= self._upper).astype(np.int8)
+        sides = (codes >= self._upper).view(np.int8)
         sides *= 2
         sides -= 1
-        absent = codes >= self._unknown
-        if absent.any():
-            sides[absent] = 0
+        if codes.size and codes.max() >= self._unknown:
+            sides[codes >= self._unknown] = 0
         return sides
 
 
@@ -77,8 +76,7 @@ def build_pairs(
         if len(first) < LEAST_ROWS:
             continue
         agree = (first == second).astype(np.float64)
-        effect = design_effect(agree)
-        rate = RateProfile(int(agree.sum()), len(agree), effect, halves_agree(agree, effect))
+        rate = RateProfile(int(agree.sum()), len(agree), *dependence(agree))
         upper = int((first > 0).sum()), int((second > 0).sum())
         found.append(PairProfile(names[a], names[b], upper, rate))
     return tuple(found)

@@ -98,7 +98,7 @@ CASES = (
     Case("AR(.5), moved by .25", _moved(AR5.draw, lambda x: x + 0.25), _numbers, (1_800, None)),
     Case("AR(.5), moved by .5", _moved(AR5.draw, lambda x: x + 0.5), _numbers, (480, None)),
     Case("error rate .1 → .2", _rate_rises(0.1, 0.2), _rates, (300, 900)),
-    Case("missing values .01 → .05", _rate_rises(0.01, 0.05), _rates, (400, 1_100)),
+    Case("missing values .01 → .05", _rate_rises(0.01, 0.05), _rates, (330, 1_100)),
     Case(
         "category .1 → .2", _shares_change((0.4, 0.25, 0.15, 0.2, 0.0)), _categories, (450, None), adwin=False
     ),

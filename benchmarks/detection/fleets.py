@@ -66,12 +66,9 @@ def _from_counts(evidence: NumericEvidence, masses: Floats, rng: np.random.Gener
     detector = EDetector([evidence.bets], paid=0.0)
     for first in range(0, events // LOOK, _LOOKS_AT_A_TIME):
         looks = np.arange(first, min(first + _LOOKS_AT_A_TIME, events // LOOK))
-        shape = len(looks), streams
-        counts = rng.multinomial(LOOK, masses, shape).astype(np.float64)
-        starts = np.broadcast_to(looks[:, None] * LOOK, shape)
-        balance = np.broadcast_to((looks[:, None] + 1) * LOOK * by_event, shape)
-        done = np.full(streams, len(looks))
-        detector.take_looks(Taken([counts], done, np.ones(shape, np.bool_), starts, balance))
+        counts = rng.multinomial(LOOK, masses, (len(looks), streams)).astype(np.float64)
+        counts = np.concatenate([counts, np.zeros((len(looks), streams, 1))], axis=2)  # nothing is missing
+        detector.take_looks(Taken(counts.transpose(1, 0, 2), looks * LOOK, (looks + 1) * LOOK * by_event))
     return len({crossing.stream for crossing in detector.take_crossings()})
 
 

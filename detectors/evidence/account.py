@@ -31,6 +31,11 @@ def paid_of(paid: Balance, rows: Bools | Ints | slice) -> Balance:
     return paid[rows] if isinstance(paid, np.ndarray) else paid
 
 
+def balances(paid: Balance, n: int) -> Floats:
+    """The balance at each of n events; one number is that of all."""
+    return paid if isinstance(paid, np.ndarray) else np.full(n, paid)
+
+
 class Paid(Protocol):
     """Streams that are paid from an account, and wait for it at first."""
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
-from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.edetector import Crossing
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import CategoricalProfile, RateProfile
 

@@ -1,193 +1,210 @@
 """`DisparityEvidence`: are groups treated more differently than is tolerated?"""
 
 import math
-from itertools import combinations
+from operator import attrgetter
 
 import numpy as np
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID
+from streamgauge.detectors.evidence.account import UNPAID, balances
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.edetector import Bets, EDetector
+from streamgauge.detectors.evidence.stakes import on_grid
+from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.schemas.batch import Floats, Ints
 
-#: Groups beyond these (in the order of their codes) are not compared: pairs grow with the square.
+#: Groups beyond these (in the order of their codes) are not compared.
 MAX_GROUPS = 16
-_SIZES = (0.1, 0.2, 0.4, 0.8)
-#: Rows of the more frequent group that wait for a partner; older ones are let go.
-_WAITING = 256
-#: Events that are paired at a time, counted from the first, so that where a batch is cut doesn't matter.
-_BLOCK = 128
+#: Rows of a look, counted from the first, so that where a batch is cut doesn't matter.
+BLOCK = 128
+#: What is bet on next is what was seen in about so many rows before, and how much of it.
+_MEMORIES, _SIZES = (1_000, 4_000, 16_000), (0.5, 1.0)
+#: Rows by which a group's rate is drawn to the rate of all, and the least and greatest that is bet on.
+_PRIOR, _RARE = 4.0, 0.01
+#: No factor is smaller: one row cannot wipe out what a bet has won.
+_LEAST_FACTOR = 0.1
+#: Fewer rows of a group since the onset don't make it the highest or the lowest one.
+_FEW = 20
 
 
 class DisparityEvidence:
-    """Over ordered pairs of groups, rows paired in order: factors 1 + λ(x_i − x_j − tolerance).
+    """Bets on all groups of an attribute at once: those whose rates were high stay too high above the others.
 
-    There is no reference: equal up to `tolerance` is what is held against the stream. The whole attribute
-    weighs `weight` in the budget, shared by its pairs; `paid` is the account's balance.
+    There is no reference: that all rates lie within a band as wide as `tolerance` is what is held against the
+    groups. Before each look of 128 rows the band is laid where it is nearest to the rates seen so far, and
+    who lay above it is bet to do so again, and who lay below. A row's factor is 1 + κ(x − band's edge); the
+    κ of a look's rows add up to 0, so what groups gain or lose by a band elsewhere cancels out, and no bet
+    has a mean above 1 (after Turner, Ly & Grünwald 2024). The whole attribute is one stream and weighs
+    `weight` in the budget; `paid` is the account's balance.
 
     >>> rng = np.random.default_rng(1)
     >>> group, evidence = rng.integers(0, 2, 2000), DisparityEvidence(tolerance=0.1)
     >>> selected = (rng.random(2000) < np.where(group == 0, 0.3, 0.8)).astype(np.int64)
     >>> evidence.update_many(group, selected, np.arange(2000), paid=5e-6)
-    >>> [(alarm.groups, alarm.size > 0.4) for alarm in evidence.take_alarms()]
+    >>> [(alarm.groups, alarm.size > 0.4) for alarm in evidence.take_alarms()][:1]
     [((1, 0), True)]
     """
 
-    __slots__ = ("_block", "_detector", "_groups", "_paid", "_share", "_waiting", "tolerance", "weight")
+    __slots__ = (
+        "_alarms", "_block", "_last_paid", "_r", "_seen", "_suffixes", "tolerance", "weight",
+    )  # fmt: skip
 
     def __init__(self, tolerance: float, paid: float = 0.0, weight: float = 1.0) -> None:
-        self.tolerance = tolerance
-        self.weight = weight
-        self._groups = 0
-        self._paid = paid
-        #: What each pair has been paid.
-        self._share = 0.0
-        self._detector = self._detectors(0)
-        #: The block that is being filled: groups, outcomes and times, int64 (3, ≤ 128).
+        self.tolerance, self.weight = tolerance, weight
+        self._last_paid = paid
+        bets = len(_MEMORIES) * len(_SIZES)
+        self._r: Floats = np.zeros(bets)
+        #: By memory, how many rows each group had and how many of them were selected: (2, memories, groups).
+        self._seen: Floats = np.zeros((2, len(_MEMORIES), MAX_GROUPS))
+        everything = np.broadcast_to(np.arange(2 * MAX_GROUPS), (bets, 2 * MAX_GROUPS))
+        self._suffixes = Suffixes(everything, 2 * MAX_GROUPS)
+        #: The look that is under way: groups, outcomes and times, int64 (3, < 128).
         self._block: Ints = np.zeros((3, 0), np.int64)
-        #: By pair (i, j), rows that wait for a partner: int64 (2, k) outcomes and times, and whose they are.
-        self._waiting: dict[tuple[int, int], tuple[int, Ints]] = {}
+        self._alarms: list[Alarm] = []
 
     @property
-    def evidence(self) -> Floats:
-        """Float64 (pairs,), in the order (0, 1), (0, 2), (1, 2), (0, 3), …; 1 is an alarm."""
-        return self._detector.evidence
+    def evidence(self) -> float:
+        """1 is an alarm."""
+        return self.weight * float(self._r.mean())
+
+    @property
+    def rates(self) -> tuple[Floats, Floats]:
+        """Of the last rows, some 16,000, the share of each group and its rate, float64 (16,)."""
+        n, hits = self._seen[:, -1]
+        return n / max(n.sum(), 1.0), hits / np.maximum(n, 1.0)
+
+    def reached(self, shares: Floats, before: Floats, after: Floats, paid: float, events: int) -> float:
+        """The evidence when rates have changed for so many events, if none fluctuated; float64 (16,) each.
+        `paid` is what the account pays in by event, for a unit of weight."""
+        rows = np.array(_MEMORIES)[:, None] * shares
+        seen, r = np.stack([rows, rows * before]), np.zeros(len(self._r))
+        for _ in range(events // BLOCK):
+            n = BLOCK * shares
+            edges, kappa = bets_on(seen, n, self.tolerance)
+            logs = np.log1p((1 - edges) * kappa) @ (n * after) + np.log1p(-edges * kappa) @ (n * (1 - after))
+            r = np.exp(logs) * (r + paid * BLOCK)
+            seen = _DECAYS * seen + np.stack([n, n * after])[:, None]
+        return self.weight * float(r.mean())
 
     def join(self, paid: float) -> None:
         """If it waits to be paid, it is from this balance on."""
-        if math.isinf(self._paid):
-            self._paid = paid
+        if math.isinf(self._last_paid):
+            self._last_paid = paid
 
     def leave(self) -> None:
         """It forfeits what comes in until it joins again."""
-        self._paid = UNPAID
+        self._last_paid = UNPAID
 
     def update_many(self, group_codes: Ints, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take rows in order, int64 (n,) each: group (negative: missing), 0 or 1, and time."""
         known = np.flatnonzero((group_codes >= 0) & (group_codes < MAX_GROUPS) & (outcomes >= 0))
-        balance = np.broadcast_to(np.asarray(paid, np.float64), group_codes.shape)[known]
+        balance = balances(paid, len(group_codes))[known]
         rows = np.stack([group_codes, outcomes, time_us]).astype(np.int64)[:, known]
         held = self._block.shape[1]
         rows = np.concatenate([self._block, rows], axis=1)
-        whole = rows.shape[1] - rows.shape[1] % _BLOCK
-        for start in range(0, whole, _BLOCK):
-            self._pair(rows[:, start : start + _BLOCK], float(balance[start + _BLOCK - 1 - held]))
+        whole = rows.shape[1] - rows.shape[1] % BLOCK
+        for start in range(0, whole, BLOCK):
+            self._look(rows[:, start : start + BLOCK], float(balance[start + BLOCK - 1 - held]))
         self._block = rows[:, whole:]
 
     def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call; each pair of them has started over."""
-        pairs, alarms = _pairs(self._groups), []
-        for crossing in self._detector.take_crossings():
-            i, j = pairs[crossing.stream]
-            higher, gap = (
-                ((i, j), crossing.statistic) if crossing.bet < len(_SIZES) else ((j, i), -crossing.statistic)
-            )
-            alarms.append(
-                Alarm(
-                    stream=crossing.stream,
-                    aspect="gap",
-                    direction="up",
-                    size=gap,
-                    evidence=crossing.evidence,
-                    onset_us=crossing.onset_us,
-                    onset_low_us=crossing.onset_low_us,
-                    onset_high_us=crossing.onset_high_us,
-                    n=crossing.n,
-                    groups=higher,
-                )
-            )
+        """Alarms since the last call; after each, evidence has started over."""
+        alarms, self._alarms = self._alarms, []
         return alarms
 
     def to_state(self) -> State:
         """All but the tolerance."""
         return {
-            "groups": self._groups,
-            "paid": self._paid,
-            "share": self._share,
-            "detector": self._detector.to_state(),
+            "r": self._r.copy(),
+            "last_paid": self._last_paid,
+            "seen": self._seen.copy(),
+            "suffixes": self._suffixes.to_state(),
             "block": self._block.copy(),
-            "waiting": [[i, j, side, rows.copy()] for (i, j), (side, rows) in self._waiting.items()],
+            "alarms": [[*_FIELDS(alarm), *(alarm.groups or ())] for alarm in self._alarms],
         }
 
     @classmethod
     def from_state(cls, state: State, tolerance: float, weight: float = 1.0) -> "DisparityEvidence":
         """What `to_state` gave, with the tolerance and weight in force now."""
-        evidence = cls(tolerance, state["paid"], weight)
-        evidence._groups, evidence._share = state["groups"], state["share"]
-        evidence._detector = evidence._detectors(state["groups"])
-        evidence._detector.restore(state["detector"])
+        evidence = cls(tolerance, state["last_paid"], weight)
+        evidence._r = np.array(state["r"], np.float64)
+        evidence._seen = np.array(state["seen"], np.float64)
+        evidence._suffixes.restore(state["suffixes"])
         evidence._block = np.array(state["block"], np.int64)
-        evidence._waiting = {
-            (i, j): (side, np.array(rows, np.int64)) for i, j, side, rows in state["waiting"]
-        }
+        evidence._alarms = [_told(*fields) for fields in state["alarms"]]
         return evidence
 
-    def _pair(self, block: Ints, paid: float) -> None:
-        """Pairs the rows of a block with each other and with those that wait, and looks at the pairs."""
-        groups = block[0]
-        self._grow(int(groups.max()) + 1)
-        pairs = _pairs(self._groups)
-        if not pairs:
-            return
-        if paid > self._paid:
-            self._share += (paid - self._paid) / len(pairs)
-            self._paid = paid
-        of_group = {g: block[1:, groups == g] for g in np.unique(groups).tolist()}
-        none = np.zeros((2, 0), np.int64)
-        found = []
-        for i, j in pairs:
-            side, waiting = self._waiting.get((i, j), (i, none))
-            first, second = of_group.get(i, none), of_group.get(j, none)
-            if side == i:
-                first = np.concatenate([waiting, first], axis=1)
-            else:
-                second = np.concatenate([waiting, second], axis=1)
-            n, m = first.shape[1], second.shape[1]
-            paired = min(n, m)
-            found.append(
-                (
-                    first[0, :paired] - second[0, :paired] + 1,
-                    np.maximum(first[1, :paired], second[1, :paired]),
-                )
-            )
-            rest = first[:, paired:] if n > m else second[:, paired:]
-            self._waiting[(i, j)] = (i if n > m else j, rest[:, -_WAITING:])
-        longest = max(len(codes) for codes, _ in found)
-        codes, times = np.full((2, len(pairs), longest), -1, np.int64)
-        for row, (differences, when) in enumerate(found):
-            codes[row, : len(differences)] = differences
-            times[row, : len(when)] = when
-        self._detector.update_many([codes], times, self._share)
-
-    def _grow(self, groups: int) -> None:
-        if groups <= self._groups:
-            return
-        grown = self._detectors(groups)
-        grown.adopt(self._detector)
-        self._groups, self._detector = groups, grown
-
-    def _detectors(self, groups: int) -> EDetector:
-        """One stream a pair: bins are differences −1, 0, 1; bets four sizes for i over j, then j over i."""
-        difference = np.array([-1.0, 0.0, 1.0])
-        gains = [sign * difference - self.tolerance for sign in (1, -1)]
-        # No factor is below .1, so that one look cannot wipe out what a bet has won.
-        sizes = [min(size, 0.9 / (1 + self.tolerance)) for size in _SIZES]
-        factors = np.stack([np.log1p(size * gain) for gain in gains for size in sizes], axis=1)
-        pairs, bets = len(_pairs(groups)), factors.shape[1]
-        of_pairs = Bets(
-            np.broadcast_to(factors, (pairs, 3, bets)),
-            np.full((pairs, bets), self.weight / bets),
-            np.broadcast_to(difference[:, None], (pairs, 3, 1)),
-            np.zeros(bets, np.intp),
+    def _look(self, block: Ints, paid: float) -> None:
+        """What was bet, by what had been seen before, and what became of it."""
+        counts = (
+            np.bincount(2 * block[0] + block[1], minlength=2 * MAX_GROUPS).reshape(-1, 2).astype(np.float64)
         )
-        return EDetector([of_pairs], self._share)
+        n, hits = counts.sum(axis=1), counts[:, 1]
+        edges, kappa = bets_on(self._seen, n, self.tolerance)
+        logs = on_grid(np.log1p((1 - edges) * kappa) @ hits + np.log1p(-edges * kappa) @ (n - hits), BLOCK)
+        due = max(paid - self._last_paid, 0.0)
+        self._last_paid = max(paid, self._last_paid)
+        self._r = np.exp(logs) * (self._r + due)
+        statistics = np.concatenate([n, hits])
+        self._suffixes.extend(logs[None], statistics[None], block[2, :1].copy())
+        self._seen *= _DECAYS
+        self._seen += np.stack([n, hits])[:, None]
+        if self.evidence >= 1:
+            self._alarm()
+
+    def _alarm(self) -> None:
+        evidence = self.evidence
+        onset_us, low_us, high_us, _, totals = self._suffixes.of(int(np.argmax(self._r)))
+        n, hits = np.array(totals).reshape(2, MAX_GROUPS)
+        rates = hits / np.maximum(n, 1.0)
+        many = n >= min(_FEW, np.sort(n)[-2])
+        high, low = int(np.argmax(np.where(many, rates, -1.0))), int(np.argmin(np.where(many, rates, 2.0)))
+        gap, rows = float(rates[high] - rates[low]), int(n.sum())
+        self._alarms.append(_told(gap, evidence, onset_us, low_us, high_us, rows, high, low))
+        self._r[:] = 0.0
+        self._suffixes.forget(slice(None))
 
 
-def _pairs(groups: int) -> list[tuple[int, int]]:
-    """Unordered pairs; those of a new group come after all that were there.
+#: What an alarm has of its own, beside the two groups.
+_FIELDS = attrgetter("size", "evidence", "onset_us", "onset_low_us", "onset_high_us", "n")
 
-    >>> _pairs(3)
-    [(0, 1), (0, 2), (1, 2)]
-    """
-    return sorted(combinations(range(groups), 2), key=lambda pair: pair[::-1])
+
+def _told(
+    gap: float, evidence: float, onset_us: int, low_us: int, high_us: int, n: int, high: int, low: int
+) -> Alarm:
+    return Alarm(0, "gap", "up", gap, evidence, onset_us, low_us, high_us, n, groups=(high, low))
+
+
+def bets_on(seen: Floats, n: Floats, tolerance: float) -> tuple[Floats, Floats]:
+    """The band's edge next to each group, and κ, float64 (bets, groups); `seen` (2, memories, groups) are
+    rows and hits before a look, in which the groups have `n` rows, (groups,)."""
+    rows, hits = seen
+    pooled = hits.sum(axis=1, keepdims=True) / np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
+    rates = np.clip((hits + _PRIOR * pooled) / (rows + _PRIOR), _RARE, 1 - _RARE)
+    edges, kappa = _band(rates, n, min(tolerance, 1 - 2 * _RARE))
+    # A factor is least where a group that was high is not selected, or one that was low is.
+    worst = np.maximum(edges * kappa, (edges - 1) * kappa).max(axis=1)
+    most = np.minimum(1.0, (1 - _LEAST_FACTOR) / np.maximum(worst, 1e-9))
+    sizes = most[:, None] * np.array(_SIZES)
+    scaled = sizes[..., None] * kappa[:, None]
+    return np.repeat(edges, len(_SIZES), axis=0), scaled.reshape(-1, scaled.shape[2])
+
+
+def _band(rates: Floats, n: Floats, width: float) -> tuple[Floats, Floats]:
+    """The band is where squared distances of the rates to it, over their variances, are least: there the
+    pulls of those above and of those below are equal. Pulls change linearly between the knots."""
+    variances = rates * (1 - rates)
+    weights = n / variances
+    knots = np.sort(np.concatenate([rates, rates - width], axis=1), axis=1)
+    above, below = rates[:, None] - width - knots[..., None], knots[..., None] - rates[:, None]
+    pulls = (weights[:, None] * (np.maximum(below, 0.0) - np.maximum(above, 0.0))).sum(axis=2)
+    row = np.arange(len(rates))
+    at = np.maximum((pulls >= 0).argmax(axis=1), 1)
+    left, right = pulls[row, at - 1], pulls[row, at]
+    share = np.clip(-left / np.maximum(right - left, 1e-12), 0.0, 1.0)
+    start = knots[row, at - 1]
+    low = (start + share * (knots[row, at] - start))[:, None]
+    edges = np.clip(rates, low, low + width)
+    return edges, (rates - edges) / variances
+
+
+_DECAYS = np.exp(-BLOCK / np.array(_MEMORIES))[:, None]

@@ -7,14 +7,15 @@ from scipy import special
 
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import tail
-from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.edetector import Crossing
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.detectors.residuals import sureness
 from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.estimator import ResidualProfile
 
 #: Expected outcomes are rounded down to a multiple of 1/256: it costs .002 of a gap, and no false alarm.
-_LEVELS = 256
+LEVELS = 256
 #: Of bets on all predictions alike, and on the surer the more: these can lose less, and so may stake more.
 _SIZES, _SURE_SIZES = (0.1, 0.2, 0.4, 0.8), (0.25, 0.5, 1.0, 2.0)
 #: No factor is smaller: one look cannot wipe out what a bet has won.
@@ -39,7 +40,7 @@ class GapEvidence(Evidence):
     [('shortfall', 'down', -0.1)]
     """
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_levels", "usual_level")
 
     def __init__(
         self,
@@ -51,12 +52,15 @@ class GapEvidence(Evidence):
         share: float = 1.0,
     ) -> None:
         z = -float(special.ndtri(tail(alpha, 2, streams)))
+        #: How sure predictions are that scatter as much as those of the reference, all alike.
+        sure = 0.5 + math.sqrt(max(0.25 - residuals.sd**2, 0.0))
+        self.usual_level = min(round(sure * LEVELS), LEVELS - 1)
         unsure = residuals.design_effect / residuals.n
-        self._levels: Ints = np.minimum((expected * _LEVELS).astype(np.int64), _LEVELS - 1)
-        known = np.arange(_LEVELS) / _LEVELS
+        self._levels: Ints = np.minimum((expected * LEVELS).astype(np.int64), LEVELS - 1)
+        known = np.arange(LEVELS) / LEVELS
         #: Code 2·level + outcome.
         shortfall = np.stack([known, known - 1], axis=1).ravel()
-        of_all = (_SIZES, residuals.mean, residuals.sd, np.ones(_LEVELS))
+        of_all = (_SIZES, residuals.mean, residuals.sd, np.ones(LEVELS))
         of_sure = (_SURE_SIZES, residuals.sure_mean, residuals.sure_sd, sureness(known))
         factors = []
         for sizes, mean, sd, weight in (of_all, of_sure):

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.edetector import Bets, Crossing, EDetector
+from streamgauge.detectors.evidence.edetector import Crossing, EDetector
+from streamgauge.detectors.evidence.looks import Taken
+from streamgauge.detectors.evidence.stakes import Bets, View
 from streamgauge.schemas.batch import Floats, Ints
 
 
@@ -58,7 +60,7 @@ class Evidence(ABC):
 
     def update_codes(self, codes: NDArray[Any], time_us: Ints, paid: float | Floats) -> None:
         """Take bins (S, n) in order, negative where missing, at `time_us` int64 (n,)."""
-        self._detector.update_many([codes], time_us, paid)
+        self._detector.update_many(codes, time_us, paid)
 
     def take_alarms(self) -> list[Alarm]:
         """Alarms since the last call; each stream of them has started over."""
@@ -74,13 +76,16 @@ class Evidence(ABC):
 
 
 class JointEvidence:
-    """Kinds of streams that come in the same batches: one recursion for all of them costs the least."""
+    """Kinds of streams that come in the same rows: one recursion for all of them costs the least.
+
+    They share `streams` rows of codes, of which `views` say what is whose.
+    """
 
     __slots__ = ("_detector", "_kinds", "weight")
 
-    def __init__(self, kinds: Sequence[Evidence], paid: float) -> None:
+    def __init__(self, kinds: Sequence[Evidence], views: Sequence[View], streams: int, paid: float) -> None:
         self._kinds = tuple(kinds)
-        self._detector = EDetector([kind.bets for kind in kinds], paid)
+        self._detector = EDetector([kind.bets for kind in kinds], paid, views, streams)
         self.weight = math.fsum(kind.weight for kind in kinds)
 
     def join(self, paid: float) -> None:
@@ -91,9 +96,9 @@ class JointEvidence:
         """As `EDetector.leave`."""
         self._detector.leave()
 
-    def update_codes(self, codes: Sequence[NDArray[Any]], time_us: Ints, paid: float | Floats) -> None:
-        """Take bins (S, n) of each kind, as `Evidence.update_codes`."""
-        self._detector.update_many(codes, time_us, paid)
+    def take(self, codes: NDArray[Any], time_us: Ints, paid: Floats) -> Taken:
+        """At most `CHUNK` rows in order, as `EDetector.take`."""
+        return self._detector.take(codes, time_us, paid)
 
     def take_alarms(self) -> list[tuple[int, Alarm]]:
         """(number of the kind, alarm) since the last call; each stream of them has started over."""

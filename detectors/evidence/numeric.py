@@ -6,8 +6,9 @@ import numpy as np
 
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import numeric_table, size_as_ratio, size_in_deviations
-from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.edetector import Crossing
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import NumericProfile
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID
+from streamgauge.detectors.evidence.account import UNPAID, balances
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import odds_bets, rate_bounds, tail
-from streamgauge.detectors.evidence.edetector import on_grid
+from streamgauge.detectors.evidence.stakes import on_grid
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile_rates import PairProfile
@@ -31,10 +31,9 @@ class PairEvidence:
     """All pairs of F features are one stream, and share its stake: bets on each pair are bets of the stream.
 
     Two features agree where both lie in the same half of theirs (Blomqvist 1950). That is a rate, bet on as
-    other rates are: likelihood ratios of odds against exact bounds of the reference's, looked at every 100
-    rows. The agreements of all pairs in a look are one matrix product. `streams` and `alpha` are those of the
-    whole fleet; `paid` the account's balance, `share` the stream's weight in it. A pair whose features have
-    moved by themselves is not told: that is the features' drift.
+    other rates are: likelihood ratios of odds against exact bounds of the reference's, every 100 rows, of all
+    pairs by one matrix product. `streams` and `alpha` are those of the whole fleet; `paid` the account's
+    balance, `share` the stream's weight in it. A pair whose features have moved by themselves is not told.
 
     >>> from streamgauge.detectors.baseline import build_profile
     >>> rng = np.random.default_rng(1)
@@ -47,8 +46,8 @@ class PairEvidence:
     """
 
     __slots__ = (
-        "_alarms", "_factors", "_held", "_last_paid", "_like", "_logs", "_of", "_r", "_start_us", "_suffixes",
-        "_unlike", "names", "pairs", "weight",
+        "_alarms", "_by_product", "_by_row", "_held", "_last_paid", "_of", "_of_bets", "_r", "_start_us",
+        "_suffixes", "_sums", "names", "pairs", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -67,21 +66,21 @@ class PairEvidence:
         self._of = np.array([[row[p.first] for p in pairs], [row[p.second] for p in pairs]], np.intp)
         level = tail(alpha, 2 * max(len(pairs), 1), streams)
         bets = [odds_bets(rate_bounds(p.agree, level), p.agree.design_effect, _ODDS) for p in pairs]
-        self._unlike, self._like = on_grid(np.array(bets).reshape(len(pairs), _BETS, 2)).transpose(2, 0, 1)
-        #: What a look adds to the log of each bet, by how many of its rows agree: (pairs, 101, bets).
-        hits = np.arange(ROWS + 1)[:, None]
-        self._logs = hits * self._like[:, None] + (ROWS - hits) * self._unlike[:, None]
-        self._factors = np.exp(self._logs)
-        #: In the budget: of one stream, if there is a pair to watch.
-        self.weight = share if pairs else 0.0
+        unlike, like = on_grid(np.array(bets).reshape(-1, 2)).T
+        #: What a look adds to the log of each bet: by the sum of products of sides, and by row with both.
+        self._by_product, self._by_row = (like - unlike) / 2, (like + unlike) / 2
+        self.weight = share if pairs else 0.0  # in the budget: of one stream, if there is a pair to watch
         count, features = len(pairs), len(self.names)
-        #: Of each bet's suffix: how often its pair agreed, of how many rows; its features in the upper half,
-        #: and present.
-        own = self._of + 2 * count
-        follows = np.concatenate([[np.arange(count), np.arange(count) + count], own, own + features])
-        self._suffixes = Suffixes(
-            np.zeros(count * _BETS, np.intp), np.repeat(follows.T, _BETS, axis=0), 2 * (count + features)
+        #: Where in a look's matrix of sums of products those of each pair stand, and each feature's own sum.
+        first, second = self._of
+        of_pairs, own = first * (features + 1) + second, np.arange(features) * (features + 1) + features
+        self._sums, self._of_bets = np.concatenate([of_pairs, own]), np.repeat(of_pairs, _BETS)
+        #: Of each suffix: its pair's sum of products and rows with both, its features' own sums and rows.
+        sums = count + features
+        follows = np.stack(
+            [np.arange(count), sums + np.arange(count), *count + self._of, *sums + count + self._of]
         )
+        self._suffixes = Suffixes(np.repeat(follows.T, _BETS, axis=0), 2 * sums)
         self._r: Floats = np.zeros(count * _BETS)
         self._last_paid = paid
         self._held: NDArray[np.int8] = np.zeros((features, 0), np.int8)
@@ -91,7 +90,12 @@ class PairEvidence:
     @property
     def evidence(self) -> float:
         """1 is an alarm."""
-        return float(self._r.sum()) / max(len(self._r), 1)
+        return float(self._won().sum())
+
+    def log_factors(self, pair: int) -> tuple[Floats, Floats]:
+        """Of a pair's bets, float64 (4,): where its features agree, and where they don't."""
+        by_product, by_row = (each.reshape(-1, _BETS)[pair] for each in (self._by_product, self._by_row))
+        return by_row + by_product, by_row - by_product
 
     @property
     def strongest(self) -> PairProfile:
@@ -105,19 +109,20 @@ class PairEvidence:
         if not self.weight or n == 0:
             return
         held = self._held.shape[1]
-        rows = np.concatenate([self._held, sides], axis=1)
+        rows = np.concatenate([self._held, sides], axis=1) if held else sides
         looks = rows.shape[1] // ROWS
         self._held = rows[:, looks * ROWS :].copy()
-        opens = np.arange(looks + 1) * ROWS - held
-        starts = np.where(opens < 0, self._start_us, time_us[np.clip(opens, 0, n - 1)])
+        starts = np.concatenate([time_us[:1], time_us[ROWS - held :: ROWS]])
+        if held:
+            starts[0] = self._start_us
         self._start_us = int(starts[-1])
         if looks:
-            balance = np.broadcast_to(np.asarray(paid, np.float64), n)[opens[1:] - 1]
-            before = np.maximum(np.concatenate([[self._last_paid], balance[:-1]]), self._last_paid)
-            self._last_paid = max(float(balance[-1]), self._last_paid)
-            due = self.weight * np.maximum(balance - before, 0.0)
-            cut = rows[:, : looks * ROWS].reshape(len(rows), looks, ROWS).transpose(1, 0, 2)
-            self._look(np.ascontiguousarray(cut, np.float32), starts[:-1], due)
+            due = []
+            for balance in balances(paid, n)[ROWS - held - 1 :: ROWS].tolist():
+                due.append(self.weight * max(balance - self._last_paid, 0.0))
+                self._last_paid = max(balance, self._last_paid)
+            cut = rows[:, : looks * ROWS].reshape(len(rows), looks, ROWS)
+            self._look(cut.transpose(1, 0, 2), starts[:looks], due)
 
     def join(self, paid: float) -> None:
         """If it waits to be paid, it is from this balance on."""
@@ -129,8 +134,8 @@ class PairEvidence:
         self._last_paid = UNPAID
 
     def take_alarms(self) -> list[Alarm]:
-        """Alarms since the last call, `stream` being the number of a pair; pairs that came together follow
-        each other, the first with all of the evidence and the others with as much as they won of it."""
+        """Alarms since the last call, `stream` being a pair's number; of pairs that came together the first
+        has all of the evidence, the others as much as they won of it."""
         alarms, self._alarms = self._alarms, []
         return alarms
 
@@ -155,36 +160,36 @@ class PairEvidence:
         self._suffixes.restore(state["suffixes"])
         self._alarms = [Alarm(*fields) for fields in state["alarms"]]
 
-    def _look(self, sides: Floats, starts_us: Ints, due: Floats) -> None:
+    def _look(self, sides: NDArray[np.int8], starts_us: Ints, due: list[float]) -> None:
         """L looks, (L, F, 100)."""
-        looks = len(sides)
-        product, present = _products(sides, self._of), np.full((looks, len(self.names)), float(ROWS))
-        both = np.full_like(product, ROWS)
-        if not sides.all():
-            there = np.abs(sides)
-            both, present = _products(there, self._of), there.sum(axis=2)
-        agree = (product + both) / 2
-        if both.min() == ROWS:
-            at = np.arange(len(self.pairs)), agree.astype(np.intp)
-            logs, factors = self._logs[at], self._factors[at]
+        looks, features, _ = sides.shape
+        # Products with a row of ones are sums.
+        cut = np.ones((looks, features + 1, ROWS), np.float32)
+        cut[:, :features] = sides
+        of_all = _products(cut)
+        statistics = np.full((looks, 2 * len(self._sums)), float(ROWS))
+        statistics[:, : len(self._sums)] = of_all.take(self._sums, axis=1)
+        logs = of_all.take(self._of_bets, axis=1) * self._by_product
+        if sides.all():
+            logs += ROWS * self._by_row
         else:
-            logs = agree[..., None] * self._like + (both - agree)[..., None] * self._unlike
-            factors = np.exp(logs)
-        logs, factors = logs.reshape(looks, -1), factors.reshape(looks, -1)
-        upper = (sides.sum(axis=2) + present) / 2
-        statistics = np.concatenate([agree, both, upper, present], axis=1, dtype=np.float64)
-        real = np.ones((looks, 1), np.bool_)
-        start = 0
+            there = _products(np.abs(cut))
+            statistics[:, len(self._sums) :] = there.take(self._sums, axis=1)
+            logs += there.take(self._of_bets, axis=1) * self._by_row
+        factors = np.exp(logs)
+        start, reached = 0, np.empty_like(factors)
         while start < looks:
-            r, reached = self._r, np.empty_like(factors[start:])
-            for look in range(start, looks):
-                r = np.multiply(factors[look], r + due[look], out=reached[look - start])
-            crossed = np.flatnonzero(reached.sum(axis=1) >= reached.shape[1])
-            stop = start + int(crossed[0]) + 1 if len(crossed) else looks
-            self._r = reached[stop - 1 - start].copy()
+            r = self._r
+            for factor, into, a in zip(factors[start:], reached[start:], due[start:], strict=True):
+                r = np.multiply(np.add(r, a, into), factor, into)
+            alarmed = np.zeros(0, np.bool_)
+            if reached[start:].max() > 0.999:  # no mean of the bets is above the greatest of all
+                alarmed = reached[start:].sum(axis=1) >= reached.shape[1]
+            stop = start + int(np.argmax(alarmed)) + 1 if alarmed.any() else looks
+            self._r = reached[stop - 1].copy()
             part = slice(start, stop)
-            self._suffixes.extend(logs[part], statistics[part], starts_us[part, None], real[part])
-            if len(crossed):
+            self._suffixes.extend(logs[part], statistics[part], starts_us[part])
+            if alarmed.any():
                 self._cross()
             start = stop
 
@@ -213,12 +218,12 @@ class PairEvidence:
 
     def _alarm(self, pair: int, bet: int, evidence: float) -> Alarm | None:
         """None where the features' own moves explain it."""
-        onset_us, low_us, high_us, _, (agree, both, *own) = self._suffixes.of(bet)
+        onset_us, low_us, high_us, _, (product, both, *own) = self._suffixes.of(bet)
         profile = self.pairs[pair]
-        rate, was = agree / both, profile.agree.k / profile.agree.n
+        rate, was = (1 + product / both) / 2, profile.agree.k / profile.agree.n
         moves = [
-            abs(upper / present - before / profile.agree.n)
-            for upper, present, before in zip(own[:2], own[2:], profile.upper, strict=True)
+            abs((1 + sides / present) / 2 - before / profile.agree.n)
+            for sides, present, before in zip(own[:2], own[2:], profile.upper, strict=True)
         ]
         if sum(moves) >= _OWN_SHARE * abs(rate - was):
             return None
@@ -237,9 +242,9 @@ class PairEvidence:
         )
 
     def _won(self) -> Floats:
-        return self._r.reshape(-1, _BETS) / len(self._r)
+        return self._r.reshape(-1, _BETS) / max(len(self._r), 1)
 
 
-def _products(sides: Floats, of: NDArray[np.intp]) -> Floats:
-    """Sums over a look of the products of both features of each pair, float32 (L, pairs): whole numbers."""
-    return (sides @ sides.transpose(0, 2, 1))[:, of[0], of[1]]
+def _products(sides: Floats) -> Floats:
+    """Sums over a look of the products of all rows with each other, float32 (L, rows²): whole numbers."""
+    return (sides @ np.ascontiguousarray(sides.transpose(0, 2, 1))).reshape(len(sides), -1)

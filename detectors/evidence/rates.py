@@ -6,12 +6,14 @@ import numpy as np
 
 from streamgauge.detectors.evidence.alarm import Alarm, Aspect
 from streamgauge.detectors.evidence.bets import rate_bets, rate_bounds, tail
-from streamgauge.detectors.evidence.edetector import Bets, Crossing
+from streamgauge.detectors.evidence.edetector import Crossing
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import RateProfile
 
-_STEPS = (1.25, 1.5, 2.0, 3.0, 5.0)
+#: Multiples of the bound that are bet on, and how much of the stake: small ones take long anyway.
+_STEPS, _SHARES = (1.25, 1.5, 2.0, 3.0, 5.0), (0.1, 0.1, 0.2, 0.3, 0.3)
 
 
 class RateEvidence(Evidence):
@@ -49,7 +51,7 @@ class RateEvidence(Evidence):
         for row, (profile, of_profile) in enumerate(zip(profiles, bets, strict=True)):
             log_factors[row] = np.array([[bet[0] for bet in of_profile], [bet[1] for bet in of_profile]])
             if profile.stationary and log_factors[row].any():
-                weights[row] = 1 / count
+                weights[row] = np.tile(_SHARES, up + down) / (up + down)
         self._signs = np.array([1] * len(ups) + [-1] * len(downs))
         self._profiles = tuple(profiles)
         self._aspect: Aspect = aspect

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.detectors.binning import CATEGORY_BINS, FeatureBinner, FeatureBins
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID
+from streamgauge.detectors.evidence.account import UNPAID, balances
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bounds, tail
 from streamgauge.detectors.evidence.looks import LOOK
@@ -79,39 +78,37 @@ class RepeatEvidence:
         n = len(time_us)
         if not self.weight or n == 0:
             return
-        looks = (self._held + n) // LOOK
-        opens = np.concatenate([[0], np.arange(1, looks + 1) * LOOK - self._held])
-        ends, opens = opens[1:], opens[opens < n]
-        low, high = np.fmin.reduceat(keys, opens, axis=1), np.fmax.reduceat(keys, opens, axis=1)
-        count = np.tile(np.diff(opens, append=n), (len(keys), 1))
-        absent = np.isnan(keys)
-        gappy = np.flatnonzero(absent.any(axis=1))
-        count[gappy] -= np.add.reduceat(absent[gappy], opens, axis=1, dtype=np.int64)
-        low[count == 0], high[count == 0] = np.inf, -np.inf
+        held, paid = self._held, balances(paid, n)
+        opens = np.concatenate([[0], np.arange(LOOK - held, n, LOOK)])
+        low, high, count = _extremes(keys, opens)
         starts = time_us[opens]
-        if self._held:
+        if held:
             low[:, 0], high[:, 0] = np.fmin(low[:, 0], self._low), np.fmax(high[:, 0], self._high)
             count[:, 0] += self._count
             starts[0] = self._start_us
-        if looks:
-            balance = np.broadcast_to(np.asarray(paid, np.float64), n)[ends - 1]
-            flat = ((low == high) & np.isfinite(low))[:, :looks]
-            if flat.any():
-                for look in range(looks):
-                    due = self.weight * max(float(balance[look]) - self._last_paid, 0.0)
-                    self._last_paid = max(float(balance[look]), self._last_paid)
-                    self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), due)
-            else:
-                self._last_paid = max(float(balance[-1]), self._last_paid)
-                self._previous_us = int(starts[looks - 1])
-                self._lose(count[:, :looks].max(axis=1) > 0)
-        self._held = (self._held + n) % LOOK
-        if self._held:
-            self._low, self._high, self._count = low[:, -1].copy(), high[:, -1].copy(), count[:, -1].copy()
-            self._start_us = int(starts[-1])
-        else:  # as if nothing had been: it must not show where a batch was cut
-            self._low, self._high = np.full(len(low), np.inf), np.full(len(low), -np.inf)
-            self._count, self._start_us = np.zeros(len(low), np.int64), 0
+        flat = (low == high) & np.isfinite(low)
+        for look, balance in enumerate(paid[LOOK - held - 1 :: LOOK].tolist()):
+            due = self.weight * max(balance - self._last_paid, 0.0)
+            self._last_paid = max(balance, self._last_paid)
+            self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), due)
+        self._under_way(low[:, -1:], high[:, -1:], count[:, -1:], starts[-1:], self.held_after(n))
+
+    def pass_by(self, last: Floats, present: Bools, time_us: Ints, paid: Floats) -> None:
+        """As `update_many`, with n rows that complete a look or more, none of which can be of one value in
+        any feature. `present` bool (F,) says which have values at all, and `last` float64 (F, m) are the rows
+        since the last whole look."""
+        ends = (self._held + len(time_us)) // LOOK * LOOK - self._held
+        self._last_paid = max(float(paid[ends - 1]), self._last_paid)
+        self._previous_us = int(time_us[ends - LOOK]) if ends >= LOOK else self._start_us
+        self._lose(present)
+        rows = last.shape[1]
+        none = last, last, np.zeros((len(last), 0), np.int64)
+        low, high, count = _extremes(last, np.zeros(1, np.intp)) if rows else none
+        self._under_way(low, high, count, time_us[ends:], rows)
+
+    def held_after(self, n: int) -> int:
+        """How many rows the look will have that is under way after n more."""
+        return (self._held + n) % LOOK
 
     def join(self, paid: float) -> None:
         """If it waits to be paid, it is from this balance on."""
@@ -159,6 +156,16 @@ class RepeatEvidence:
             setattr(self, "_" + name, state[name])
         self._alarms = [Alarm(*fields) for fields in state["alarms"]]
 
+    def _under_way(self, low: Floats, high: Floats, count: Ints, starts: Ints, rows: int) -> None:
+        """The look that `rows` rows belong to so far: (F, 1) each, or (F, 0) if there are none."""
+        if rows:
+            self._low, self._high, self._count = low[:, 0].copy(), high[:, 0].copy(), count[:, 0].copy()
+            self._start_us = int(starts[0])
+        elif self._held:  # as if nothing had been: it must not show where a batch was cut
+            self._low, self._high = np.full(len(self._r), np.inf), np.full(len(self._r), -np.inf)
+            self._count, self._start_us = np.zeros(len(self._r), np.int64), 0
+        self._held = rows
+
     def _look(self, flat: Bools, value: Floats, count: Ints, start_us: int, due: float) -> None:
         before_us = start_us if self._previous_us is None else min(self._previous_us, start_us)
         self._previous_us = start_us
@@ -192,25 +199,22 @@ class RepeatEvidence:
 
     def _lose(self, features: Bools) -> None:
         """Their values vary: no run goes on."""
+        if not self._rows.any():
+            return  # there is none, as a rule
         self._r[features], self._value[features] = 0.0, np.inf
         self._rows[features] = self._fresh[features] = 0
 
 
+def _extremes(keys: Floats, opens: NDArray[np.intp]) -> tuple[Floats, Floats, Ints]:
+    """The least and greatest value of each look, (F, looks), and how many there are."""
+    low, high = np.fmin.reduceat(keys, opens, axis=1), np.fmax.reduceat(keys, opens, axis=1)
+    count = np.tile(np.diff(opens, append=keys.shape[1]), (len(keys), 1))
+    absent = np.isnan(keys)
+    gappy = np.flatnonzero(absent.any(axis=1))
+    count[gappy] -= np.add.reduceat(absent[gappy], opens, axis=1, dtype=np.int64)
+    low[count == 0], high[count == 0] = np.inf, -np.inf
+    return low, high, count
+
+
 _ARRAYS = ("r", "value", "rows", "fresh", "since_us", "before_us", "low", "high", "count")
 _NUMBERS = ("last_paid", "held", "start_us", "previous_us")
-
-
-def repeatable(bins: FeatureBins, binner: FeatureBinner) -> Floats:
-    """Float64 (F, n): what tells the values of a feature apart, as `RepeatEvidence` takes it.
-
-    Numbers as `FeatureBins.z`, categories as their bins; those that share a bin cannot repeat.
-    """
-    numbers = len(bins.z)
-    keys = np.concatenate([bins.z, bins.codes[numbers:]])
-    shared = bins.codes[numbers:] >= min(binner.width - 2, CATEGORY_BINS)
-    if shared.any():
-        keys[numbers:][shared] = np.inf
-    missing: NDArray[np.bool_] = bins.codes == binner.width - 1
-    if missing.any():
-        keys[missing] = np.nan
-    return keys

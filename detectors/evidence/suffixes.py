@@ -6,13 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.schemas.batch import Bools, Floats, Ints
+from streamgauge.schemas.batch import Floats, Ints
 
 #: So many looks may wait: suffixes matter at an alarm and in a snapshot only, and cost less in bulk.
 _PENDING_LOOKS = 64
 #: A change may as well have begun where the evidence since then is at most e⁴ times less than since the best
 #: start; or e⁸ times towards the past, for of each such step there only the first start is remembered.
 _DOUBT = 4.0
+#: Rows that a matrix product sums at a time.
+_BLOCK = 8
+_LOWER = np.tril(np.ones((_BLOCK, _BLOCK)))
 
 
 class Suffix(NamedTuple):
@@ -29,34 +32,34 @@ class Suffix(NamedTuple):
 
 
 class Suffixes:
-    """The best suffix of each of B bets on S streams: the latest looks, whose log evidence is the most.
+    """The best suffix of each of B bets: the latest looks, whose log evidence is the most.
 
-    Bet b is on stream `stream_of[b]`, int64 (B,), and is told by the statistics `follows[b]` of M, int64
-    (B, m). As in a cumulative sum chart (Page 1954), a suffix starts anew where the evidence before it is no
-    longer positive. The interval of its start holds every start with nearly as much evidence, and a look on
-    either side.
+    Bet b is told by the statistics `follows[b]` of M, int64 (B, m). As in a cumulative sum chart (Page 1954),
+    a suffix starts anew where the evidence before it is no longer positive. The interval of its start holds
+    every start with nearly as much evidence, and a look on either side.
 
-    >>> suffixes = Suffixes(np.zeros(1, int), np.zeros((1, 1), int), 1)
+    >>> suffixes = Suffixes(np.zeros((1, 1), int), 1)
     >>> suffixes.extend(np.array([[-1.0], [0.5], [0.7]]), np.array([[10.0], [20.0], [30.0]]),
-    ...     np.array([[100], [200], [300]]), np.ones((3, 1), bool))
+    ...     np.array([100, 200, 300]))
     >>> suffixes.of(0)
     Suffix(start_us=200, low_us=0, high_us=400, looks=2, totals=[50.0])
     """
 
     __slots__ = (
-        "_base", "_far", "_follows", "_last", "_latest", "_looks", "_near", "_pending", "_phase", "_previous",
-        "_rise", "_since", "_since_looks", "_stream_of", "_totals",
+        "_base", "_far", "_follows", "_last", "_latest_us", "_looks", "_near", "_pending", "_phase",
+        "_previous_us", "_rise", "_since", "_since_looks", "_totals", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, stream_of: NDArray[np.intp], follows: NDArray[np.intp], statistics: int) -> None:
-        bets = len(stream_of)
-        self._stream_of, self._follows = stream_of, follows
-        self._pending: list[tuple[Floats, Floats, Ints, Bools]] = []
-        #: Of all looks: sums of the statistics, and their number by stream.
+    def __init__(self, follows: NDArray[np.intp], statistics: int) -> None:
+        bets = len(follows)
+        self._follows = follows
+        self._pending: list[tuple[Floats, Floats, Ints]] = []
+        self._waiting = 0
+        #: Of all looks: sums of the statistics, and their number.
         self._totals: Floats = np.zeros(statistics)
-        self._looks: Ints = np.zeros(int(stream_of.max(initial=-1)) + 1, np.int64)
-        #: When the last look of each stream began, and the one before.
-        self._latest, self._previous = self._looks.copy(), self._looks.copy()
+        self._looks = 0
+        #: When the last look began, and the one before.
+        self._latest_us = self._previous_us = 0
         #: Of each suffix: its log evidence (-inf: it starts with the next look; not positive: unless that is
         #: lost again), its start, and the total and number of looks before it.
         self._rise: Floats = np.full(bets, -np.inf)
@@ -68,24 +71,25 @@ class Suffixes:
         self._phase: Floats = np.zeros(bets)
         self._near, self._far, self._last = self._since.copy(), self._since.copy(), self._since.copy()
 
-    def extend(self, logs: Floats, statistics: Floats, starts_us: Ints, real: Bools) -> None:
-        """L more looks: log evidence float64 (L, B), sums of the statistics (L, M), and by stream when they
-        began, int64 (L, S), and whether there was such a look at all, bool (L, S); else its sums are 0."""
-        self._pending.append((logs, statistics, starts_us, real))
-        if sum(map(len, (looks for looks, *_ in self._pending))) >= _PENDING_LOOKS:
+    def extend(self, logs: Floats, statistics: Floats, starts_us: Ints) -> None:
+        """L more looks: log evidence float64 (L, B), sums of the statistics (L, M), and when they began,
+        int64 (L,)."""
+        self._pending.append((logs, statistics, starts_us))
+        self._waiting += len(starts_us)
+        if self._waiting >= _PENDING_LOOKS:
             self._settle()
 
     def of(self, bet: int) -> Suffix:
         """The best suffix of a bet. Raises IndexError for one that is not there."""
         self._settle()
-        stream, since = self._stream_of[bet], int(self._since[bet])
-        first = self._looks[stream] == 1  # then the stream began with it
-        look_us = 0 if first else abs(int(self._latest[stream] - self._previous[stream]))
+        since = int(self._since[bet])
+        # With its first look the stream began.
+        look_us = 0 if self._looks == 1 else abs(self._latest_us - self._previous_us)
         return Suffix(
             since,
             min(int(self._far[bet]), since) - look_us,
             max(int(self._last[bet]), since) + look_us,
-            int(self._looks[stream] - self._since_looks[bet]),
+            self._looks - int(self._since_looks[bet]),
             (self._totals[self._follows[bet]] - self._base[bet]).tolist(),
         )
 
@@ -100,11 +104,15 @@ class Suffixes:
         for name in _ARRAYS:
             theirs = getattr(other, "_" + name)
             getattr(self, "_" + name)[: len(theirs)] = theirs
+        for name in _NUMBERS:
+            setattr(self, "_" + name, getattr(other, "_" + name))
 
     def to_state(self) -> State:
-        """All but whose the bets are and what they follow."""
+        """All but what the bets follow."""
         self._settle()
-        return {name: getattr(self, "_" + name).copy() for name in _ARRAYS}
+        return {name: getattr(self, "_" + name).copy() for name in _ARRAYS} | {
+            name: getattr(self, "_" + name) for name in _NUMBERS
+        }
 
     def restore(self, state: State) -> None:
         """Continue from what `to_state` gave. Raises ValueError if the bets were others."""
@@ -114,68 +122,68 @@ class Suffixes:
             if theirs.shape != mine.shape:
                 raise ValueError(f"suffixes of other bets: {name} is {theirs.shape}, not {mine.shape}")
             setattr(self, "_" + name, theirs)
+        for name in _NUMBERS:
+            setattr(self, "_" + name, state[name])
 
     def _settle(self) -> None:
         if not self._pending:
             return
-        logs, statistics, starts, real = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-        self._pending = []
-        nothing = np.zeros((1, len(self._rise)))
-        before = np.cumsum(np.concatenate([nothing, logs]), axis=0)
-        totals = np.cumsum(np.concatenate([self._totals[None], statistics]), axis=0)
-        counted = np.cumsum(np.concatenate([self._looks[None], real.astype(np.int64)]), axis=0)
-        opens = before[:-1] if real.all() else np.where(real[:, self._stream_of], before[:-1], np.inf)
+        logs, statistics, starts = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        self._pending, self._waiting = [], 0
+        looks = len(starts)
+        levels, totals = _running_sums(logs), self._totals + _running_sums(statistics)
+        # The evidence before each look, the last one first: then whatever is sought begins a row.
+        opens = np.ascontiguousarray(levels[-2::-1].T)
+        ago = opens.argmin(axis=1)
+        lows = opens[np.arange(len(ago)), ago]
         held = -self._rise
-        lowest = np.minimum.accumulate(np.concatenate([held[None], opens]), axis=0)
-        # The evidence before a look is no longer positive where the sum so far is at a new minimum.
-        anew = (opens <= lowest[:-1]) & (opens < np.inf)
-        bets, at = _last_where(anew)
-        self._since[bets] = starts[at, self._stream_of[bets]]
+        # It is no longer positive where the sum so far is at a new minimum; the last of them counts.
+        bets = np.flatnonzero(lows <= held)
+        at = looks - 1 - ago[bets]
+        self._since[bets] = starts[at]
         self._base[bets] = totals[at[:, None], self._follows[bets]]
-        self._since_looks[bets] = counted[at, self._stream_of[bets]]
-        self._doubt(opens, lowest, held, starts)
-        self._rise = before[-1] - lowest[-1]
-        self._totals, self._looks = totals[-1], counted[-1]
-        self._note_times(starts, real)
+        self._since_looks[bets] = self._looks + at
+        least = np.minimum(lows, held)
+        self._doubt(opens, least, held, starts)
+        self._rise = levels[-1] - least
+        self._totals = totals[-1]
+        self._looks += looks
+        self._previous_us = int(starts[-2]) if looks > 1 else self._latest_us
+        self._latest_us = int(starts[-1])
 
-    def _doubt(self, opens: Floats, lowest: Floats, held: Floats, starts: Ints) -> None:
-        """Where the suffixes may as well have begun."""
-        least = lowest[-1]
-        bets, at = _last_where(opens <= np.minimum(least + _DOUBT, np.finfo(np.float64).max))
-        self._last[bets] = starts[at, self._stream_of[bets]]
-        begun, known = least < np.inf, held < np.inf
+    def _doubt(self, opens: Floats, least: Floats, held: Floats, starts: Ints) -> None:
+        """Where the suffixes may as well have begun; `opens` (B, L), the last look first."""
+        within = opens <= (least + _DOUBT)[:, None]
+        ago = within.argmax(axis=1)
+        bets = np.flatnonzero(within[np.arange(len(ago)), ago])
+        self._last[bets] = starts[len(starts) - 1 - ago[bets]]
         #: The sum of all evidence, but for whole steps, that a level here stands for.
-        origin = np.where(known, self._phase - np.where(known, held, 0.0), 0.0)
-        level = np.where(begun, least, 0.0) + origin
-        floor = np.floor(level / _DOUBT) * _DOUBT
-        self._phase = np.where(begun, level - floor, self._phase)
+        origin = np.where(np.isinf(held), 0.0, self._phase - held)
+        floor = np.floor((least + origin) / _DOUBT) * _DOUBT
+        self._phase = least + origin - floor
         near, far = floor + _DOUBT - origin, floor + 2 * _DOUBT - origin
-        streams, looks = self._stream_of, len(opens)
         found = []
         for step in (near, far):
-            first = np.minimum(looks - np.count_nonzero(lowest[1:] < step, axis=0), looks - 1)
-            found.append(starts[first, streams])
-        self._far = np.select([~begun | (held < near), held < far], [self._far, self._near], found[1])
-        self._near = np.where(~begun | (held < near), self._near, found[0])
-
-    def _note_times(self, starts: Ints, real: Bools) -> None:
-        """When the last two looks of each stream began."""
-        rows = np.where(real, np.arange(len(starts))[:, None], -1)
-        streams = np.flatnonzero(real.any(axis=0))
-        last = rows.max(axis=0)[streams]
-        rows[last, streams] = -1
-        before = rows.max(axis=0)[streams]
-        self._previous[streams] = np.where(before < 0, self._latest[streams], starts[before, streams])
-        self._latest[streams] = starts[last, streams]
+            first = (opens < step[:, None])[:, ::-1].argmax(axis=1)
+            found.append(starts[first])
+        self._far = np.where(held < near, self._far, np.where(held < far, self._near, found[1]))
+        self._near = np.where(held < near, self._near, found[0])
 
 
-def _last_where(mask: Bools) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The columns of (L, B) that hold anywhere, and the last row in which each does."""
-    columns = np.flatnonzero(mask.any(axis=0))
-    return columns, len(mask) - 1 - np.argmax(mask[::-1, columns], axis=0)
+def _running_sums(rows: Floats) -> Floats:
+    """Of (L, B), the sums before each row and, last, of all: (L + 1, B). They are exact, so order is free."""
+    blocks = -(-len(rows) // _BLOCK)
+    padded = np.zeros((blocks, _BLOCK, rows.shape[1]))
+    padded.reshape(-1, rows.shape[1])[: len(rows)] = rows
+    within = _LOWER @ padded
+    before = np.zeros((blocks + 1, 1, rows.shape[1]))
+    for block in range(blocks):
+        np.add(before[block], within[block, -1], before[block + 1])
+    within += before[:-1]
+    sums = np.zeros((len(rows) + 1, rows.shape[1]))
+    sums[1:] = within.reshape(-1, rows.shape[1])[: len(rows)]
+    return sums
 
 
-_ARRAYS = (
-    "totals", "looks", "latest", "previous", "rise", "since", "base", "since_looks", "phase", "near", "far",
-    "last",
-)  # fmt: skip
+_ARRAYS = ("totals", "rise", "since", "base", "since_looks", "phase", "near", "far", "last")
+_NUMBERS = ("looks", "latest_us", "previous_us")

@@ -91,6 +91,20 @@ class TrafficEvidence:
         """1 is an alarm."""
         return sum(self._r) / len(_BETS)
 
+    @property
+    def normal(self) -> tuple[float, float, float]:
+        """Least, greatest and mean events a minute that are normal in the hour that is under way."""
+        low, high, mean = self._normal()
+        return low / HOUR, high / HOUR, mean / HOUR
+
+    def reached(self, rate: float, paid: float, minutes: int) -> float:
+        """The evidence after so many minutes of `rate` events each, if none fluctuated; 1 is an alarm. `paid`
+        is what the account pays in by minute, for a unit of weight."""
+        base, scatter = self._factors()
+        gains = [(rate * log(multiple) - lost) / scatter for multiple, lost in zip(_BETS, base, strict=True)]
+        wealth = sum(exp(min(gain * n, _LOG_LIMIT)) for gain in gains for n in range(1, minutes + 1))
+        return self.share * paid * wealth / len(_BETS)
+
     def update_many(self, counts: Ints, paid: float) -> None:
         """The events of each of the next minutes, int64 (n,); the account's balance."""
         for count in np.minimum(counts, _MOST).tolist():

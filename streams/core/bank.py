@@ -11,14 +11,18 @@ from streamgauge.detectors.binning import FeatureBinner, FeatureBins
 from streamgauge.detectors.evidence.account import UNPAID
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
+from streamgauge.detectors.evidence.edetector import CHUNK
 from streamgauge.detectors.evidence.kinds import JointEvidence
+from streamgauge.detectors.evidence.looks import LOOK, Taken
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
-from streamgauge.detectors.evidence.repeats import RepeatEvidence, repeatable
+from streamgauge.detectors.evidence.repeat_keys import may_repeat, repeatable
+from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.detectors.evidence.season import Season
+from streamgauge.detectors.evidence.stakes import View
 from streamgauge.detectors.pairs import Halves
-from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import (
     BaselineProfile,
@@ -73,21 +77,22 @@ class FeatureBank:
         }
         #: Of each kind of streams, their rows in the binner.
         self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
-        self._selected = [_selection(rows) for rows in self._rows]
         shares = np.array([definition.rule(monitor_of(name)).weight for name in binner.names])
         by_category = CategoricalEvidence(
             list(categories.values()), streams, alpha, share=shares[list(categories)]
         )
+        by_number = NumericEvidence(list(numbers.values()), streams, alpha, share=shares[list(numbers)])
         self._evidence = JointEvidence(
             [
-                NumericEvidence(list(numbers.values()), streams, alpha, share=shares[list(numbers)]),
+                by_number,
                 by_category,
                 RateEvidence(list(present.values()), streams, alpha, aspect="missing", share=quality),
                 RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range", share=quality),
             ],
+            _views(binner, self._rows, by_number, by_category),
+            len(named) + len(outside),
             UNPAID,
         )
-        self._places = by_category.places(known=binner.width - 2)
         together = definition.rule(MULTIVARIATE_DRIFT)
         pairs = profile.pairs if together.enabled else ()
         self.pairs = PairEvidence(pairs, streams, alpha, UNPAID, together.weight)
@@ -102,24 +107,39 @@ class FeatureBank:
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
         """A batch that `binner` has digitised, in order."""
-        numbers, categories, present, outside = self._selected
-        missing = bins.codes == self.binner.width - 1
-        self._evidence.update_codes(
-            [
-                bins.codes[numbers],
-                self._places[bins.codes[categories]],
-                missing[present],
-                np.where(missing[outside], np.int8(-1), bins.outside[outside]),
-            ],
-            time_us,
-            paid,
-        )
+        n = len(time_us)
+        for start in range(0, n, CHUNK):
+            rows = slice(start, start + CHUNK)
+            self._update(bins if n <= CHUNK else bins.take(rows), time_us[rows], paid[rows])
+
+    def _update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
+        looks = self._evidence.take(self._codes(bins), time_us, paid)
         for row, season in self._seasons.items():
             season.update_many(bins.codes[row], time_us)
         if self._repeats.weight:
-            self._repeats.update_many(repeatable(bins, self.binner), time_us, paid)
+            self._repeat(bins, looks, time_us, paid)
         if self.pairs.weight:
             self.pairs.update_many(self._halves.sides(bins), time_us, paid)
+
+    def _codes(self, bins: FeatureBins) -> NDArray[np.int16]:
+        """Rows of the binner, then whether values were out of range, of those that have one."""
+        outside = self._rows[-1]
+        if not outside:
+            return bins.codes
+        missing = self.binner.width - 1
+        beyond = np.where(bins.codes[outside] == missing, np.int16(missing), bins.outside[outside])
+        return np.concatenate([bins.codes, beyond])
+
+    def _repeat(self, bins: FeatureBins, looks: Taken, time_us: Ints, paid: Floats) -> None:
+        """Where whole looks cannot be of one value, the rows since are enough."""
+        n, counts = len(time_us), looks.counts[: len(self.binner.names)]
+        if len(looks.balance) == 0 or may_repeat(counts, len(bins.z)):
+            self._repeats.update_many(repeatable(bins, self.binner), time_us, paid)
+            return
+        held = self._repeats.held_after(n)
+        last = repeatable(bins.take(slice(n - held, n)), self.binner) if held else np.zeros((len(counts), 0))
+        present: Bools = np.any(counts[..., -1] < LOOK, axis=1)
+        self._repeats.pass_by(last, present, time_us, paid)
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
         """(monitor, feature or pair, alarm) since the last call."""
@@ -172,6 +192,17 @@ def monitor_of(name: str) -> str:
 def _has_range(definition: MonitorDefinition, profile: BaselineProfile, name: str) -> bool:
     declared = definition.features.get(name) if name in profile.features else None
     return declared is not None and (declared.min is not None or declared.max is not None)
+
+
+def _views(
+    binner: FeatureBinner, rows: list[list[int]], numbers: NumericEvidence, categories: CategoricalEvidence
+) -> list[View]:
+    """Of each kind of streams, where it finds its bins among the codes of the binner."""
+    codes, bins = np.arange(binner.width), numbers.bets.log_factors.shape[1]
+    is_missing, is_outside = (codes == codes[-1]).astype(np.intp), np.where(codes < 2, codes, -1)
+    bin_of = (np.where(codes < bins, codes, -1), categories.places(binner.width - 2), is_missing, is_outside)
+    beyond = len(binner.names) + np.arange(len(rows[-1]))
+    return [View(_selection(of), at) for of, at in zip((*rows[:-1], beyond.tolist()), bin_of, strict=True)]
 
 
 def _selection(rows: list[int]) -> slice | NDArray[np.intp]:

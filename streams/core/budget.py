@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
-from streamgauge.detectors.evidence.reach import least_rate, least_ratio, least_share, least_shift
-from streamgauge.schemas.profile import CategoricalProfile, NumericProfile, RateProfile
+from streamgauge.streams.core import sees
 from streamgauge.streams.core.bank import FeatureBank, monitor_of
 from streamgauge.streams.core.label_bank import MONITOR as LABEL_DRIFT
 from streamgauge.streams.core.model import ModelState
@@ -24,7 +21,7 @@ _DAY_US = 86_400_000_000
 class MonitorBudget:
     """One monitor of one version: its streams and their share of the model's budget, the false alarms that
     they are promised per horizon, the alerts it opened, and the smallest change its streams will see within
-    1,000 events, in words: the median stream's, None where that is not computed."""
+    1,000 events, in words: the median stream's; None where it has none that is watched for sizes."""
 
     version: str
     monitor: str
@@ -59,18 +56,19 @@ def budget_of(model: ModelState, per_day: float | None = None) -> ModelBudget:
     a_day = account.alpha * _DAY_US / account.horizon_us / total if total else 0.0
     found, alerts_of = [], opened(model)
     for version in live:
-        for monitor, weight, streams, sees in _monitors(
+        for monitor, weight, streams, told in _monitors(
             version, a_day / served if served else 0.0, a_day / labelled if labelled else 0.0
         ):
             share = weight / total if total else 0.0
             alerts = alerts_of[version.name, monitor]
             found.append(
-                MonitorBudget(version.name, monitor, streams, share, share * account.alpha, alerts, sees)
+                MonitorBudget(version.name, monitor, streams, share, share * account.alpha, alerts, told)
             )
     if intake.traffic.weight and live:
         share = intake.traffic.weight / total
         alerts = sum(alerts_of[version.name, TRAFFIC] for version in live)
-        found.append(MonitorBudget(live[-1].name, TRAFFIC, 1, share, share * account.alpha, alerts, None))
+        seen = sees.of_traffic(intake.traffic.evidence, a_day)
+        found.append(MonitorBudget(live[-1].name, TRAFFIC, 1, share, share * account.alpha, alerts, seen))
     everything = alerts_of.total()
     horizon_days = account.horizon_us / _DAY_US
     return ModelBudget(
@@ -85,80 +83,40 @@ def _monitors(
     watch = version.watch
     if watch.bank is not None:
         yield from _features(watch.bank, served, watch.quality.weight)
-    errors = watch.errors
+    errors, labels, estimates, groups = watch.errors, watch.labels, watch.estimates, watch.groups
     if errors.weight:
-        yield "concept_drift", errors.weight, 1, _of_errors(errors._evidence, errors.profile, labelled)
-    for name, weight in ((LABEL_DRIFT, watch.labels.weight), ("estimate_gap", watch.estimates.weight)):
-        if weight:
-            yield name, weight, 1, None
-    if watch.groups.weight:
-        yield "fairness", watch.groups.weight, len(watch.groups.evidence), None
+        told = sees.of_errors(errors._evidence, errors.profile, labelled)
+        yield "concept_drift", errors.weight, 1, told
+    if labels.weight and labels._evidence is not None and labels._profile is not None:
+        told = sees.in_words([sees.of_feature(labels._profile, labels._evidence, 0, labelled)])
+        yield LABEL_DRIFT, labels.weight, 1, told
+    if estimates.weight and estimates._evidence is not None:
+        yield "estimate_gap", estimates.weight, 1, sees.of_estimate(estimates._evidence, labelled)
+    if groups.weight:
+        yield "fairness", groups.weight, len(groups.evidence), sees.of_groups(groups.evidence, served)
 
 
 def _features(bank: FeatureBank, paid: float, rare: float) -> Iterator[tuple[str, float, int, str | None]]:
     weights: dict[str, list[float]] = {}
-    sizes: dict[str, dict[str, list[float | None]]] = {}
+    sizes: dict[str, list[dict[str, float | None]]] = {}
     for rows, kind in zip(bank._rows, bank._evidence._kinds, strict=True):
         for stream, (row, of_bets) in enumerate(zip(rows, kind.bets.weights, strict=True)):
-            name, profile = bank.binner.names[row], bank.binner.profiles[row]
             if not of_bets.any():
                 continue
+            name, profile = bank.binner.names[row], bank.binner.profiles[row]
             monitor = "data_quality" if isinstance(kind, RateEvidence) else monitor_of(name)
             weights.setdefault(monitor, []).append(float(of_bets.sum()))
-            mine = sizes.setdefault(monitor, {})
-            if isinstance(kind, NumericEvidence) and isinstance(profile, NumericProfile):
-                mine.setdefault("a shift of {:.2f} sd", []).append(
-                    least_shift(profile, kind.bets, stream, paid)
-                )
-                mine.setdefault("a spread × {:.2f}", []).append(least_ratio(profile, kind.bets, stream, paid))
-            elif isinstance(kind, CategoricalEvidence) and isinstance(profile, CategoricalProfile):
-                mine.setdefault("the commonest category + {:.3f}", []).append(
-                    _of_category(profile, kind, stream, paid)
-                )
-            elif isinstance(kind, RateEvidence):
-                rate = kind._profiles[stream]
-                least = least_rate(rate, kind.bets, stream, paid)
-                mine.setdefault("a rate + {:.3f}", []).append(
-                    None if least is None else least - rate.k / rate.n
-                )
+            if isinstance(kind, RateEvidence):
+                seen = sees.of_rate(kind._profiles[stream], kind, stream, paid)
+            else:
+                assert isinstance(kind, NumericEvidence | CategoricalEvidence)
+                seen = sees.of_feature(profile, kind, stream, paid)
+            sizes.setdefault(monitor, []).append(seen)
     if rare:
         weights.setdefault("data_quality", []).append(rare)
     if bank._repeats.weight:
         weights.setdefault("data_quality", []).append(bank._repeats.weight)
     for monitor, found in weights.items():
-        yield monitor, sum(found), len(found), _in_words(sizes.get(monitor, {}))
+        yield monitor, sum(found), len(found), sees.in_words(sizes.get(monitor, []))
     if bank.pairs.weight:
-        yield "multivariate_drift", bank.pairs.weight, 1, None
-
-
-def _of_category(
-    profile: CategoricalProfile, kind: CategoricalEvidence, stream: int, paid: float
-) -> float | None:
-    shares = np.zeros(kind.bets.log_factors.shape[1])
-    places = np.minimum(np.arange(len(profile.counts)), len(shares) - 2)
-    np.add.at(shares, places, np.array(profile.counts) / profile.n)
-    least = least_share(shares, 0, kind.bets, stream, paid)
-    return None if least is None else least - float(shares[0])
-
-
-def _of_errors(
-    evidence: NumericEvidence | RateEvidence | None,
-    profile: NumericProfile | RateProfile | None,
-    paid: float,
-) -> str | None:
-    if isinstance(evidence, RateEvidence) and isinstance(profile, RateProfile):
-        least = least_rate(profile, evidence.bets, 0, paid)
-        return None if least is None else f"errors {profile.k / profile.n:.3f} → {least:.3f}"
-    if isinstance(evidence, NumericEvidence) and isinstance(profile, NumericProfile):
-        return _in_words({"a shift of {:.2f} sd": [least_shift(profile, evidence.bets, 0, paid)]})
-    return None
-
-
-def _in_words(sizes: dict[str, list[float | None]]) -> str | None:
-    """The median of each size; "nothing" where half of the streams would see none within their events."""
-    told = []
-    for words, found in sizes.items():
-        median = sorted(np.inf if size is None else size for size in found)[len(found) // 2]
-        if np.isfinite(median):
-            told.append(words.format(median))
-    return ", ".join(told) or ("nothing" if sizes else None)
+        yield "multivariate_drift", bank.pairs.weight, 1, sees.of_pairs(bank.pairs, paid)

@@ -17,7 +17,7 @@ from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.evidence.account import Account
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
-from streamgauge.detectors.evidence.edetector import Bets, EDetector
+from streamgauge.detectors.evidence.edetector import EDetector
 from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.kinds import JointEvidence
 from streamgauge.detectors.evidence.looks import Looks
@@ -27,6 +27,7 @@ from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.detectors.evidence.season import Season
+from streamgauge.detectors.evidence.stakes import Bets, View
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.detectors.evidence.traffic import TrafficEvidence
 from streamgauge.detectors.exact_sum import ExactSum, ExactSums
@@ -188,14 +189,12 @@ def times(seed, n):
 
 
 def winnings(seed, n):
-    return (np.random.default_rng(seed).integers(-20, 20, (9, n)) * 1.0,)
+    return (np.random.default_rng(seed).integers(-20, 20, (6, n)) * 1.0,)
 
 
 def winning(suffixes, looks):
     if looks.shape[1]:
-        real = looks[-2:].T > -15
-        logs = looks[:3].T * real[:, [0, 0, 1]]
-        suffixes.extend(logs, looks[3:5].T * real, looks[5:7].T.astype(np.int64), real)
+        suffixes.extend(looks[:3].T, looks[3:5].T, looks[5].astype(np.int64))
 
 
 def restored(make):
@@ -215,28 +214,32 @@ def bets():
 
 
 def feed_bets(one, *batch):
-    one.update_many([batch[0]], *batch[1:], 1e-6)
+    one.update_many(*batch, 1e-6)
 
 
 def suffixes():
-    return Suffixes(np.array([0, 0, 1]), np.array([[0, 1], [0, 0], [1, 0]]), 2)
+    return Suffixes(np.array([[0, 1], [0, 0], [1, 0]]), 2)
 
 
 def looks():
-    return Looks([(1, 2), (2, 3)])
+    return Looks(3, 3)
 
 
 def take_looks(one, codes, time_us):
     if len(time_us):
-        one.take([codes[:1], codes[1:]], time_us, np.zeros(len(time_us)))
+        one.take(codes % 3, time_us, np.zeros(len(time_us)))
 
 
 def joint():
-    return JointEvidence([numeric(), rates()], paid=0.0)
+    """Two numbers, and whether each is there."""
+    missing = np.array([*np.zeros(20, int), 1])
+    views = [View(slice(2), np.array([*range(20), -1])), View(slice(2), missing)]
+    return JointEvidence([numeric(), RateEvidence(RATES[:2], 3, 0.05)], views, 2, paid=0.0)
 
 
 def feed_joint(one, codes, time_us):
-    one.update_codes([codes[:2], codes % 2], time_us, 1e-6)
+    if len(time_us):
+        one.take(codes[:2] % 21, time_us, np.full(len(time_us), 1e-6))
 
 
 def numeric():

@@ -10,14 +10,16 @@ from streamgauge.detectors.baseline import categorical_profile, numeric_profile
 from streamgauge.detectors.evidence.account import ROUND_US, UNPAID, Account
 from streamgauge.detectors.evidence.bets import rate_bounds, tail
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
-from streamgauge.detectors.evidence.disparity import DisparityEvidence
-from streamgauge.detectors.evidence.edetector import Bets, EDetector
+from streamgauge.detectors.evidence.disparity import bets_on
+from streamgauge.detectors.evidence.edetector import EDetector
 from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.looks import LOOK
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rare import RareEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
+from streamgauge.detectors.evidence.repeats import RepeatEvidence
+from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.detectors.evidence.traffic import _BETS, TrafficEvidence
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.estimator import ResidualProfile
@@ -93,14 +95,63 @@ def test_categories_anywhere_within_their_bounds(seed, where):
     assert_fair(bound * table[bins - 1, new] + (1 - bound) * table[0, new])
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.floats(0, 0.9), st.floats(0, 1), st.floats(-1, 1))
-def test_groups_that_differ_by_no_more_than_is_tolerated(tolerance, rate, part):
-    """Whatever the two rates are, if their difference is within the tolerance."""
-    other = min(max(rate - part * tolerance, 0.0), 1.0)
-    masses = np.array([(1 - rate) * other, rate * other + (1 - rate) * (1 - other), rate * (1 - other)])
-    table = DisparityEvidence(tolerance)._detectors(2)._tables[0][0, :, :8]
-    assert_fair(masses @ np.exp(table))
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 16), st.floats(0, 0.95), st.sampled_from(["band", "edges"]))
+def test_groups_that_differ_by_no_more_than_is_tolerated(seed, groups, tolerance, where):
+    """Whatever was seen before, however many rows each has: if all rates lie in a band as wide as that."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 2_000, (3, groups)) * rng.integers(0, 2, groups)
+    seen = np.stack([rows, rng.binomial(rows, rng.random(groups))]).astype(float)
+    n = rng.multinomial(128, rng.dirichlet(np.ones(groups))).astype(float)
+    edges, kappa = bets_on(seen, n, tolerance)
+    part = rng.random(groups) if where == "band" else rng.integers(0, 2, groups)
+    rates = rng.random() * (1 - tolerance) + tolerance * part
+    against = np.where(kappa > 0, tolerance, 0.0) + rng.random() * (1 - tolerance)
+    for p in (rates, *against):
+        factors = 1 + (p - edges) * kappa
+        assert (factors >= 0.1 - 1e-9).all()
+        assert (np.log(factors) @ n <= 1e-9).all()
+    # Where the rates that were seen go on, the bets on all of them win.
+    rates = np.clip((seen[1] + 1) / (seen[0] + 2), 0.01, 0.99)[0]
+    apart = np.abs(kappa[:2] * n).max() > 0.01 and rows.min() > 100
+    assert (
+        not apart
+        or (rates * np.log1p((1 - edges[0]) * kappa[0]) + (1 - rates) * np.log1p(-edges[0] * kappa[0])) @ n
+        > 0
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.001, 0.95), st.floats(0, 1))
+def test_values_that_repeat_no_more_often_than_the_bound_allows(repeats, where):
+    """A look is all or nothing: it wins if all of its rows repeat, each as often as the bound allows."""
+    profile = RateProfile(int(5_000 * repeats), 5_000)
+    evidence = RepeatEvidence([profile], STREAMS, ALPHA)
+    _, upper = rate_bounds(profile, tail(ALPHA, 1, STREAMS))
+    chance = where * upper
+    # The first look of a run has one row less to repeat; those that follow none.
+    for rows in (LOOK - 1, LOOK):
+        mean = (chance * np.exp(evidence._gain[0])) ** rows
+        assert mean <= 1 + 1e-9
+    assert not evidence.weight or np.exp(evidence._gain[0]) > 1
+
+
+@pytest.mark.parametrize("share", [0.9, 0.97])
+def test_values_that_repeat_by_chance_win_nothing_on_average(share):
+    """By what looks really do to the stakes: a flag that is set in as many rows as the bound allows."""
+    rng = np.random.default_rng(4)
+    profile = RateProfile(int(5_000 * share), 5_000)
+    _, upper = rate_bounds(profile, tail(ALPHA, 1, STREAMS))
+    paid, won, looks = 1e-9, [], 3_000
+    evidence = RepeatEvidence([profile], STREAMS, ALPHA)
+    # Of the value that repeats most; all others differ from each other.
+    keys = np.where(rng.random(looks * LOOK) < upper, -1.0, np.arange(looks * LOOK))[None]
+    for look in range(looks):
+        rows, before = slice(look * LOOK, (look + 1) * LOOK), float(evidence._r[0])
+        evidence.update_many(keys[:, rows], np.arange(LOOK), paid * (look + 1))
+        won.append(float(evidence._r[0]) / (before + paid))
+    error = np.std(won) / np.sqrt(len(won))
+    assert 0 < np.mean(won) <= 1 + 3 * error
 
 
 @settings(max_examples=30, deadline=None)
@@ -139,7 +190,8 @@ def test_pairs_that_agree_as_often_as_the_bounds_allow(where, rate):
     evidence = PairEvidence([PairProfile("x", "y", (1_000, 1_000), agree)], STREAMS, ALPHA)
     lower, upper = rate_bounds(agree, tail(ALPHA, 2, STREAMS))
     p = lower + where * (upper - lower)
-    assert_fair(p * np.exp(evidence._like[0]) + (1 - p) * np.exp(evidence._unlike[0]))
+    like, unlike = evidence._by_row + evidence._by_product, evidence._by_row - evidence._by_product
+    assert_fair(p * np.exp(like) + (1 - p) * np.exp(unlike))
 
 
 @pytest.mark.slow
@@ -175,7 +227,7 @@ def test_over_ten_horizons_with_churn_restarts_and_mixed_rates_no_more_alarms_th
             looks = rng.poisson(rates[stream])
             events = common if stream < 4 else rng.random(looks * LOOK) < p
             if len(events):
-                detector.update_many([events[None].astype(np.int64)], np.arange(len(events)), paid)
+                detector.update_many(events[None].astype(np.int64), np.arange(len(events)), paid)
             alarms[number // 100] += len(detector.take_crossings())
             if stream >= 30 and rng.random() < 0.05:
                 del live[stream]

@@ -5,7 +5,8 @@ import pytest
 
 from streamgauge.detectors.baseline import build_profile, repeat_profile
 from streamgauge.detectors.binning import FeatureBinner
-from streamgauge.detectors.evidence.repeats import RepeatEvidence, repeatable
+from streamgauge.detectors.evidence.repeat_keys import repeatable
+from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.schemas.batch import Categories
 
 
