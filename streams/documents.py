@@ -163,12 +163,12 @@ def _part(kind: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel]
         if field is None:  # a key of a mapping, such as a monitor's name: its kind is already here
             found = kind
             continue
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        parts = getattr(field.annotation, "__args__", ())
+        models = [c for c in (field.annotation, *parts) if isinstance(c, type) and issubclass(c, BaseModel)]
         if not models:
             return None
         kind = models[0]
-        found = kind if field.annotation is kind else None
+        found = kind if field.annotation is kind or type(None) in parts else None
     return found
 
 
