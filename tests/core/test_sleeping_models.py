@@ -21,7 +21,16 @@ from streamgauge.schemas.control import (
 )
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.errors import StateError
-from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, RETRAIN_STATUS, Message
+from streamgauge.schemas.message import (
+    ALERTS,
+    CONTROL,
+    GROUND_TRUTH,
+    METRICS,
+    PREDICTIONS,
+    RETRAIN_REQUESTS,
+    RETRAIN_STATUS,
+    Message,
+)
 from streamgauge.streams.core import models
 from streamgauge.streams.core.partition import Partition
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
@@ -167,6 +176,44 @@ class _Leaving:
 def test_what_is_told_is_the_same_as_if_all_were_awake_and_visited_at_each_tick(
     done: list[Action], restarts: set[int], visits: int
 ) -> None:
+    both(done, restarts, visits)
+
+
+#: Of each: what time alone brings about in it, and how often.
+STORIES: dict[str, tuple[list[Action], str, Any]] = {
+    "traffic stops after a day": (
+        [("events", ("plain", 5_000, 93_600)), *[("ticks", (25, 20))] * 8],
+        ALERTS,
+        {"monitor": "traffic", "state": "opened"},
+    ),
+    "nobody answers a request": (
+        [("events", ("credit", 300, 90)), *[("ticks", (70, 20))] * 4],
+        RETRAIN_REQUESTS,
+        {"attempt": 3},
+    ),
+    "a request is due by the clock": (
+        [("events", ("prices", 30, 90)), *[("ticks", (9, 700))] * 3],
+        RETRAIN_REQUESTS,
+        {"model": "prices", "attempt": 1},
+    ),
+    "labels of two days are final": (
+        [("events", ("slow", 300, 4_000)), *[("ticks", (50, 1_200))] * 5],
+        METRICS,
+        {"model": "slow", "metric": "accuracy", "status": "final"},
+    ),
+}
+
+
+@pytest.mark.parametrize("visits", [1, 500])
+@pytest.mark.parametrize("name", STORIES)
+def test_what_time_alone_brings_about_comes_in_its_moment(name: str, visits: int) -> None:
+    done, topic, wanted = STORIES[name]
+    eager, _ = both(done, set(range(0, len(done), 2)), visits)
+    assert [r for r in eager.records(topic, rollups=True) if wanted.items() <= r.items()]
+
+
+def both(done: list[Action], restarts: set[int], visits: int) -> tuple["Story", "Story"]:
+    """The eager run, and the other one, which has told the same."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         eager = Story(monkeypatch, eager=True)
         sleepy = Story(monkeypatch, eager=False, visits=visits)
@@ -179,9 +226,9 @@ def test_what_is_told_is_the_same_as_if_all_were_awake_and_visited_at_each_tick(
         assert told.keys() == expected.keys()
         for model, outputs in expected.items():
             assert told[model] == outputs
-        assert sleepy.partition.counts() | {"dead_lettered": 0} == eager.partition.counts() | {
-            "dead_lettered": 0
-        }
+        counts = (story.partition.counts() | {"dead_lettered": 0} for story in (sleepy, eager))
+        assert next(counts) == next(counts)
+        return eager, sleepy
 
 
 def many(count: int) -> Run:
