@@ -1,6 +1,6 @@
 """`python -m benchmarks.detection`: the tables of docs/detection.md; `--write` puts them and pictures there.
 
-python -m benchmarks.detection --write          all of it; the 40 fleets of each kind alone take half an hour
+python -m benchmarks.detection --write          all of it, an hour; half of that for 40 fleets of each kind
 python -m benchmarks.detection crowd real       only these
 """
 
