@@ -81,14 +81,14 @@ class Mirror:
         """The offset from which on the topic is to be read; below 0: from its beginning."""
         self._identity = identity()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _disk():
+        with _Disk():
             self._db = self._opened()
             stored = self._db.get(_META)
         why = self._unusable(stored, bounds)
         if why is not None:
             self._log.info("mirror_wiped", why=why)
             self.wipe()
-            with _disk():
+            with _Disk():
                 self._db = self._opened()
         else:
             self._position = json.loads(stored)["position"] if stored is not None else -1
@@ -104,21 +104,21 @@ class Mirror:
             key = message.key() or b""
             self._writer.note(key)
             records.append(StateRecord(key, message.value(), parts_of(message.headers())))
-        with _disk():
+        with _Disk():
             self._put(records, (messages[-1].offset() or 0) + 1)
 
     def snapshots(self) -> Iterator[tuple[bytes, bytes]]:
         """Every live snapshot, one at a time. Raises `StateError` if a part is missing."""
-        with _disk():
+        with _Disk():
             self._db.flush()  # a start that ends early need not be made twice
         for key, value in self._records(_RECORD, until=_PARTS):
-            with _disk():
+            with _Disk():
                 first = value()
             yield key, self._whole(key, first)
 
     def get(self, key: bytes) -> bytes | None:
         """One live snapshot. Any thread may ask."""
-        with _disk():
+        with _Disk():
             first = self._db.get(_RECORD + key)
         return None if first is None else self._whole(key, first)
 
@@ -134,7 +134,7 @@ class Mirror:
         if not self.holds_all:
             return
         try:
-            with _disk():
+            with _Disk():
                 self._put(records, self._position if position is None else position)
                 if time.monotonic() - self._flushed_s > _FLUSH_S:
                     self._db.flush()
@@ -147,7 +147,7 @@ class Mirror:
     def close(self) -> None:
         """Let go of the directory, with all that was committed on disk if that is possible."""
         if self._db is not None:
-            with contextlib.suppress(MirrorError), _disk():
+            with contextlib.suppress(MirrorError), _Disk():
                 self._db.close()
             self._db = None
 
@@ -214,7 +214,7 @@ class Mirror:
         count = int.from_bytes(first[:4], "big")
         parts = [first]
         for part in range(1, count):
-            with _disk():
+            with _Disk():
                 found = self._db.get(_RECORD + part_key(key, part))
             if found is None:
                 raise StateError(f"part {part} of {count} of the snapshot {key!r} is not there")
@@ -223,11 +223,11 @@ class Mirror:
 
     def _records(self, start: bytes, until: bytes = b"s") -> Iterator[tuple[bytes, Callable[[], bytes]]]:
         """Keys of records, and what gives the value of each until the next is asked for."""
-        with _disk():
+        with _Disk():
             found = self._db.iter()
             found.seek(start)
         while True:
-            with _disk():
+            with _Disk():
                 if not found.valid():
                     found.status()  # damage looks like the end
                     return
@@ -235,16 +235,16 @@ class Mirror:
             if key >= until:
                 return
             yield key[len(_RECORD) :], found.value
-            with _disk():
+            with _Disk():
                 found.next()
 
 
-@contextlib.contextmanager
-def _disk() -> Iterator[None]:
-    """RocksDB's errors, which have no class of their own, as `MirrorError`."""
-    try:
-        yield
-    except MirrorError:
-        raise
-    except Exception as error:  # rocksdict raises nothing narrower
-        raise MirrorError(str(error)) from error
+class _Disk:
+    """RocksDB's errors, which have no class of their own, as `MirrorError`; entered for every record."""
+
+    def __enter__(self) -> None:
+        """There is nothing to prepare."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, MirrorError):
+            raise MirrorError(str(error)) from error  # rocksdict raises nothing narrower
