@@ -24,7 +24,7 @@ def document(request: RetrainRequest, event: str) -> dict[str, Any]:
     `cut` names the lists that are not whole; the topic has them.
     """
     record, cut = dict(request.record), set()
-    while _size(record) > LIMIT:
+    while _size(record) > LIMIT and any(record.get(name) for name in _LISTS):
         name = max(_LISTS, key=lambda each: _size(record.get(each)))
         record[name] = record[name][: len(record[name]) // 2]
         cut.add(name)

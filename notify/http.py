@@ -80,7 +80,7 @@ def exchange(request: Request, allowed: Allowed, answer_bytes: int = 0) -> Answe
                 return _attempt(pool, parts, request, answer_bytes)
         except (NewConnectionError, ConnectTimeoutError):
             continue  # nothing was sent
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: what no header can hold
             return Outcome(Result.FAILED, f"{type(error).__name__}: no answer from {host}:{port}")
     return Outcome(Result.FAILED, f"no connection to {host}:{port}")
 
@@ -120,12 +120,14 @@ def _retry_after_us(text: str) -> int:
 
     >>> _retry_after_us("7"), _retry_after_us("soon"), _retry_after_us("Wed, 21 Oct 2015 07:28:00 GMT")
     (7000000, 0, 0)
+    >>> _retry_after_us("Wed, 21 Oct 99999999999 07:28:00 GMT")
+    0
     """
     if text.isascii() and text.isdigit():
         return int(text[:9]) * 1_000_000
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return max(0, round(seconds * 1_000_000))

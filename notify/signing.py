@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from urllib.parse import quote
 
 _PREFIX = "whsec_"
 
@@ -25,7 +26,15 @@ def signing_key(secret: str) -> bytes:
 
 
 def signed(message_id: str, seconds: int, body: bytes, secret: str) -> Mapping[str, str]:
-    """The three headers; `seconds` since 1970 is when this attempt is made."""
+    """The three headers; `seconds` since 1970 is when this attempt is made.
+
+    In the id all but ASCII letters, digits and ``_.-~:`` is percent-encoded: names of models may be in any
+    script, headers may not.
+
+    >>> signed("crédit:7:1", 0, b"", "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")["webhook-id"]
+    'cr%C3%A9dit:7:1'
+    """
+    message_id = quote(message_id, safe=":")
     content = f"{message_id}.{seconds}.".encode() + body
     signature = base64.b64encode(hmac.digest(signing_key(secret), content, hashlib.sha256)).decode()
     return {

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
@@ -187,6 +188,14 @@ class TestWebhook:
         hand("webhook", url=there.url, secret=SECRET)(request(), time.time_ns() // 1_000)
         ((_, headers, body),) = there.requests
         Webhook(SECRET).verify(body, headers)
+
+    @given(requests)
+    def test_models_may_have_any_name_and_each_attempt_has_an_id_of_its_own(self, given):
+        with receiver() as there:
+            hand_over = hand("webhook", url=there.url, secret=SECRET)
+            assert hand_over(given, NOW_US) == Outcome(Result.DELIVERED)
+            ((_, headers, _),) = there.requests
+        assert unquote(headers["webhook-id"]) == given.event_id
 
 
 class TestCommand:
