@@ -155,13 +155,15 @@ class DisparityEvidence:
         evidence = self.evidence
         onset_us, low_us, high_us, _, totals = self._suffixes.of(int(np.argmax(self._r)))
         n, hits = np.array(totals).reshape(2, MAX_GROUPS)
+        self._r[:] = 0.0
+        self._suffixes.forget(slice(None))
+        if np.count_nonzero(n) < 2:  # one group alone never loses what is paid in, and is treated as itself
+            return
         rates = hits / np.maximum(n, 1.0)
         many = n >= min(_FEW, np.sort(n)[-2])
         high, low = int(np.argmax(np.where(many, rates, -1.0))), int(np.argmin(np.where(many, rates, 2.0)))
         gap, rows = float(rates[high] - rates[low]), int(n.sum())
         self._alarms.append(_told(gap, evidence, onset_us, low_us, high_us, rows, high, low))
-        self._r[:] = 0.0
-        self._suffixes.forget(slice(None))
 
 
 #: What an alarm has of its own, beside the two groups.

@@ -217,15 +217,15 @@ class PairEvidence:
             self._suffixes.forget(slice(None))
 
     def _alarm(self, pair: int, bet: int, evidence: float) -> Alarm | None:
-        """None where the features' own moves explain it."""
+        """None where the features' own moves explain it, or the two were never there together."""
         onset_us, low_us, high_us, _, (product, both, *own) = self._suffixes.of(bet)
         profile = self.pairs[pair]
-        rate, was = (1 + product / both) / 2, profile.agree.k / profile.agree.n
+        rate, was = (1 + product / max(both, 1.0)) / 2, profile.agree.k / profile.agree.n
         moves = [
-            abs((1 + sides / present) / 2 - before / profile.agree.n)
+            abs((1 + sides / max(present, 1.0)) / 2 - before / profile.agree.n)
             for sides, present, before in zip(own[:2], own[2:], profile.upper, strict=True)
         ]
-        if sum(moves) >= _OWN_SHARE * abs(rate - was):
+        if not both or sum(moves) >= _OWN_SHARE * abs(rate - was):
             return None
         return Alarm(
             stream=pair,

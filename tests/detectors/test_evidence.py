@@ -201,6 +201,13 @@ def test_equal_treatment_up_to_the_tolerance_raises_no_alarm_and_beyond_it_does(
     assert alarms[0].size == pytest.approx(0.3, abs=0.15)
 
 
+def test_one_group_alone_is_not_treated_unfairly_whatever_was_paid_in():
+    evidence, n = DisparityEvidence(0.1), 2_000
+    outcome = np.random.default_rng(0).integers(0, 2, n)
+    evidence.update_many(np.zeros(n, np.int64), outcome, np.arange(n), np.arange(n) / 100)
+    assert evidence.take_alarms() == []
+
+
 def test_references_that_were_not_stationary_are_outside_the_budget():
     rng = np.random.default_rng(10)
     steady, stepped = rng.normal(size=4_000), rng.normal(size=4_000) + np.repeat([0.0, 1.0], 2_000)

@@ -141,3 +141,11 @@ def test_only_the_pair_that_changed_is_named_with_its_sizes():
     assert (pair.name, alarm.direction, alarm.onset_us) == ("f00 with f01", "down", 0)
     assert abs(alarm.value - 0.295) < 0.15
     assert alarm.size == alarm.value - alarm.baseline
+
+
+def test_features_that_never_come_do_not_go_together_otherwise_whatever_was_paid_in():
+    profile = build_profile(named(normal(0, 5_000, relation=0.8)))
+    evidence, n = PairEvidence(profile.pairs, streams=1, alpha=0.05), 500
+    assert evidence.pairs
+    evidence.update_many(np.zeros((len(evidence.names), n), np.int8), np.arange(n), np.arange(n) / 10)
+    assert evidence.take_alarms() == []
