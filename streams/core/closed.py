@@ -30,7 +30,7 @@ class ClosedEpisodes:
     @property
     def last_number(self) -> int:
         """No episode has had a higher one."""
-        return max((number for number, *_ in self._known.values()), default=self._floor)
+        return max([self._floor, *(number for number, *_ in self._known.values())])
 
     def take(self, key: Key) -> int:
         """The last number of one that begins again."""

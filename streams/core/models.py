@@ -104,6 +104,7 @@ class Models:
 
         Those that sleep are told when they wake, and wake one after the other.
         """
+        self._forget_read()  # or each checkpoint would carry what was ordered long ago
         self.journal.order(said, self.fleet, fleet)
         self.fleet = fleet
         outputs: list[Output] = []
@@ -141,10 +142,7 @@ class Models:
             yield name, self._awake[name], self._brief(name)
         self.touched = set()
         if len(self.journal) > _LONG_JOURNAL:
-            places = self._places.values()
-            orders = min((place.orders for place in places), default=self.journal.end.orders)
-            ticked_us = min((place.ticked_us for place in places), default=self.journal.end.ticked_us)
-            self.journal.forget_before(Place(orders, ticked_us))
+            self._forget_read()
 
     def sums(self) -> Sums:
         """Over all models; of those that sleep, as they fell asleep."""
@@ -160,6 +158,12 @@ class Models:
     def context(self) -> Context:
         """What a model that begins is told."""
         return self._settings.context(self._number, self.fleet, self._cold)
+
+    def _forget_read(self) -> None:
+        places = self._places.values()
+        orders = min((place.orders for place in places), default=self.journal.end.orders)
+        ticked_us = min((place.ticked_us for place in places), default=self.journal.end.ticked_us)
+        self.journal.forget_before(Place(orders, ticked_us))
 
     def _change(self, name: str) -> None:
         self.touched.add(name)

@@ -475,6 +475,16 @@ def test_memory_is_bounded_and_an_alert_id_never_comes_twice():
     assert len(book.to_state()["closed"][1]) == MAX_CLOSED
 
 
+def test_a_model_that_comes_back_counts_on_from_what_was_forgotten_too():
+    book, context = AlertBook("credit"), AlertContext(resolve_after=1, cooldown_us=0)
+    for day, monitor in enumerate(["often"] * 5 + [f"m{number}" for number in range(MAX_CLOSED)]):
+        for finding in (DRIFT, None):
+            now_us = NOW + day * 24 * 60 * MINUTE + (finding is None)
+            book.observe("7", monitor, (), finding, now_us, None, context)
+    assert book.open_episodes() == ()
+    assert book.last_number == 5
+
+
 def test_the_context_comes_from_the_definition():
     definition = MonitorDefinition(model="credit", resolve_after=5, cooldown="1h")
     context = AlertContext.of(definition, "sha256:b", "streamgauge 0.1.0")

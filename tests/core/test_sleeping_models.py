@@ -296,6 +296,17 @@ def test_ticks_wake_a_few_at_a_time_when_they_are_due() -> None:
     assert left == [120 - most, 120 - 2 * most, 0, 0]
 
 
+def test_checkpoints_do_not_carry_orders_to_the_fleet_that_all_have_read() -> None:
+    run, feed, bytes_of_fleet = many(3), Feed(), list[int]()
+    for number in range(60):
+        order = Define(**WHO, document={**GENEROUS, "models": 3 + number % 2})
+        run.apply([feed.message(CONTROL, encode_control(order)[0])])
+        run.partition.tick(START_US + MINUTE_US + (number + 1) * SECOND_US)
+        run.commit()
+        bytes_of_fleet.append(len(run.state[b'["fleet"]']))
+    assert bytes_of_fleet[-1] <= bytes_of_fleet[9]
+
+
 def test_a_model_that_has_been_silent_for_days_is_not_visited_any_more() -> None:
     run = many(1)
     now_us = START_US
