@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
 from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.times import read_time
 
 Segment = Mapping[str, str]
 Record = Mapping[str, Any]
@@ -209,7 +210,7 @@ class Answer(Event):
 
 
 def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    return None if text is None else read_time(text)
 
 
 @cache
@@ -238,11 +239,11 @@ def _offset_ranges(records: Iterable[Record]) -> tuple[OffsetRange, ...]:
 
 
 def _window(record: Record) -> Window:
-    return Window(start=datetime.fromisoformat(record["start"]), end=datetime.fromisoformat(record["end"]))
+    return Window(start=read_time(record["start"]), end=read_time(record["end"]))
 
 
 _HOW: Mapping[object, Callable[[Any], Any]] = {
-    datetime: datetime.fromisoformat,
+    datetime: read_time,
     Window: _window,
     tuple[OffsetRange, ...]: _offset_ranges,
 }

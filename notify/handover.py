@@ -15,7 +15,9 @@ from streamgauge.notify.config import HandOver
 from streamgauge.notify.core.breaker import LONGEST_ASKED_US, backoff_us
 from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.hooks import Hand
+from streamgauge.notify.records import checked_request
 from streamgauge.notify.telemetry import Telemetry
+from streamgauge.schemas.errors import BadEvent
 from streamgauge.streams.settings import WorkerSettings
 
 _WAIT_S = 0.25
@@ -53,13 +55,20 @@ class Handing:
                 request = requests.poll(_WAIT_S)
                 if request is None:
                     continue
-                entry = entry_of(self._entries, request.model)
+                entry = self._entry(request)
                 if entry is None or entry.to != self._name:
                     requests.done(request)
                     continue
                 outcome = self._handed_over(request, stop)
                 if outcome is not None:
                     self._answer(request, entry, outcome)
+
+    def _entry(self, request: RetrainRequest) -> HandOver | None:
+        try:
+            return entry_of(self._entries, checked_request(request).model)
+        except BadEvent as error:
+            log.warning("unreadable", **request.position._asdict(), target=self._name, reason=error.detail)
+            return None
 
     def _handed_over(self, request: RetrainRequest, stop: Event) -> Outcome | None:
         """What came of it in the end: taken, refused, or failed for too long. None: it is to stop before."""

@@ -18,8 +18,8 @@ from streamgauge.clients.events import Metric, Position
 from streamgauge.clients.kafka_answers import ANSWER_S, FORBIDDEN, MISSING, answer, explain, partitions_of
 from streamgauge.clients.producer import EventProducer
 from streamgauge.clients.reach import Reach
-from streamgauge.clients.values import microseconds
 from streamgauge.notify.core.pulse import Pulse
+from streamgauge.notify.records import told_by
 from streamgauge.notify.telemetry import Telemetry
 from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import BadEvent, StreamgaugeError
@@ -103,13 +103,14 @@ class HeartbeatWatch:
         position = Position(message.topic(), message.partition(), message.offset())
         try:
             metric = Metric.from_record(decode_output(message.value(), headers), position)
+            until_us, value = told_by(metric)
         except BadEvent as error:
             log.warning("unreadable", **position._asdict(), reason=error.detail)
             return
         if metric.model == "" and metric.metric == HEARTBEAT:
-            pulse.beat(microseconds(metric.window.end))
+            pulse.beat(until_us)
         elif metric.model == "" and metric.metric == REFUSED_MODELS:
-            pulse.refused(microseconds(metric.window.end), metric.value or 0.0)
+            pulse.refused(until_us, value)
 
     def _tell(self, now_us: int) -> None:
         """Only of partitions that have been read to their end: a heartbeat may still be on its way."""

@@ -1,8 +1,10 @@
-"""Records of `alerts` as the notifier takes them: of the right types, or not at all."""
+"""Alerts, retrain requests and heartbeats as the notifier takes them: of the right types, or not at all."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from streamgauge.clients.events import Alert, Position
+from streamgauge.clients.events import Alert, Metric, Position, RetrainRequest
+from streamgauge.clients.values import microseconds
 from streamgauge.schemas.encode import decode_output
 from streamgauge.schemas.errors import BadEvent, Reason
 
@@ -22,7 +24,6 @@ def checked(alert: Alert) -> Alert:
     wrong = [name for name in _TEXTS if not isinstance(getattr(alert, name), str)]
     wrong += [name for name in _NUMBERS if not isinstance(getattr(alert, name), int | float | None)]
     wrong += [name for name in ("sequence", "n") if not isinstance(getattr(alert, name), int)]
-    wrong += [name for name in ("opened_at", "time") if getattr(alert, name).tzinfo is None]
     wrong += [
         name
         for name in ("runbook_url", "reason", "route", "because")
@@ -35,3 +36,24 @@ def checked(alert: Alert) -> Alert:
     if wrong:
         raise BadEvent(Reason.WRONG_TYPE, f"{', '.join(wrong)} of an alert cannot be used")
     return alert
+
+
+def checked_request(request: RetrainRequest) -> RetrainRequest:
+    """The request itself. Raises `BadEvent` if a field has another type than the contract's."""
+    wrong = [
+        name for name in ("request_id", "model", "version") if not isinstance(getattr(request, name), str)
+    ]
+    wrong += [] if isinstance(request.attempt, int) else ["attempt"]
+    if not isinstance(request.reasons, tuple) or not all(isinstance(r, Mapping) for r in request.reasons):
+        wrong.append("reasons")
+    if wrong:
+        raise BadEvent(Reason.WRONG_TYPE, f"{', '.join(wrong)} of a retrain request cannot be used")
+    return request
+
+
+def told_by(metric: Metric) -> tuple[int, float]:
+    """Up to when a worker's own metric tells, in microseconds since the epoch, and its value. Raises
+    `BadEvent`."""
+    if not isinstance(metric.value, int | float | None):
+        raise BadEvent(Reason.WRONG_TYPE, "value of a metric cannot be used")
+    return microseconds(metric.window.end), float(metric.value or 0)

@@ -44,6 +44,18 @@ def parse_time(value: str | int) -> int:
     return time_us
 
 
+def read_time(text: str) -> datetime:
+    """A time with its zone. Raises ValueError for one that has none: it could not be compared with others.
+
+    >>> read_time("2026-11-21T10:00:00Z").isoformat()
+    '2026-11-21T10:00:00+00:00'
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time
+
+
 def format_time(time_us: int) -> str:
     """RFC 3339, UTC, always with microseconds.
 

@@ -26,7 +26,7 @@ class LabelWatch:
     How long after its end that is, is known from windows of at least two days, and so is what part of the
     predictions has labels then. Of a version labels are missing if windows that are due have labels of less
     than `min_coverage`, and of less than half of what is usual. With *labels.expected_within* the former is
-    enough, and nothing is learned.
+    enough, and what is usual does not matter.
 
     >>> watch, terms = LabelWatch(), Labels(expected_within="1h", min_coverage=0.5)
     >>> minute = 60_000_000

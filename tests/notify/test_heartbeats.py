@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.clients.events import Alert, Position
+from streamgauge.clients.events import Alert, Metric, Position
 from streamgauge.notify import alertmanager, pagerduty, wording
 from streamgauge.notify.config import Route, WebhookTarget
 from streamgauge.notify.core.outbox import Outbox
 from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.core.pulse import CALM_US, Pulse
-from streamgauge.notify.records import checked
+from streamgauge.notify.records import checked, told_by
 from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.encode import decode_output, encode_output
-from streamgauge.schemas.heartbeat import EVERY_US, SILENT_US
+from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.heartbeat import EVERY_US, SILENT_US, heartbeat
 from streamgauge.schemas.message import ALERTS, Output
 
 START_US = 1_795_255_200_000_000
@@ -107,6 +108,14 @@ def test_a_memory_that_somebody_else_wrote_is_as_none(text: str) -> None:
     assert pulse.due(START_US) == []
     pulse.beat(START_US)
     assert steps(pulse, START_US + 2 * SILENT_US) == [("heartbeat", "opened", 1)]
+
+
+@pytest.mark.parametrize("wrong", [{"value": "many"}, {"window": {"start": "10:00", "end": "10:01"}}])
+def test_a_heartbeat_that_is_none_by_its_types_is_refused(wrong: dict[str, Any]) -> None:
+    record, nowhere = heartbeat(3, START_US, START_US + EVERY_US, "streamgauge").record, Position("", 0, 0)
+    assert told_by(Metric.from_record(record, nowhere)) == (START_US + EVERY_US, 1.0)
+    with pytest.raises(BadEvent, match=next(iter(wrong))):
+        told_by(Metric.from_record({**record, **wrong}, nowhere))
 
 
 #: What happens a while after what was before: a heartbeat comes, models are refused, or nothing.

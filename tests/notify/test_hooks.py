@@ -17,7 +17,10 @@ from streamgauge.notify.addresses import Allowed
 from streamgauge.notify.config_file import ALL_KINDS
 from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.hooks import hook
+from streamgauge.notify.records import checked_request
 from streamgauge.notify.trial import sample_request, trial_request
+from streamgauge.schemas.errors import BadEvent
+from tests.harness import wait_until
 from tests.notify.receivers import receiver
 from tests.notify.requests import request, request_record
 
@@ -48,6 +51,13 @@ def there():
 
 def base(there):
     return f"http://127.0.0.1:{there.port}"
+
+
+def has_ended(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def fits(name, document, schema=None):
@@ -229,8 +239,7 @@ class TestCommand:
         outcome = self.run(code, timeout="3s")
         assert outcome.result is Result.FAILED
         assert "took longer than 3 s" in outcome.reason
-        status = Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
-        assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+        wait_until(lambda: has_ended((tmp_path / "pid").read_text()), 10, saying="the signal has come there")
 
     def test_one_that_is_not_there_or_does_not_read_is_told(self):
         assert hand("command", argv=["/no/such/command"])(request(), NOW_US).result is Result.FAILED
@@ -258,3 +267,14 @@ def test_a_trial_says_that_it_is_a_dry_run(there):
     assert trial_request(hand("argo-events", url=there.url), NOW_US).result is Result.DELIVERED
     assert there.documents[0]["dry_run"] is True
     assert there.documents[0]["request_id"] == sample_request(NOW_US).request_id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"model": 7}, {"version": None}, {"request_id": ["a"]}, {"attempt": "1"}, {"reasons": "drift"},
+     {"reasons": ["drift"]}, {"expires_at": "2026-11-21T10:00:00"}, {"time": "soon"}],
+)  # fmt: skip
+def test_what_is_no_request_by_its_types_is_not_handed_over(wrong):
+    checked_request(request())
+    with pytest.raises(BadEvent, match=next(iter(wrong))):
+        checked_request(request(**wrong))

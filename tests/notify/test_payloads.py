@@ -268,6 +268,5 @@ class TestRecords:
          {"runbook_url": ["x"]}, {"route": 7}, {"because": {}}, {"sequence": 1.5}, {"state": {}}],
     )  # fmt: skip
     def test_what_is_no_alert_by_its_types_is_not_told(self, wrong):
-        alert = Alert.from_record(record() | wrong, Position("alerts", 0, 0))
         with pytest.raises(BadEvent, match=next(iter(wrong))):
-            checked(alert)
+            checked(Alert.from_record(record() | wrong, Position("alerts", 0, 0)))
