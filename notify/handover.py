@@ -4,7 +4,8 @@ Its consumer group is its memory, as a `Runner`'s is. Requests are few, so it do
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Event
 
 import structlog
@@ -17,10 +18,12 @@ from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.hooks import Hand
 from streamgauge.notify.records import checked_request
 from streamgauge.notify.telemetry import Telemetry
-from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.errors import BadEvent, StreamgaugeError
 from streamgauge.streams.settings import WorkerSettings
 
 _WAIT_S = 0.25
+#: Between attempts to store an answer.
+_RETRY_S = 10.0
 
 log = structlog.get_logger("streamgauge.notifier")
 
@@ -28,6 +31,20 @@ log = structlog.get_logger("streamgauge.notifier")
 def entry_of(entries: Sequence[HandOver], model: str) -> HandOver | None:
     """The first that fits a model."""
     return next((entry for entry in entries if entry.fits(model)), None)
+
+
+def until_stored(answer: Callable[[], None], stop: Event, pause_s: float = _RETRY_S) -> bool:
+    """Gives an answer until Kafka has it: what was handed over should not be so again. False: it is to stop
+    before."""
+    while True:
+        try:
+            answer()
+        except StreamgaugeError as error:
+            log.warning("not_answered", reason=str(error))
+        else:
+            return True
+        if stop.wait(pause_s):
+            return False
 
 
 class Handing:
@@ -61,7 +78,7 @@ class Handing:
                     continue
                 outcome = self._handed_over(request, stop)
                 if outcome is not None:
-                    self._answer(request, entry, outcome)
+                    self._answer(request, entry, outcome, stop)
 
     def _entry(self, request: RetrainRequest) -> HandOver | None:
         try:
@@ -89,17 +106,20 @@ class Handing:
             if stop.wait(pause_us / 1_000_000):
                 return None
 
-    def _answer(self, request: RetrainRequest, entry: HandOver, outcome: Outcome) -> None:
+    def _answer(self, request: RetrainRequest, entry: HandOver, outcome: Outcome, stop: Event) -> None:
         said = {"target": self._name, "request": request.event_id, "reason": outcome.reason}
         if outcome.result is Result.DELIVERED:
-            if entry.accept:
-                self._requests.accept(request, f"handed over to {self._name}")
+            accept = partial(self._requests.accept, request, f"handed over to {self._name}")
+            if entry.accept and not until_stored(accept, stop):
+                return
             self._requests.done(request)
             self._telemetry.requests.labels(self._name, "delivered").inc()
             log.info("handed_over", **said)
             return
         if outcome.result is Result.REFUSED:
-            self._requests.declined(request, f"{self._name} refused it: {outcome.reason}")
+            decline = partial(self._requests.declined, request, f"{self._name} refused it: {outcome.reason}")
+            if not until_stored(decline, stop):
+                return
         self._requests.done(request)  # one that failed for too long is asked for again, with the next attempt
         told = "refused" if outcome.result is Result.REFUSED else "expired"
         self._telemetry.requests.labels(self._name, told).inc()

@@ -85,6 +85,11 @@ class Account:
         return self._elapsed_us
 
     @property
+    def next_round_us(self) -> int | None:
+        """The event time at which the next round begins, if there is no gap; None before the first event."""
+        return None if self._now_us is None else self._now_us + ROUND_US - self._elapsed_us % ROUND_US
+
+    @property
     def alpha(self) -> float:
         """Expected false alarms per horizon."""
         return self._terms[0]

@@ -6,7 +6,6 @@ What every tick changes (how late it is, what was paid in) comes out the same fr
 
 from collections.abc import Iterator
 
-from streamgauge.detectors.evidence.account import ROUND_US
 from streamgauge.streams.core.intake import LONG_AGO, Intake
 from streamgauge.streams.core.judge import STEPS
 from streamgauge.streams.core.model import ModelState
@@ -32,12 +31,10 @@ def due_us(model: ModelState) -> int:
 
 def _round(model: ModelState) -> int:
     """The next round of the account, if anything came since the last: who joins, and what all weigh."""
-    account = model.account
     if not model.awaits_round:
         return NEVER
-    if account._now_us is None:
-        return LONG_AGO
-    return account._now_us + ROUND_US - account.elapsed_us % ROUND_US
+    next_us = model.account.next_round_us
+    return LONG_AGO if next_us is None else next_us
 
 
 def _request(model: ModelState) -> int:

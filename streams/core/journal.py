@@ -136,7 +136,7 @@ def _state(entry: Entry) -> dict[str, Any]:
         return {"ticks": [entry.first_us, entry.last_us]}
     if isinstance(entry.said, Silence):
         silences = Silences()
-        silences._held = [entry.said]
+        silences.add(entry.said)
         return {"order": entry.number, "silence": silences.to_state()[0]}
     return {"order": entry.number, "fleet": [document.model_dump_json() for document in entry.said]}
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from threading import Event
 from urllib.parse import unquote
 
 import pytest
@@ -16,10 +17,11 @@ from streamgauge.notify import airflow, github
 from streamgauge.notify.addresses import Allowed
 from streamgauge.notify.config_file import ALL_KINDS
 from streamgauge.notify.core.outcomes import Outcome, Result
+from streamgauge.notify.handover import until_stored
 from streamgauge.notify.hooks import hook
 from streamgauge.notify.records import checked_request
 from streamgauge.notify.trial import sample_request, trial_request
-from streamgauge.schemas.errors import BadEvent
+from streamgauge.schemas.errors import BadEvent, StreamgaugeError
 from tests.harness import wait_until
 from tests.notify.receivers import receiver
 from tests.notify.requests import request, request_record
@@ -278,3 +280,17 @@ def test_what_is_no_request_by_its_types_is_not_handed_over(wrong):
     checked_request(request())
     with pytest.raises(BadEvent, match=next(iter(wrong))):
         checked_request(request(**wrong))
+
+
+def test_an_answer_is_given_until_kafka_has_it_or_the_notifier_stops():
+    left, stop = [StreamgaugeError("no broker"), StreamgaugeError("no broker"), None], Event()
+
+    def answer():
+        if (error := left.pop(0)) is not None:
+            raise error
+
+    assert until_stored(answer, stop, pause_s=0.0)
+    assert left == []
+    left.append(StreamgaugeError("no broker"))
+    stop.set()
+    assert not until_stored(answer, stop)
