@@ -115,6 +115,7 @@ class Naive:
     def __init__(self, definitions: Iterable[MonitorDefinition] = ()) -> None:
         self.models = {definition.model: _model(definition) for definition in definitions}
         self.counts = dict.fromkeys(("applied", "duplicate", "stale_revision", "late"), 0)
+        self.ticked_us = -(2**62)
 
     def predict(self, event: Mapping[str, Any] | PredictionBatch) -> None:
         """A prediction, or a batch of them."""
@@ -207,7 +208,10 @@ class Naive:
             model.waiting.setdefault(ident, []).append(Label(time_us, value, revision))
 
     def tick(self, now_us: int) -> None:
-        """The clock: all events up to `now_us` have been fed."""
+        """The clock: all events up to `now_us` have been fed. A clock that goes back says nothing."""
+        if now_us <= self.ticked_us:
+            return
+        self.ticked_us = now_us
         for model in self.models.values():
             if model.predictions or model.waiting:  # labels alone have a clock too
                 model.now_us = max(model.now_us, now_us)
