@@ -32,5 +32,5 @@ with RetrainRequests(kafka, group_id="trainer", start="earliest") as requests:
         requests.started(request, f"{len(data):,} rows")
         model, accuracy = train(data)
         # deploy(model)  # your registry, your way
-        version = str(int(request.version) + 1)
+        version = f"{request.time:%Y%m%d-%H%M%S}"
         requests.succeeded(request, new_version=version, message=f"accuracy {accuracy:.3f} as it learned")

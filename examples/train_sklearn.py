@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import joblib
 from sklearn.impute import SimpleImputer
@@ -33,7 +34,7 @@ with RetrainRequests(kafka, group_id="trainer", start="earliest") as requests:
             continue
         requests.started(request, f"{len(data):,} rows")
         model, accuracy = train(data)
-        version = str(int(request.version) + 1)
+        version = f"{request.time:%Y%m%d-%H%M%S}"
         MODELS.mkdir(exist_ok=True)
-        joblib.dump(model, MODELS / f"{request.model}-{version}.joblib")
+        joblib.dump(model, MODELS / f"{quote(request.model, safe='')}-{version}.joblib")
         requests.succeeded(request, new_version=version, message=f"accuracy {accuracy:.3f} on kept rows")

@@ -2,10 +2,22 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from streamgauge.notify.config import SECOND_US, Headers, Target, Url
 from streamgauge.schemas.monitor_fields import Duration
+
+
+def _value(value: SecretStr) -> SecretStr:
+    if "\0" in value.get_secret_value():
+        raise ValueError("a variable of the environment holds no NUL")
+    return value
+
+
+#: Variables by name.
+Environment = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[SecretStr, AfterValidator(_value)]
+]
 
 
 class Hook(Target):
@@ -44,10 +56,14 @@ class ArgoEventsTarget(Hook):
 
 
 class CommandTarget(Hook):
-    """A command: no shell, the request as JSON on its standard input. It hands over; it does not train."""
+    """A command: no shell, the request as JSON on its standard input. It hands over; it does not train.
+
+    Of the notifier's own environment, which holds passwords, it gets little; `environment` says what more.
+    """
 
     kind: Literal["command"]
     argv: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    environment: Environment = Field({})
     timeout: Duration = 60 * SECOND_US
 
 

@@ -22,6 +22,8 @@ from tests.harness import create_topics
 ROOT = Path(__file__).parents[2]
 START_US = 1_795_255_200_000_000
 N = 1_000
+#: Whoever sends predictions chooses them.
+MODEL, VERSION = "risk/../../credit", "v7"
 
 
 def store(connection: Connection) -> None:
@@ -33,17 +35,18 @@ def store(connection: Connection) -> None:
     answers = Categories(np.ones(N, np.int32), ("no", "yes"))
     truth = Categories((x > 0).astype(np.int32), ("no", "yes"))
     served = PredictionBatch(
-        "credit", "7", ids, time_us, answers, np.full(N, 1.0), np.full(N, 0.9), none, {"x": x, "noise": x * 0}
-    )
-    labels = GroundTruthBatch("credit", ids, time_us, truth, np.zeros(N, np.int32), none)
+        MODEL, VERSION, ids, time_us, answers, np.full(N, 1.0), np.full(N, 0.9), none,
+        {"x": x, "noise": x * 0},
+    )  # fmt: skip
+    labels = GroundTruthBatch(MODEL, ids, time_us, truth, np.zeros(N, np.int32), none)
     producer = Producer(connection.librdkafka())
     for topic, value in (
         (PREDICTIONS, encode_prediction_batch(served)),
         (GROUND_TRUTH, encode_ground_truth_batch(labels)),
     ):
-        producer.produce(connection.topic(topic), value, b"credit", partition=0)
+        producer.produce(connection.topic(topic), value, MODEL.encode(), partition=0)
     request: dict[str, Any] = {
-        "request_id": "credit:7:1", "model": "credit", "version": "7", "attempt": 1, "reasons": [],
+        "request_id": f"{MODEL}:{VERSION}:1", "model": MODEL, "version": VERSION, "attempt": 1, "reasons": [],
         "data": {"start": format_time(START_US), "end": format_time(START_US + N), "offsets": [
             {"topic": connection.topic(topic), "partition": 0, "start": 0, "end": 1}
             for topic in (PREDICTIONS, GROUND_TRUTH)
@@ -52,9 +55,9 @@ def store(connection: Connection) -> None:
         "dry_run": False, "time": format_time(START_US), "expires_at": "2099-01-01T00:00:00.000000Z",
         "definition_id": "sha256:2f1c", "baseline_id": None, "software": None, "actor": None, "note": None,
     }  # fmt: skip
-    value, headers = encode_output(Output(RETRAIN_REQUESTS, b"credit", request), "json")
+    value, headers = encode_output(Output(RETRAIN_REQUESTS, MODEL.encode(), request), "json")
     topic = connection.topic(RETRAIN_REQUESTS)
-    producer.produce(topic, value, b"credit", partition=0, headers=list(headers))
+    producer.produce(topic, value, MODEL.encode(), partition=0, headers=list(headers))
     assert producer.flush(20.0) == 0
 
 
@@ -89,8 +92,9 @@ def test_a_job_accepts_learns_and_answers_with_a_better_version(
         running.terminate()
         running.wait(20.0)
     assert answers[1].message == "1,000 rows"
-    assert answers[2].new_version == "8"
+    assert answers[2].new_version == "20261121-100000"
     assert float(str(answers[2].message).split()[1]) > 0.9
     if job == "train_sklearn.py":
-        model = joblib.load(tmp_path / "models" / "credit-8.joblib")
+        (file,) = (tmp_path / "models").iterdir()
+        model = joblib.load(file)
         assert model.predict([[0.0, 2.0], [0.0, -2.0]]).tolist() == ["yes", "no"]

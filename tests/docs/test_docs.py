@@ -91,6 +91,7 @@ SECRETS = {
     "AIRFLOW_PASSWORD": "p",
     "GITHUB_TOKEN": "t",
     "ARGO_TOKEN": "t",
+    "QUEUE_TOKEN": "t",
     "APPRISE_URL": "tgram://123456789:abcdefg_hijklmnop/12315544/",
 }
 

@@ -243,6 +243,46 @@ class TestCommand:
         assert "took longer than 3 s" in outcome.reason
         wait_until(lambda: has_ended((tmp_path / "pid").read_text()), 10, saying="the signal has come there")
 
+    def test_of_the_notifiers_environment_it_gets_little_and_what_is_named_besides(self, monkeypatch):
+        monkeypatch.setenv("STREAMGAUGE_SASL_PASSWORD", "of-kafka")
+        monkeypatch.setenv("LANG", "C.UTF-8")
+        code = (
+            "import os, sys\n"
+            "known = {'PATH', 'HOME', 'LANG', 'QUEUE', 'LC_CTYPE', '__CF_USER_TEXT_ENCODING'}\n"
+            "found = tuple(os.environ.get(name) for name in ('LANG', 'QUEUE'))\n"
+            "sys.exit(bool(os.environ.keys() - known) or 'PATH' not in os.environ\n"
+            "         or found != ('C.UTF-8', 'night'))"
+        )
+        assert self.run(code, environment={"QUEUE": "night"}) == Outcome(Result.DELIVERED)
+        assert self.run(code).result is Result.FAILED
+
+    def test_the_values_of_its_environment_are_cut_out_of_what_is_told(self):
+        outcome = self.run(
+            "import os, sys; sys.exit('login failed: ' + os.environ['TOKEN'] + ' is no token')",
+            environment={"TOKEN": "s3cret\nof two lines", "OTHER": "s3cret", "EMPTY": ""},
+        )
+        assert outcome.reason.endswith("ended with 1: login failed: *** is no token")
+        code = "import os, sys; sys.exit(os.environ['KEY'].strip())"
+        assert self.run(code, environment={"KEY": "of a file\n"}).reason.endswith("ended with 1: ***")
+
+    def test_of_much_that_it_says_the_last_line_is_told_and_of_a_line_without_end_nothing(self):
+        flood = "import sys; sys.stderr.write('x' * 9_000_000 + {last!r}); sys.exit(65)"
+        outcome = self.run(flood.format(last="\nthe reason\n"))
+        assert (outcome.result, outcome.reason) == (
+            Result.REFUSED,
+            f"{sys.executable} ended with 65: the reason",
+        )
+        assert self.run(flood.format(last="")).reason == f"{sys.executable} ended with 65"
+
+    def test_one_that_says_something_all_the_time_is_ended_too(self):
+        outcome = self.run("while True: print('on and on', file=__import__('sys').stderr)", timeout="2s")
+        assert (outcome.result, "took longer than 2 s" in outcome.reason) == (Result.FAILED, True)
+
+    @pytest.mark.parametrize("wrong", [{"A=B": "c"}, {"": "c"}, {"A": "b\0c"}])
+    def test_variables_that_no_system_takes_are_refused(self, wrong):
+        with pytest.raises(ValueError, match="environment"):
+            ALL_KINDS["command"].model_validate({"kind": "command", "argv": ["a"], "environment": wrong})
+
     def test_one_that_is_not_there_or_does_not_read_is_told(self):
         assert hand("command", argv=["/no/such/command"])(request(), NOW_US).result is Result.FAILED
         assert self.run("pass").result is Result.DELIVERED
