@@ -10,12 +10,11 @@ from streamgauge.streams.core.intake import LONG_AGO, Intake
 from streamgauge.streams.core.judge import STEPS
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.reports import coverage
+from streamgauge.streams.core.retrain_guards import NEVER, next_change_us
 from streamgauge.streams.core.retrain_states import IN_FLIGHT, RequestState
 from streamgauge.streams.core.rollups import FOLD_AFTER_US
 from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import ALL, Window
-
-NEVER = 2**62
 
 
 def due_us(model: ModelState) -> int:
@@ -38,13 +37,22 @@ def _round(model: ModelState) -> int:
 
 
 def _request(model: ModelState) -> int:
-    """The next deadline of retraining."""
+    """The next deadline of retraining; while a guard holds, the next time of day at which another one may.
+
+    All else that moves a guard comes with events, with orders, or at a step of the judge.
+    """
     policy, intake = model.retrain, model.intake
+    rest_us = policy._rest_until_us
     found = [NEVER]
     if policy.state in IN_FLIGHT:
         found.append(policy._deadline_us)
     elif any(policy.reasons.waiting(version) for version in intake.versions):
-        found.append(LONG_AGO if policy._rest_until_us is None else policy._rest_until_us)
+        if rest_us is not None and intake.now_us <= rest_us:
+            found.append(rest_us)
+        elif policy.held is None:
+            found.append(LONG_AGO)
+        else:
+            found.append(next_change_us(intake.definition.retrain, intake.now_us))
     every = intake.definition.retrain.every
     if every is not None and policy._since is not None and policy._since[0] + every > intake.now_us:
         found.append(policy._since[0] + every)

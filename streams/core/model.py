@@ -85,7 +85,10 @@ class ModelState:
             return []
         self.intake.now_us = now_us
         self.awaits_round &= not self.account.reaches_a_round(now_us)
-        return self._settle() + missing_labels.tell(self.intake, self.judge, self.book)
+        outputs, looked_us = self._settle(), self.judge.labels.looked_us
+        outputs += missing_labels.tell(self.intake, self.judge, self.book)
+        # what is open may be another thing now: or a request would come with the next tick, whenever that is
+        return outputs + (self._consider([]) if self.judge.labels.looked_us > looked_us else [])
 
     def finish(self) -> list[Output]:
         """No more input will come: every window is final."""

@@ -10,6 +10,7 @@ from streamgauge.streams.core.findings import OffsetRange
 
 _DAY_MIN = 1_440
 _MINUTE_US = 60_000_000
+NEVER = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,17 @@ def held_by(terms: Retrain, data: TrainingData, now_us: int, open_monitors: Coll
         if (start <= minute < end) if start < end else (minute >= start or minute < end):
             return Held("blackout", f"no request is made from {hours.replace('-', ' to ')} UTC")
     return None
+
+
+def next_change_us(terms: Retrain, now_us: int) -> int:
+    """When time alone may next change which guard holds: where a blackout begins or ends after `now_us`.
+
+    >>> next_change_us(Retrain(blackout=["22:00-06:00"]), 23 * 3_600_000_000) // 3_600_000_000
+    30
+    """
+    day_us = _DAY_MIN * _MINUTE_US
+    edges = (minute * _MINUTE_US for hours in terms.blackout for minute in minutes_of(hours))
+    return min((now_us + ((edge_us - now_us - 1) % day_us) + 1 for edge_us in edges), default=NEVER)
 
 
 def minutes_of(hours: str) -> tuple[int, int]:

@@ -33,12 +33,13 @@ from streamgauge.schemas.message import (
     Output,
 )
 from streamgauge.streams.core import models
+from streamgauge.streams.core.judge import STEPS
 from streamgauge.streams.core.partition import Partition
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
 from tests.examples import examples
 
 MINUTE_US, HOUR_US = 60 * SECOND_US, 3_600 * SECOND_US
-NAMES = ("credit", "prices", "slow", "plain")
+NAMES = ("credit", "prices", "slow", "held", "plain")
 BINARY: dict[str, Any] = {"task": "binary", "pos_label": "yes"}
 GENEROUS = {"alert_budget": {"false_alarms": 1.0, "horizon": "1d"}, "models": 1, "streams": 1}
 DEFINITIONS = [
@@ -59,6 +60,21 @@ DEFINITIONS = [
         labels={"ttl": "3d", "expected_within": "2h"},
         baseline={"first": 200},
         retrain={"every": "90m", "min_labels": 1, "expiry": "25m"},
+    ),
+    define(
+        "held",
+        **BINARY,
+        window="1h",
+        labels={"ttl": "3d", "expected_within": "2h"},
+        retrain={
+            "every": "40m",
+            "min_labels": 150,
+            "min_coverage": 0.5,
+            "cooldown": "10m",
+            "dry_run": True,
+            "blocked_by": ["missing_labels", "traffic"],
+            "blackout": ["10:30-11:20", "12:00-14:00"],
+        },
     ),
 ]
 WHO: dict[str, Any] = {"actor": "ann", "time_us": START_US}
@@ -200,6 +216,11 @@ STORIES: dict[str, tuple[list[Action], str, Any]] = {
         RETRAIN_REQUESTS,
         {"model": "prices", "attempt": 1},
     ),
+    "a request waits for a blackout to end": (
+        [("events", ("held", 1_000, 90)), *[("ticks", (70, 30))] * 3],
+        RETRAIN_REQUESTS,
+        {"model": "held", "time": "2026-11-21T11:20:00.000000Z"},
+    ),
     "labels of two days are final": (
         [("events", ("slow", 300, 4_000)), *[("ticks", (50, 1_200))] * 5],
         METRICS,
@@ -270,6 +291,23 @@ def test_a_restore_decodes_nothing_and_knows_what_is_counted() -> None:
     assert set(alerts.values()) == {0}
     assert not run.partition.changed
     assert asleep(run) == 30
+
+
+def test_while_too_few_labels_hold_a_request_back_a_model_rests_between_steps() -> None:
+    run, feed = Run(clock="wall"), Feed()
+    document = define("credit", retrain={"every": "1m", "min_labels": 5}).model_dump(mode="json")
+    run.apply([feed.message(CONTROL, encode_control(Define(**WHO, model="credit", document=document))[0])])
+    event = {"prediction_id": "a", "model": "credit", "time": START_US, "prediction": "yes"}
+    run.apply([feed.message(PREDICTIONS, event)])
+    changed = 0
+    for second in range(1, 601):
+        run.partition.tick(START_US + second * SECOND_US)
+        changed += run.partition.changed
+        run.commit()
+    (model,) = run.partition.models.values()
+    assert model.retrain.held is not None
+    step_us = model.definition.window // STEPS
+    assert changed <= 600 * SECOND_US // step_us + 5
 
 
 def test_an_event_or_an_order_wakes_the_model_that_it_is_about() -> None:
