@@ -95,8 +95,12 @@ class HeartbeatWatch:
             pulse, error = self._pulses.get(message.partition()), message.error()
             if error is not None:
                 self._notice(error, message)
-            elif pulse is not None and not message.key():  # what is of a model has its name as key
+                continue
+            if pulse is None:
+                continue
+            if not message.key():  # what is of a model has its name as key
                 self._hear(pulse, message)
+            pulse.read(message.offset() + 1)
 
     def _hear(self, pulse: Pulse, message: Any) -> None:
         headers = tuple((name, value or b"") for name, value in message.headers() or ())
@@ -116,22 +120,44 @@ class HeartbeatWatch:
         """Only of partitions that have been read to their end: a heartbeat may still be on its way."""
         if time.monotonic() < self._not_before:
             return
+        self._ask_ends(now_us)
         for number in self._ends:
             pulse = self._pulses[number]
+            before = pulse.memory
             records = pulse.due(now_us)
             if not records:
                 continue
             try:
                 self._remember([number], must=True)
+            except KafkaException as error:  # nothing of it was told
+                pulse.back_to(before)
+                self._wait("alert_not_written", number, error)
+                return
+            try:
                 for record in records:
                     value, headers = encode_output(Output(ALERTS, b"", record))
                     self._producer.send(ALERTS, "", value, headers, [number])
                     log.warning("alert_written", partition=number, summary=record["summary"])
-            except (KafkaException, StreamgaugeError) as error:
-                log.error("alert_not_written", partition=number, reason=str(error))
-                self._not_before = time.monotonic() + _RETRY_S
+            except (KafkaException, StreamgaugeError) as error:  # it may have been written
+                self._wait("alert_not_written", number, error)
                 return
             pulse.wrote()
+
+    def _ask_ends(self, now_us: int) -> None:
+        """Where no heartbeat was heard: one that was away from Kafka has to hear first what it missed."""
+        for number in [number for number in self._ends if self._pulses[number].asks(now_us)]:
+            place = TopicPartition(self._topic, number)
+            try:
+                _, end = answer(partial(self._consumer.get_watermark_offsets, place, cached=False))
+            except StreamgaugeError as error:
+                self._ends[number] = self._ends.pop(number)  # the others are asked for before it
+                self._wait("end_not_known", number, error)
+                return
+            self._pulses[number].ended(end, now_us)
+
+    def _wait(self, event: str, number: int, error: Exception) -> None:
+        log.error(event, partition=number, reason=str(error))
+        self._not_before = time.monotonic() + _RETRY_S
 
     def _remember(self, numbers: Any, *, must: bool = False) -> None:
         """Commit what has changed of these partitions; it is tried again later, unless it `must` be now."""
@@ -143,6 +169,8 @@ class HeartbeatWatch:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
+            for number in texts:  # Kafka may have it or not
+                self._remembered.pop(number, None)
             if must:
                 raise
             log.warning("not_committed", reason=error.args[0].str())
@@ -176,6 +204,7 @@ class HeartbeatWatch:
         if error.code() == KafkaError._PARTITION_EOF:
             if message.partition() in self._pulses:
                 self._ends[message.partition()] = message.offset()
+                self._pulses[message.partition()].read(message.offset())
         elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
             raise explain(error, self._topic)
         else:

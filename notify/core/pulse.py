@@ -66,21 +66,28 @@ _DEFAULTS = {field["name"]: field.get("default") for field in schema("alert").do
 class Pulse:
     """Of one partition. Times are microseconds since the epoch, and are given.
 
+    What was not read is not missing: the alert about heartbeats opens once the partition has been read to
+    where it ended when that was asked last.
+
     >>> pulse = Pulse(3)
     >>> pulse.beat(1_795_255_200_000_000)
-    >>> pulse.due(1_795_255_380_000_000)
+    >>> pulse.asks(1_795_255_380_000_000), pulse.asks(1_795_255_381_000_000)
+    (False, True)
+    >>> pulse.ended(at=41, now_us=1_795_255_381_000_000)
+    >>> pulse.due(1_795_255_381_000_000)
     []
-    >>> [alert] = pulse.due(1_795_255_381_000_000)
+    >>> pulse.read(41)
+    >>> [alert] = pulse.due(1_795_255_382_000_000)
     >>> print(alert["state"], "-", alert["summary"])
     opened - no heartbeat of partition 3 since 10:00 UTC: its worker is gone, stands, or is far behind
     """
 
     def __init__(self, partition: int, memory: str | None = None) -> None:
         self._partition = partition
-        try:
-            self._memory = _TEXT.validate_json(memory) if memory else _Memory()
-        except ValidationError:  # somebody else's text is as good as none
-            self._memory = _Memory()
+        self._memory = _remembered(memory)
+        #: The offset that is read next; where the partition ended when that was asked, and when it was.
+        self._next = 0
+        self._end: tuple[int, int] | None = None
 
     @property
     def memory(self) -> str:
@@ -91,6 +98,26 @@ class Pulse:
     def is_silent(self) -> bool:
         """Whether the alert about missing heartbeats is open."""
         return self._memory.heartbeat.is_open
+
+    def back_to(self, memory: str) -> None:
+        """What was due is not: nobody could be told of it, and what was heard since may say otherwise."""
+        self._memory = _remembered(memory)
+
+    def read(self, next_offset: int) -> None:
+        """All before `next_offset` has been read, and heard."""
+        self._next = max(self._next, next_offset)
+
+    def asks(self, now_us: int) -> bool:
+        """Whether the partition's end must be known to say if heartbeats are missing. It is asked for again
+        if it was not reached for a while: a topic may have been cut off."""
+        until_us, episode = self._memory.until_us, self._memory.heartbeat
+        if until_us is None or now_us - until_us <= SILENT_US or episode.is_open or not episode.told:
+            return False
+        return self._end is None or now_us - self._end[1] > EVERY_US
+
+    def ended(self, at: int, now_us: int) -> None:
+        """The partition ends at the offset `at`, as Kafka says to one who asked at `now_us`, or later."""
+        self._end = at, now_us
 
     def beat(self, until_us: int) -> None:
         """A heartbeat was read: all is applied up to `until_us`."""
@@ -104,7 +131,7 @@ class Pulse:
         """The alert records that must be written now; the same again, until `wrote` is called."""
         memory = self._memory
         if memory.until_us is not None:
-            silent_us = now_us - memory.until_us
+            silent_us = self._silent_us(memory.until_us, now_us)
             memory.heartbeat.judge(silent_us > SILENT_US, memory.until_us, now_us, silent_us / 1e6)
             if memory.refused_us is not None:
                 refusing = memory.until_us - memory.refused_us < CALM_US
@@ -119,6 +146,22 @@ class Pulse:
     def wrote(self) -> None:
         """What was due is in the topic."""
         self._memory.heartbeat.told = self._memory.max_models.told = True
+
+    def _silent_us(self, until_us: int, now_us: int) -> int:
+        """For how long there is known to have been no heartbeat."""
+        if self._memory.heartbeat.is_open:
+            return now_us - until_us
+        if self._end is None or self._next < self._end[0]:
+            return 0
+        (_, asked_us), self._end = self._end, None
+        return asked_us - until_us
+
+
+def _remembered(text: str | None) -> _Memory:
+    try:
+        return _TEXT.validate_json(text) if text else _Memory()
+    except ValidationError:  # somebody else's text is as good as none
+        return _Memory()
 
 
 def _heartbeat(partition: int, episode: Episode) -> dict[str, Any]:
