@@ -131,6 +131,10 @@ class Subscription(Generic[E]):
             self._done.popitem(last=False)
         self._commit(event.position)
 
+    def holds(self, event: E) -> bool:
+        """Whether the event's partition is this member's still. If not, the event goes to another member."""
+        return event.position.partition in self._assigned
+
     def close(self) -> None:
         """Commit what is done and leave the group."""
         if not self._closed:

@@ -1,6 +1,7 @@
 """One target of retrain requests at work: hands over what is its, answers for it, and remembers in Kafka.
 
-Its consumer group is its memory, as a `Runner`'s is. Requests are few, so it does one after the other.
+Its consumer group is its memory, as a `Runner`'s is. Between attempts it looks at Kafka, so that a request
+which the target does not take holds up neither other partitions nor a rebalance.
 """
 
 import time
@@ -13,8 +14,8 @@ import structlog
 from streamgauge.clients.events import RetrainRequest
 from streamgauge.clients.retrain import RetrainRequests
 from streamgauge.notify.config import HandOver
-from streamgauge.notify.core.breaker import LONGEST_ASKED_US, backoff_us
 from streamgauge.notify.core.outcomes import Outcome, Result
+from streamgauge.notify.core.waiting import Wait, Waiting
 from streamgauge.notify.hooks import Hand
 from streamgauge.notify.records import checked_request
 from streamgauge.notify.telemetry import Telemetry
@@ -57,7 +58,7 @@ class Handing:
         self._name = name
         self._entries = entries
         self._hand = hand
-        self._expire_us = expire_us
+        self._waiting = Waiting(expire_us)
         self._telemetry = telemetry
         self.ready = Event()
         connection = settings.connection
@@ -69,16 +70,21 @@ class Handing:
         with self._requests as requests:
             self.ready.set()
             while not stop.is_set():
-                request = requests.poll(_WAIT_S)
-                if request is None:
-                    continue
-                entry = self._entry(request)
-                if entry is None or entry.to != self._name:
-                    requests.done(request)
-                    continue
-                outcome = self._handed_over(request, stop)
-                if outcome is not None:
-                    self._answer(request, entry, outcome, stop)
+                wait_s = 0.0 if self._waiting.due(_now_us()) else _WAIT_S
+                request = requests.poll(wait_s)
+                if request is not None:
+                    self._take(request)
+                self._waiting.keep(requests.holds)
+                wait = self._waiting.due(_now_us())
+                if wait is not None:
+                    self._try(wait, stop)
+
+    def _take(self, request: RetrainRequest) -> None:
+        entry = self._entry(request)
+        if entry is None or entry.to != self._name:
+            self._requests.done(request)
+        else:
+            self._waiting.add(request, _now_us())
 
     def _entry(self, request: RetrainRequest) -> HandOver | None:
         try:
@@ -87,43 +93,42 @@ class Handing:
             log.warning("unreadable", **request.position._asdict(), target=self._name, reason=error.detail)
             return None
 
-    def _handed_over(self, request: RetrainRequest, stop: Event) -> Outcome | None:
-        """What came of it in the end: taken, refused, or failed for too long. None: it is to stop before."""
-        said = {"target": self._name, "request": request.event_id}
-        expires_us = min(_now_us() + self._expire_us, round(request.expires_at.timestamp() * 1_000_000))
-        failures = 0
-        while True:
-            with self._telemetry.attempt_seconds.labels(self._name).time():
-                outcome = self._hand(request, _now_us())
-            self._telemetry.attempts.labels(self._name, outcome.result.value).inc()
-            if outcome.result is not Result.FAILED:
-                return outcome
-            failures += 1
-            log.warning("attempt_failed", **said, reason=outcome.reason, attempts=failures)
-            pause_us = max(backoff_us(failures), min(outcome.pause_us, LONGEST_ASKED_US))
-            if _now_us() + pause_us >= expires_us:
-                return outcome
-            if stop.wait(pause_us / 1_000_000):
-                return None
+    def _try(self, wait: Wait, stop: Event) -> None:
+        request = wait.copies[0]
+        with self._telemetry.attempt_seconds.labels(self._name).time():
+            outcome = self._hand(request, _now_us())
+        self._telemetry.attempts.labels(self._name, outcome.result.value).inc()
+        if outcome.result is Result.FAILED:
+            again = self._waiting.failed(wait, outcome.pause_us, _now_us())
+            said = {"target": self._name, "request": request.event_id, "reason": outcome.reason}
+            log.warning("attempt_failed", **said, attempts=wait.failures)
+            if again:
+                return
+        if self._answered(request, outcome, stop):
+            self._waiting.finish(wait)
+            for copy in wait.copies:
+                self._requests.done(copy)
 
-    def _answer(self, request: RetrainRequest, entry: HandOver, outcome: Outcome, stop: Event) -> None:
+    def _answered(self, request: RetrainRequest, outcome: Outcome, stop: Event) -> bool:
+        """Whether all is said that there is to say; not, if it is to stop before."""
         said = {"target": self._name, "request": request.event_id, "reason": outcome.reason}
         if outcome.result is Result.DELIVERED:
+            entry = self._entry(request)
             accept = partial(self._requests.accept, request, f"handed over to {self._name}")
-            if entry.accept and not until_stored(accept, stop):
-                return
-            self._requests.done(request)
+            if entry is not None and entry.accept and not until_stored(accept, stop):
+                return False
             self._telemetry.requests.labels(self._name, "delivered").inc()
             log.info("handed_over", **said)
-            return
+            return True
         if outcome.result is Result.REFUSED:
-            decline = partial(self._requests.declined, request, f"{self._name} refused it: {outcome.reason}")
-            if not until_stored(decline, stop):
-                return
-        self._requests.done(request)  # one that failed for too long is asked for again, with the next attempt
+            reason = f"{self._name} refused it: {outcome.reason}"
+            if not until_stored(partial(self._requests.answer, request, "declined", message=reason), stop):
+                return False
+        # one that failed for too long is asked for again by the worker, with the next attempt
         told = "refused" if outcome.result is Result.REFUSED else "expired"
         self._telemetry.requests.labels(self._name, told).inc()
         log.error("given_up", **said, outcome=told)
+        return True
 
 
 def _now_us() -> int:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 QUICK = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
 
 
-def write(connection: Connection, *records: dict[str, Any]) -> None:
+def write(connection: Connection, *records: dict[str, Any], partition: int = -1) -> None:
     producer = Producer(connection.librdkafka() | {"partitioner": "murmur2_random"})
     for record in records:
         key = record["model"].encode()
         value, headers = encode_output(Output(RETRAIN_REQUESTS, key, record))
-        producer.produce(connection.topic(RETRAIN_REQUESTS), value, key, headers=list(headers))
+        producer.produce(connection.topic(RETRAIN_REQUESTS), value, key, partition, headers=list(headers))
     assert producer.flush(20) == 0
 
 
@@ -47,7 +48,7 @@ def notifier(broker: str, prefix: str, folder: Path, config: dict[str, Any]) -> 
 
 
 def model(name: str, **fields: Any) -> dict[str, Any]:
-    return request_record(f"{name}:7:1", model=name, **fields)
+    return request_record(**({"request_id": f"{name}:7:1", "model": name} | fields))
 
 
 def test_requests_go_where_they_belong_are_answered_for_and_a_target_that_is_down_holds_up_no_other(
@@ -114,6 +115,53 @@ def test_a_request_that_was_not_handed_over_when_the_notifier_died_is_handed_ove
         with notifier(broker, prefix, tmp_path / "again", config):
             wait_until(lambda: answers(connection)["credit:7:1", 1, "accepted"] == 1, 90)
         assert {headers["webhook-id"] for _, headers, _ in hook.requests} == {"credit:7:1:1"}
+
+
+def test_a_request_that_fails_holds_up_neither_other_partitions_nor_a_second_notifier(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    connection, mended, log = (
+        create_topics(broker, prefix, partitions=2),
+        tmp_path / "mended",
+        tmp_path / "log",
+    )
+    code = (
+        "import json, pathlib, sys\n"
+        "model = json.load(sys.stdin)['model']\n"
+        f"pathlib.Path({str(log)!r}).open('a').write(model + '\\n')\n"
+        f"sys.exit(model == 'fraud' and not pathlib.Path({str(mended)!r}).exists())"
+    )
+    config = {
+        "targets": {"job": {"kind": "command", "argv": [sys.executable, "-c", code]}},
+        "retrain": [{"to": "job"}],
+    }
+    (tmp_path / "second").mkdir()
+    first = notifier(broker, prefix, tmp_path, config)
+    second = notifier(broker, prefix, tmp_path / "second", config)
+    with first:
+        first.wait_ready()
+        write(connection, model("fraud"), model("behind"), partition=0)
+        wait_until(lambda: log.exists() and log.read_text().count("fraud") > 1, 60, saying="it fails")
+        names = [f"credit-{number}" for number in range(8)]
+        write(connection, *map(model, names), partition=1)
+        expected = Counter((f"{name}:7:1", 1, "accepted") for name in names)
+        wait_until(lambda: answers(connection) == expected, 60, saying="the others are handed over")
+        with second:
+            second.wait_ready()
+
+            def works() -> bool:
+                write(connection, model("churn", request_id=f"churn:{time.time_ns()}:1"), partition=1)
+                return "handed_over" in second.logs or "attempt_failed" in second.logs
+
+            wait_until(works, 60, every=1.0, saying="the second has a partition")
+        mended.touch()
+        for name in ("fraud", "behind"):
+            wait_until(lambda name=name: answers(connection)[f"{name}:7:1", 1, "accepted"] == 1, 60)
+        assert first.stop() == 0
+    counts = Counter(log.read_text().split())
+    assert all(counts[name] == 1 for name in [*names, "behind"]), (
+        "what is done is not done again after a rebalance"
+    )
 
 
 def test_a_job_that_is_no_python_answers_by_the_command_line(
