@@ -6,6 +6,7 @@ t are at most alpha · t / horizon, whatever the number, rates or dependence of 
 """
 
 import math
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +45,43 @@ class Paid(Protocol):
 
     def leave(self) -> None:
         """They forfeit what comes in until they `join` again; what they hold they keep."""
+
+
+class Payee:
+    """Streams that stake together what comes in; the base of what holds their evidence.
+
+    `paid` is the account's balance when they begin; if that is `UNPAID`, they wait for `join`.
+
+    >>> streams = Payee(paid=1.0)
+    >>> streams._due([1.5, 1.5, 3.0])
+    [0.5, 0.0, 1.5]
+    >>> streams.leave()
+    >>> streams._due([4.0]), streams.join(4.0), streams._due([4.25])
+    ([0.0], None, [0.25])
+    """
+
+    __slots__ = ("_last_paid",)
+
+    def __init__(self, paid: float) -> None:
+        self._last_paid = paid
+
+    def join(self, paid: float) -> None:
+        """If they wait to be paid, they are from this balance on."""
+        if self._last_paid == UNPAID:
+            self._last_paid = paid
+
+    def leave(self) -> None:
+        """They forfeit what comes in until they `join` again; what they hold they keep."""
+        self._last_paid = UNPAID
+
+    def _due(self, balances: Iterable[float]) -> list[float]:
+        """What came in at each look since the one before, for a unit of weight."""
+        due = []
+        for balance in balances:
+            # The balance never falls, but who waits to be paid is ahead of it.
+            due.append(max(balance - self._last_paid, 0.0))
+            self._last_paid = max(balance, self._last_paid)
+        return due
 
 
 class Account:

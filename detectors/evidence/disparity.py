@@ -1,12 +1,11 @@
 """`DisparityEvidence`: are groups treated more differently than is tolerated?"""
 
-import math
 from operator import attrgetter
 
 import numpy as np
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID, balances
+from streamgauge.detectors.evidence.account import Payee, balances
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.stakes import on_grid
 from streamgauge.detectors.evidence.suffixes import Suffixes
@@ -26,7 +25,7 @@ _LEAST_FACTOR = 0.1
 _FEW = 20
 
 
-class DisparityEvidence:
+class DisparityEvidence(Payee):
     """Bets on all groups of an attribute at once: those whose rates were high stay too high above the others.
 
     There is no reference: that all rates lie within a band as wide as `tolerance` is what is held against the
@@ -45,12 +44,12 @@ class DisparityEvidence:
     """
 
     __slots__ = (
-        "_alarms", "_block", "_last_paid", "_r", "_seen", "_suffixes", "tolerance", "weight",
+        "_alarms", "_block", "_r", "_seen", "_suffixes", "tolerance", "weight",
     )  # fmt: skip
 
     def __init__(self, tolerance: float, paid: float = 0.0, weight: float = 1.0) -> None:
+        super().__init__(paid)
         self.tolerance, self.weight = tolerance, weight
-        self._last_paid = paid
         bets = len(_MEMORIES) * len(_SIZES)
         self._r: Floats = np.zeros(bets)
         #: By memory, how many rows each group had and how many of them were selected: (2, memories, groups).
@@ -79,20 +78,10 @@ class DisparityEvidence:
         seen, r = np.stack([rows, rows * before]), np.zeros(len(self._r))
         for _ in range(events // BLOCK):
             n = BLOCK * shares
-            edges, kappa = bets_on(seen, n, self.tolerance)
-            logs = np.log1p((1 - edges) * kappa) @ (n * after) + np.log1p(-edges * kappa) @ (n * (1 - after))
+            logs = self._logs(seen, n, n * after)
             r = np.exp(logs) * (r + paid * BLOCK)
             seen = _DECAYS * seen + np.stack([n, n * after])[:, None]
         return self.weight * float(r.mean())
-
-    def join(self, paid: float) -> None:
-        """If it waits to be paid, it is from this balance on."""
-        if math.isinf(self._last_paid):
-            self._last_paid = paid
-
-    def leave(self) -> None:
-        """It forfeits what comes in until it joins again."""
-        self._last_paid = UNPAID
 
     def update_many(self, group_codes: Ints, outcomes: Ints, time_us: Ints, paid: float | Floats) -> None:
         """Take rows in order, int64 (n,) each: group (negative: missing), 0 or 1, and time."""
@@ -139,10 +128,8 @@ class DisparityEvidence:
             np.bincount(2 * block[0] + block[1], minlength=2 * MAX_GROUPS).reshape(-1, 2).astype(np.float64)
         )
         n, hits = counts.sum(axis=1), counts[:, 1]
-        edges, kappa = bets_on(self._seen, n, self.tolerance)
-        logs = on_grid(np.log1p((1 - edges) * kappa) @ hits + np.log1p(-edges * kappa) @ (n - hits), BLOCK)
-        due = max(paid - self._last_paid, 0.0)
-        self._last_paid = max(paid, self._last_paid)
+        logs = on_grid(self._logs(self._seen, n, hits), BLOCK)
+        [due] = self._due([paid])
         self._r = np.exp(logs) * (self._r + due)
         statistics = np.concatenate([n, hits])
         self._suffixes.extend(logs[None], statistics[None], block[2, :1].copy())
@@ -150,6 +137,12 @@ class DisparityEvidence:
         self._seen += np.stack([n, hits])[:, None]
         if self.evidence >= 1:
             self._alarm()
+
+    def _logs(self, seen: Floats, n: Floats, hits: Floats) -> Floats:
+        """What bets on `n` rows of each group win, as logs, if `hits` of those are selected."""
+        edges, kappa = bets_on(seen, n, self.tolerance)
+        logs: Floats = np.log1p((1 - edges) * kappa) @ hits + np.log1p(-edges * kappa) @ (n - hits)
+        return logs
 
     def _alarm(self) -> None:
         evidence = self.evidence

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID, balances
+from streamgauge.detectors.evidence.account import Payee, balances
 from streamgauge.detectors.evidence.looks import Looks, Taken
 from streamgauge.detectors.evidence.stakes import Bets, View
 from streamgauge.detectors.evidence.suffixes import Suffixes
@@ -48,7 +48,7 @@ class Crossing:
     statistic: float
 
 
-class EDetector:
+class EDetector(Payee):
     """Streams of one or more kinds. `paid` is the account's balance when they join; if that is `UNPAID`, they
     wait for `join`.
 
@@ -63,13 +63,14 @@ class EDetector:
     """
 
     __slots__ = (
-        "_crossings", "_first_bet", "_kinds", "_last_paid", "_looks", "_most_weight", "_r", "_rows",
+        "_crossings", "_first_bet", "_kinds", "_looks", "_most_weight", "_r", "_rows",
         "_suffixes", "_tables", "_weights", "_width",
     )  # fmt: skip
 
     def __init__(
         self, kinds: Sequence[Bets], paid: float, views: Sequence[View] = (), streams: int | None = None
     ) -> None:
+        super().__init__(paid)
         if not views:
             [kind] = kinds
             views = [View(slice(None), np.append(np.arange(kind.log_factors.shape[1]), -1))]
@@ -95,7 +96,6 @@ class EDetector:
         self._r: Floats = np.zeros(len(self._weights))
         self._suffixes = Suffixes(np.concatenate(follows), first)
         self._looks = Looks(streams or 0, self._width)
-        self._last_paid = paid
         self._crossings: list[Crossing] = []
 
     @property
@@ -131,23 +131,10 @@ class EDetector:
         """Take whole looks, of rows that were counted elsewhere."""
         if len(looks.balance) == 0 or len(self._r) == 0:
             return
-        due = []
-        for balance in looks.balance.tolist():
-            # The balance never falls, but who waits to be paid is ahead of it.
-            due.append(max(balance - self._last_paid, 0.0))
-            self._last_paid = max(balance, self._last_paid)
+        due = self._due(looks.balance.tolist())
         logs, statistics = self._sums(looks.counts)
         self._advance(logs, statistics, due, looks.starts_us)
         self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
-
-    def join(self, paid: float) -> None:
-        """Streams that wait to be paid are from this balance on."""
-        if self._last_paid == UNPAID:
-            self._last_paid = paid
-
-    def leave(self) -> None:
-        """Streams forfeit what comes in until they `join` again; what they hold they keep."""
-        self._last_paid = UNPAID
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""

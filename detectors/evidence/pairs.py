@@ -1,6 +1,5 @@
 """`PairEvidence`: do two features still go together as often as they did? No single one shows that."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID, balances
+from streamgauge.detectors.evidence.account import Payee, balances
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import odds_bets, rate_bounds, tail
 from streamgauge.detectors.evidence.stakes import on_grid
@@ -27,7 +26,7 @@ _OWN_SHARE = 0.5
 _NAMED_SHARE, _MOST_NAMED = 0.1, 5
 
 
-class PairEvidence:
+class PairEvidence(Payee):
     """All pairs of F features are one stream, and share its stake: bets on each pair are bets of the stream.
 
     Two features agree where both lie in the same half of theirs (Blomqvist 1950). That is a rate, bet on as
@@ -46,7 +45,7 @@ class PairEvidence:
     """
 
     __slots__ = (
-        "_alarms", "_by_product", "_by_row", "_held", "_last_paid", "_of", "_of_bets", "_r", "_start_us",
+        "_alarms", "_by_product", "_by_row", "_held", "_of", "_of_bets", "_r", "_start_us",
         "_suffixes", "_sums", "names", "pairs", "weight",
     )  # fmt: skip
 
@@ -58,6 +57,7 @@ class PairEvidence:
         paid: float = 0.0,
         share: float = 1.0,
     ) -> None:
+        super().__init__(paid)
         self.pairs = pairs = tuple(pair for pair in pairs if pair.agree.stationary)
         #: The features, in the order of the rows that `update_many` takes.
         self.names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
@@ -82,7 +82,6 @@ class PairEvidence:
         )
         self._suffixes = Suffixes(np.repeat(follows.T, _BETS, axis=0), 2 * sums)
         self._r: Floats = np.zeros(count * _BETS)
-        self._last_paid = paid
         self._held: NDArray[np.int8] = np.zeros((features, 0), np.int8)
         self._start_us = 0
         self._alarms: list[Alarm] = []
@@ -117,21 +116,11 @@ class PairEvidence:
             starts[0] = self._start_us
         self._start_us = int(starts[-1])
         if looks:
-            due = []
-            for balance in balances(paid, n)[ROWS - held - 1 :: ROWS].tolist():
-                due.append(self.weight * max(balance - self._last_paid, 0.0))
-                self._last_paid = max(balance, self._last_paid)
+            due = [
+                self.weight * each for each in self._due(balances(paid, n)[ROWS - held - 1 :: ROWS].tolist())
+            ]
             cut = rows[:, : looks * ROWS].reshape(len(rows), looks, ROWS)
             self._look(cut.transpose(1, 0, 2), starts[:looks], due)
-
-    def join(self, paid: float) -> None:
-        """If it waits to be paid, it is from this balance on."""
-        if math.isinf(self._last_paid):
-            self._last_paid = paid
-
-    def leave(self) -> None:
-        """It forfeits what comes in until it joins again."""
-        self._last_paid = UNPAID
 
     def take_alarms(self) -> list[Alarm]:
         """Alarms since the last call, `stream` being a pair's number; of pairs that came together the first

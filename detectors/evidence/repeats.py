@@ -1,13 +1,12 @@
 """`RepeatEvidence`: has what used to vary become one value that repeats for ever?"""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.detectors.evidence.account import UNPAID, balances
+from streamgauge.detectors.evidence.account import Payee, balances
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import rate_bounds, tail
 from streamgauge.detectors.evidence.looks import LOOK
@@ -21,7 +20,7 @@ _AT_TIMES, _OFTEN = 0.1, 0.9
 _LOG_LIMIT = 650.0
 
 
-class RepeatEvidence:
+class RepeatEvidence(Payee):
     """One bet for each of F features: that every value is the one before. All are one stream of the budget.
 
     `repeats` are how often a value of the reference was the one before it, where that happens most. A look of
@@ -38,7 +37,7 @@ class RepeatEvidence:
     """
 
     __slots__ = (
-        "_alarms", "_before_us", "_count", "_fresh", "_gain", "_held", "_high", "_last_paid", "_low",
+        "_alarms", "_before_us", "_count", "_fresh", "_gain", "_held", "_high", "_low",
         "_previous_us", "_r", "_repeats", "_rows", "_since_us", "_start_us", "_value", "weight",
     )  # fmt: skip
 
@@ -50,6 +49,7 @@ class RepeatEvidence:
         paid: float = 0.0,
         share: float = 1.0,
     ) -> None:
+        super().__init__(paid)
         level = tail(alpha, max(len(repeats), 1), streams)
         bounds = [rate_bounds(rate, level)[1] if rate.n else 1.0 for rate in repeats]
         self._repeats = tuple(repeats)
@@ -59,7 +59,7 @@ class RepeatEvidence:
         #: In the budget: of one stream, if there is a feature to watch.
         self.weight = share if self._gain.any() else 0.0
         features = len(repeats)
-        self._r, self._last_paid = np.zeros(features), paid
+        self._r = np.zeros(features)
         #: Of the run of looks with one value: that value (inf where there is none), its rows, those since the
         #: last alarm, its start and that of the look before.
         self._value: Floats = np.full(features, np.inf)
@@ -87,10 +87,8 @@ class RepeatEvidence:
             count[:, 0] += self._count
             starts[0] = self._start_us
         flat = (low == high) & np.isfinite(low)
-        for look, balance in enumerate(paid[LOOK - held - 1 :: LOOK].tolist()):
-            due = self.weight * max(balance - self._last_paid, 0.0)
-            self._last_paid = max(balance, self._last_paid)
-            self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), due)
+        for look, due in enumerate(self._due(paid[LOOK - held - 1 :: LOOK].tolist())):
+            self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), self.weight * due)
         self._under_way(low[:, -1:], high[:, -1:], count[:, -1:], starts[-1:], self.held_after(n))
 
     def pass_by(self, last: Floats, present: Bools, time_us: Ints, paid: Floats) -> None:
@@ -98,7 +96,7 @@ class RepeatEvidence:
         any feature. `present` bool (F,) says which have values at all, and `last` float64 (F, m) are the rows
         since the last whole look."""
         ends = (self._held + len(time_us)) // LOOK * LOOK - self._held
-        self._last_paid = max(float(paid[ends - 1]), self._last_paid)
+        self._due([float(paid[ends - 1])])
         self._previous_us = int(time_us[ends - LOOK]) if ends >= LOOK else self._start_us
         self._lose(present)
         rows = last.shape[1]
@@ -109,15 +107,6 @@ class RepeatEvidence:
     def held_after(self, n: int) -> int:
         """How many rows the look will have that is under way after n more."""
         return (self._held + n) % LOOK
-
-    def join(self, paid: float) -> None:
-        """If it waits to be paid, it is from this balance on."""
-        if math.isinf(self._last_paid):
-            self._last_paid = paid
-
-    def leave(self) -> None:
-        """It forfeits what comes in until it joins again."""
-        self._last_paid = UNPAID
 
     def explains(self, feature: int, n: int) -> bool:
         """Whether half or more of the last `n` rows of a feature, and those at the end, are one value."""
