@@ -15,9 +15,9 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import Metric, Position
-from streamgauge.clients.kafka_answers import ANSWER_S, FORBIDDEN, MISSING, answer, explain, partitions_of
+from streamgauge.clients.kafka_answers import ANSWER_S, answer
 from streamgauge.clients.producer import EventProducer
-from streamgauge.clients.reach import Reach
+from streamgauge.notify.consuming import open_consumer, raise_if_lasting
 from streamgauge.notify.core.pulse import Pulse
 from streamgauge.notify.records import told_by
 from streamgauge.notify.telemetry import Telemetry
@@ -29,6 +29,7 @@ from streamgauge.streams.settings import WorkerSettings
 
 _WAIT_S = 0.5
 _TOGETHER = 1_000
+_FETCHED_KB = 16_384
 #: How far back a start looks for heartbeats. Older ones are in the memory of the group.
 _BACK_US = 600_000_000
 #: Between attempts to write an alert.
@@ -55,22 +56,12 @@ class HeartbeatWatch:
         self._remembered: dict[int, str] = {}
         self._not_before = 0.0
         self.ready = Event()
-        reach = Reach(connection)
-        config = connection.librdkafka() | {
-            "group.id": group_of(connection),
-            "client.id": "streamgauge-notifier-heartbeats",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
+        more: dict[str, str | int] = {
             "auto.offset.reset": "latest",
-            "enable.partition.eof": True,
-            "queued.max.messages.kbytes": 16_384,
-            "session.timeout.ms": int(settings.session_timeout_s * 1_000),
-            "heartbeat.interval.ms": int(settings.heartbeat_interval_s * 1_000),
+            "queued.max.messages.kbytes": _FETCHED_KB,
         }
-        self._consumer = Consumer(reach.config(config), logger=reach)
+        self._consumer = open_consumer(settings, self._topic, group_of(connection), "heartbeats", **more)
         try:
-            reach.check(self._consumer)
-            partitions_of(self._consumer, self._topic)
             self._producer = EventProducer(connection, timeout_s=ANSWER_S)
         except BaseException:
             self._consumer.close()
@@ -205,9 +196,8 @@ class HeartbeatWatch:
             if message.partition() in self._pulses:
                 self._ends[message.partition()] = message.offset()
                 self._pulses[message.partition()].read(message.offset())
-        elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
-            raise explain(error, self._topic)
         else:
+            raise_if_lasting(error, self._topic)
             log.warning("kafka", reason=error.str())
 
 

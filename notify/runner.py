@@ -12,9 +12,8 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.kafka_answers import FORBIDDEN, MISSING, explain, partitions_of
-from streamgauge.clients.reach import Reach
 from streamgauge.notify.config import Route, Target
+from streamgauge.notify.consuming import open_consumer, raise_if_lasting
 from streamgauge.notify.core.outbox import Outbox
 from streamgauge.notify.core.outcomes import Outcome, Result
 from streamgauge.notify.core.queues import Notification, Transition
@@ -58,26 +57,12 @@ class Runner:
         self._outbox = Outbox(name, target, routes, getattr(target, "resend", None))
         self._paused = False
         self.ready = Event()
-        reach = Reach(connection)
-        config = connection.librdkafka() | {
-            "group.id": group_of(connection, name),
-            "client.id": f"streamgauge-notifier-{name}",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
+        more: dict[str, str | int] = {
             "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
             "queued.max.messages.kbytes": _FETCHED_KB,
             "max.poll.interval.ms": _POLL_INTERVAL_MS,
-            "session.timeout.ms": int(settings.session_timeout_s * 1_000),
-            "heartbeat.interval.ms": int(settings.heartbeat_interval_s * 1_000),
         }
-        self._consumer = Consumer(reach.config(config), logger=reach)
-        try:
-            reach.check(self._consumer)
-            partitions_of(self._consumer, self._topic)
-        except BaseException:
-            self._consumer.close()
-            raise
+        self._consumer = open_consumer(settings, self._topic, group_of(connection, name), name, **more)
 
     def run(self, stop: Event) -> None:
         """Until `stop`; the attempt that is being made is finished first."""
@@ -215,9 +200,8 @@ class Runner:
     def _notice(self, error: KafkaError, message: Any) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             self._outbox.end(message.partition(), message.offset(), _now_us())
-        elif error.fatal() or error.code() in (*MISSING, *FORBIDDEN):
-            raise explain(error, self._topic)
         else:
+            raise_if_lasting(error, self._topic)
             log.warning("kafka", target=self._name, reason=error.str())
 
     def _measure(self) -> None:
