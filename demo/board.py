@@ -104,11 +104,7 @@ class Board:
         if service is None:
             return []
         if topic == RETRAIN_STATUS:
-            lines = self.successors.answered(record, self._now_us)
-            new = self.successors.by_model.get(service.name)
-            if new is not None and new.before is None:
-                new.before = self.rows[service.name, new.old].measured
-            return lines
+            return self.successors.answered(record, self._now_us)
         version = record["version"]
         row = self.rows.setdefault((service.name, version), Row(service, version))
         if topic == METRICS:

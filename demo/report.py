@@ -40,14 +40,15 @@ def report(verdict: Verdict, board: Board, pace: float) -> list[Line]:
 def successors(verdict: Verdict, board: Board) -> list[dict[str, Any]]:
     """For programs: each new version, how it did, and how long after the fault it answered.
 
-    `before` is of the old version's last window before the new one came, `after` of the last of the new one.
+    `before` is of the old version's last window, when both were served and the change was there; `after` is
+    of the new one's last.
     """
     faults = [caught.fault for caught in verdict.faults]
     return [_successor(each, board, faults) for each in board.successors.by_model.values()]
 
 
 def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, Any]:
-    row = board.rows.get((each.model, each.new))
+    before, after = (board.rows.get((each.model, version)) for version in (each.old, each.new))
     since_us = each.since_us
     began_us = [
         fault.start_us
@@ -62,8 +63,8 @@ def _successor(each: Successor, board: Board, faults: list[Fault]) -> dict[str, 
         "new_version": each.new,
         "request_id": each.request_id,
         "delay_s": None if delay_us is None else delay_us / SECOND_US,
-        "before": _interval(each.before),
-        "after": None if row is None else _interval(row.measured),
+        "before": None if before is None else _interval(before.measured),
+        "after": None if after is None else _interval(after.measured),
         "difference": None if record is None else _interval(record),
         "verdict": "undecided" if record is None else record["verdict"],
         "told": "no traffic yet" if record is None else in_words(record),

@@ -16,16 +16,12 @@ Record = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Successor:
-    """`verdict` is the metric record that compares it with `old`: the first that decides, else the latest.
-
-    `before` is how good the old one was in the last window before it had a successor, as a metric record.
-    """
+    """`verdict` is the metric record that compares it with `old`: the first that decides, else the latest."""
 
     model: str
     old: str
     new: str
     request_id: str
-    before: Record | None = None
     verdict: Record | None = None
 
     @property
