@@ -90,7 +90,11 @@ def _no_broker() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for missing, tests in (("no real Kafka broker", "real-broker"), ("no real Alertmanager", "Alertmanager")):
+    for missing, tests in (
+        ("no real Kafka broker", "real-broker"),
+        ("no real Alertmanager", "Alertmanager"),
+        ("no verdict", "chaos"),
+    ):
         skipped = [r for r in terminalreporter.stats.get("skipped", []) if missing in str(r.longrepr)]
         if skipped:
             reason = str(skipped[0].longrepr[2])  # type: ignore[index]
