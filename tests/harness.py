@@ -1,5 +1,6 @@
 """What real-broker tests are made of: worker processes that can be killed and stopped, topics, waiting."""
 
+import json
 import os
 import signal
 import subprocess
@@ -145,6 +146,19 @@ class WorkerProcess:
         if self._process is not None and self._process.poll() is None:
             self.cont()
             self.kill()
+
+
+def notifier(broker: str, prefix: str, folder: Path, config: Mapping[str, object]) -> WorkerProcess:
+    """`streamgauge notifier` with this configuration, which may reach this machine.
+
+    Its groups give a dead member's partitions away soon.
+    """
+    session = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
+    (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
+    return WorkerProcess(
+        broker, prefix, folder / "notifier.log", module="streamgauge",
+        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=session,
+    )  # fmt: skip
 
 
 def create_topics(broker: str, prefix: str, partitions: int = 4, replication: int = 1) -> Connection:

@@ -15,14 +15,13 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.retrain import RetrainStatuses
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import RETRAIN_REQUESTS, Output
-from tests.harness import WorkerProcess, create_topics, wait_until
+from tests.harness import create_topics, notifier, wait_until
 from tests.notify.receivers import receiver
 from tests.notify.requests import request_record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
 
 
 def write(connection: Connection, *records: dict[str, Any], partition: int = -1) -> None:
@@ -37,14 +36,6 @@ def write(connection: Connection, *records: dict[str, Any], partition: int = -1)
 def answers(connection: Connection) -> Counter[tuple[str, int, str]]:
     with RetrainStatuses(connection, start="earliest", stop_at_end=True) as statuses:
         return Counter((each.request_id, each.attempt, each.state) for each in statuses)
-
-
-def notifier(broker: str, prefix: str, folder: Path, config: dict[str, Any]) -> WorkerProcess:
-    (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
-    return WorkerProcess(
-        broker, prefix, folder / "notifier.log", module="streamgauge",
-        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=QUICK,
-    )  # fmt: skip
 
 
 def model(name: str, **fields: Any) -> dict[str, Any]:

@@ -19,14 +19,13 @@ from standardwebhooks.webhooks import Webhook
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.heartbeat import EVERY_US, REFUSED_MODELS, SILENT_US, heartbeat
 from streamgauge.schemas.message import ALERTS, METRICS, Output
-from tests.harness import WorkerProcess, create_topics, wait_until
+from tests.harness import create_topics, notifier, wait_until
 from tests.notify.alerts import record
 from tests.notify.receivers import Receiver, receiver
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = {"STREAMGAUGE_SESSION_TIMEOUT_S": "2", "STREAMGAUGE_HEARTBEAT_INTERVAL_S": "0.5"}
 
 
 class Alertmanager:
@@ -150,14 +149,6 @@ def topic(broker: str, prefix: str) -> Topic:
 def hook() -> Iterator[Receiver]:
     with receiver() as made:
         yield made
-
-
-def notifier(broker: str, prefix: str, folder: Path, config: dict[str, object]) -> WorkerProcess:
-    (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
-    return WorkerProcess(
-        broker, prefix, folder / "notifier.log", module="streamgauge",
-        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=QUICK,
-    )  # fmt: skip
 
 
 def webhook(made: Receiver, **given: object) -> dict[str, object]:
