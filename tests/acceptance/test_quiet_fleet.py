@@ -10,13 +10,12 @@ from scipy import signal
 
 from streamgauge.cli.main import main
 
-#: 60 windows would take half as long again, and find no more: the budget is that of the time replayed.
-MODELS, WINDOW, WINDOWS, LEARN = 83, 500, 40, 2_000
+MODELS, WINDOW, WINDOWS, LEARN = 83, 500, 60, 2_000
 WINDOW_US = 300_000_000
 START_US = 1_795_255_200_000_000 // WINDOW_US * WINDOW_US
 
 #: .05 expected false alarms of the whole fleet in the time that is replayed.
-FLEET = f"alert_budget: {{false_alarms: 0.05, horizon: 200m}}\nmodels: {MODELS}\nstreams: 1200\n"
+FLEET = f"alert_budget: {{false_alarms: 0.05, horizon: 300m}}\nmodels: {MODELS}\nstreams: 1200\n"
 MODEL = f"model: model-{{}}\ntask: binary\npos_label: 'yes'\nbaseline: {{{{first: {LEARN}}}}}\n"
 
 
@@ -83,7 +82,7 @@ def write(path: Path, seed: int) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_fleet_in_which_nothing_changes_raises_no_alert(tmp_path, seed):
-    """996 features, and 83 predictions and scores, in 40 windows of 500 events after the baseline's."""
+    """996 features, and 83 predictions and scores, in 60 windows of 500 events after the baseline's."""
     write(tmp_path / "predictions.parquet", seed)
     (tmp_path / "monitors.yaml").write_text("---\n".join([FLEET, *(MODEL.format(i) for i in range(MODELS))]))
     arguments = [f"--predictions={tmp_path}/predictions.parquet", f"--monitors={tmp_path}/monitors.yaml"]
