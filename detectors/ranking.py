@@ -50,6 +50,11 @@ def packed_relevance(lists: ItemLists) -> NDArray[Any]:
     )
 
 
+def ranked_lengths(ranked: NDArray[Any]) -> Floats:
+    """How many items each row ranks, NaN where the request failed: that is what may drift."""
+    return np.array([np.nan if row is None else len(row) // 8 for row in ranked], np.float64)
+
+
 def ranking_values(ranked: NDArray[Any], relevance: NDArray[Any], ks: Sequence[int]) -> Floats:
     """For n pairs of what `packed_rankings` and `packed_relevance` gave: float64 (2 · len(ks) + 1, n).
 

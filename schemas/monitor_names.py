@@ -161,12 +161,3 @@ def _new_name(name: str) -> str:
 NewMetricName = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_new_name)
 ]
-
-
-def _tolerable_gap(name: str) -> str:
-    if name != "demographic_parity_difference":
-        raise ValueError(f"{name!r} has no tolerance; demographic_parity_difference has")
-    return name
-
-
-TolerableGap = Annotated[str, AfterValidator(_tolerable_gap)]

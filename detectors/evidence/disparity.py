@@ -1,6 +1,7 @@
 """`DisparityEvidence`: are groups treated more differently than is tolerated?"""
 
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +26,21 @@ _LEAST_FACTOR = 0.1
 _FEW = 20
 
 
+class Band(NamedTuple):
+    """From any rate to `scale` times that plus `width`: where all rates of an attribute may lie."""
+
+    scale: float
+    width: float
+
+
 class DisparityEvidence(Payee):
     """Bets on all groups of an attribute at once: those whose rates were high stay too high above the others.
 
-    There is no reference: that all rates lie within a band as wide as `tolerance` is what is held against the
-    groups. Before each look of 128 rows the band is laid where it is nearest to the rates seen so far, and
+    There is no reference: that all rates lie within a band is what is held against the groups. It is as wide
+    as `tolerance`, or with `ratio` its lower edge is `tolerance` of its upper one (.8: the four-fifths rule).
+    Before each look of 128 rows the band is laid where it is nearest to the rates seen so far, and
     who lay above it is bet to do so again, and who lay below. A row's factor is 1 + κ(x − band's edge); the
-    κ of a look's rows add up to 0, so what groups gain or lose by a band elsewhere cancels out, and no bet
+    κ of a look's rows are such that what groups gain or lose by a band elsewhere cancels out, and no bet
     has a mean above 1 (after Turner, Ly & Grünwald 2024). The whole attribute is one stream and weighs
     `weight` in the budget; `paid` is the account's balance.
 
@@ -44,12 +53,17 @@ class DisparityEvidence(Payee):
     """
 
     __slots__ = (
-        "_alarms", "_block", "_r", "_seen", "_suffixes", "tolerance", "weight",
+        "_alarms", "_block", "_r", "_seen", "_suffixes", "band", "ratio", "weight",
     )  # fmt: skip
 
-    def __init__(self, tolerance: float, paid: float = 0.0, weight: float = 1.0) -> None:
+    def __init__(
+        self, tolerance: float, paid: float = 0.0, weight: float = 1.0, *, ratio: bool = False
+    ) -> None:
         super().__init__(paid)
-        self.tolerance, self.weight = tolerance, weight
+        self.ratio, self.weight = ratio, weight
+        self.band = (
+            Band(1 / max(tolerance, _RARE), 0.0) if ratio else Band(1.0, min(tolerance, 1 - 2 * _RARE))
+        )
         bets = len(_MEMORIES) * len(_SIZES)
         self._r: Floats = np.zeros(bets)
         #: By memory, how many rows each group had and how many of them were selected: (2, memories, groups).
@@ -112,9 +126,11 @@ class DisparityEvidence(Payee):
         }
 
     @classmethod
-    def from_state(cls, state: State, tolerance: float, weight: float = 1.0) -> "DisparityEvidence":
+    def from_state(
+        cls, state: State, tolerance: float, weight: float = 1.0, *, ratio: bool = False
+    ) -> "DisparityEvidence":
         """What `to_state` gave, with the tolerance and weight in force now."""
-        evidence = cls(tolerance, state["last_paid"], weight)
+        evidence = cls(tolerance, state["last_paid"], weight, ratio=ratio)
         evidence._r = np.array(state["r"], np.float64)
         evidence._seen = np.array(state["seen"], np.float64)
         evidence._suffixes.restore(state["suffixes"])
@@ -140,7 +156,7 @@ class DisparityEvidence(Payee):
 
     def _logs(self, seen: Floats, n: Floats, hits: Floats) -> Floats:
         """What bets on `n` rows of each group win, as logs, if `hits` of those are selected."""
-        edges, kappa = bets_on(seen, n, self.tolerance)
+        edges, kappa = bets_on(seen, n, self.band)
         logs: Floats = np.log1p((1 - edges) * kappa) @ hits + np.log1p(-edges * kappa) @ (n - hits)
         return logs
 
@@ -155,7 +171,7 @@ class DisparityEvidence(Payee):
         rates = hits / np.maximum(n, 1.0)
         many = n >= min(_FEW, np.sort(n)[-2])
         high, low = int(np.argmax(np.where(many, rates, -1.0))), int(np.argmin(np.where(many, rates, 2.0)))
-        gap, rows = float(rates[high] - rates[low]), int(n.sum())
+        gap, rows = float(rates[low] / rates[high] if self.ratio else rates[high] - rates[low]), int(n.sum())
         self._alarms.append(_told(gap, evidence, onset_us, low_us, high_us, rows, high, low))
 
 
@@ -169,13 +185,13 @@ def _told(
     return Alarm(0, "gap", "up", gap, evidence, onset_us, low_us, high_us, n, groups=(high, low))
 
 
-def bets_on(seen: Floats, n: Floats, tolerance: float) -> tuple[Floats, Floats]:
+def bets_on(seen: Floats, n: Floats, band: Band) -> tuple[Floats, Floats]:
     """The band's edge next to each group, and κ, float64 (bets, groups); `seen` (2, memories, groups) are
     rows and hits before a look, in which the groups have `n` rows, (groups,)."""
     rows, hits = seen
     pooled = hits.sum(axis=1, keepdims=True) / np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
     rates = np.clip((hits + _PRIOR * pooled) / (rows + _PRIOR), _RARE, 1 - _RARE)
-    edges, kappa = _band(rates, n, min(tolerance, 1 - 2 * _RARE))
+    edges, kappa = _laid(rates, n, band)
     # A factor is least where a group that was high is not selected, or one that was low is.
     worst = np.maximum(edges * kappa, (edges - 1) * kappa).max(axis=1)
     most = np.minimum(1.0, (1 - _LEAST_FACTOR) / np.maximum(worst, 1e-9))
@@ -184,21 +200,23 @@ def bets_on(seen: Floats, n: Floats, tolerance: float) -> tuple[Floats, Floats]:
     return np.repeat(edges, len(_SIZES), axis=0), scaled.reshape(-1, scaled.shape[2])
 
 
-def _band(rates: Floats, n: Floats, width: float) -> tuple[Floats, Floats]:
+def _laid(rates: Floats, n: Floats, band: Band) -> tuple[Floats, Floats]:
     """The band is where squared distances of the rates to it, over their variances, are least: there the
-    pulls of those above and of those below are equal. Pulls change linearly between the knots."""
+    pull of those below is that of those above times the scale. Pulls change linearly between the knots."""
+    scale, width = band
     variances = rates * (1 - rates)
     weights = n / variances
-    knots = np.sort(np.concatenate([rates, rates - width], axis=1), axis=1)
-    above, below = rates[:, None] - width - knots[..., None], knots[..., None] - rates[:, None]
-    pulls = (weights[:, None] * (np.maximum(below, 0.0) - np.maximum(above, 0.0))).sum(axis=2)
+    knots = np.sort(np.concatenate([rates, (rates - width) / scale], axis=1), axis=1)
+    above, below = rates[:, None] - width - scale * knots[..., None], knots[..., None] - rates[:, None]
+    pulls = weights[:, None] * (np.maximum(below, 0.0) - scale * np.maximum(above, 0.0))
+    pulls = pulls.sum(axis=2)
     row = np.arange(len(rates))
     at = np.maximum((pulls >= 0).argmax(axis=1), 1)
     left, right = pulls[row, at - 1], pulls[row, at]
     share = np.clip(-left / np.maximum(right - left, 1e-12), 0.0, 1.0)
     start = knots[row, at - 1]
     low = (start + share * (knots[row, at] - start))[:, None]
-    edges = np.clip(rates, low, low + width)
+    edges = np.clip(rates, low, scale * low + width)
     return edges, (rates - edges) / variances
 
 

@@ -93,7 +93,12 @@ def _monitors(
     if estimates.weight and estimates._evidence is not None:
         yield "estimate_gap", estimates.weight, 1, sees.of_estimate(estimates._evidence, labelled)
     if groups.weight:
-        yield "fairness", groups.weight, len(groups.evidence), sees.of_groups(groups.evidence, served)
+        yield (
+            "fairness",
+            groups.weight,
+            len(groups.evidence),
+            sees.of_groups(groups.by_rate(), served, labelled),
+        )
 
 
 def _features(bank: FeatureBank, paid: float, rare: float) -> Iterator[tuple[str, float, int, str | None]]:

@@ -21,7 +21,6 @@ _METRIC = {
     "wrong_type": "wrong_type_rate",
     "appeared": "presence_rate",
     "duplicate": "duplicate_rate",
-    "gap": "demographic_parity_difference",
     "agreement": "agreement_rate",
     "constant": "repeat_rate",
 }
@@ -41,10 +40,15 @@ def group_label(attribute: str, group: str) -> str:
     return f"{attribute}={group}"
 
 
+def gap_name(gap: str, attribute: str) -> str:
+    """How a gap between the groups of a protected attribute is called among what a monitor found."""
+    return f"{gap}\0{attribute}"
+
+
 def finding_of(
     monitor: str, alarms: Mapping[str, Alarm], errors: ErrorBank, groups: Mapping[str, Sequence[str]]
 ) -> Finding:
-    """The latest alarms of a monitor, by feature or protected attribute; severity is the rule's to say.
+    """The latest alarms of a monitor, by feature or `gap_name`; severity is the rule's to say.
 
     `groups` names the groups of each protected attribute.
     """
@@ -60,7 +64,8 @@ def finding_of(
     elif first.aspect == "shortfall":
         metric, baseline = "estimate_gap", None
     else:
-        metric, baseline = _METRIC[first.aspect], first.baseline
+        gap = ranked[0][0].partition("\0")[0]
+        metric, baseline = gap if first.aspect == "gap" else _METRIC[first.aspect], first.baseline
         contributors = tuple(
             contributor
             for name, alarm in ranked
@@ -90,8 +95,9 @@ def _contributors(
     """A feature, or the two groups of an attribute: the one with the higher rate first."""
     if alarm.groups is None:
         return [Contributor(name, share, _direction(alarm), alarm.size)]
+    attribute = name.partition("\0")[2]
     return [
-        Contributor(None, share / 2, direction, alarm.size, group_label(name, groups[name][code]))
+        Contributor(None, share / 2, direction, alarm.size, group_label(attribute, groups[attribute][code]))
         for direction, code in zip(("up", "down"), alarm.groups, strict=True)
     ]
 

@@ -172,8 +172,7 @@ def _fairness(model: ModelState, version: Version) -> Reason:
         return Reason("waiting", "no positive class: set pos_label")
     if not names.groups:
         return Reason("waiting", "no groups in the events")
-    streams = {attribute: evidence.evidence for attribute, evidence in version.watch.groups._evidence.items()}
-    return _budget(streams, "no tolerance, or no event has one of its groups")
+    return _budget(version.watch.groups.strengths(), "no tolerance, or no event has one of its groups")
 
 
 def _budget(evidence: Mapping[str, float], nothing: str) -> Reason:

@@ -24,6 +24,7 @@ from streamgauge.detectors.evidence.reach import (
     least_shortfall,
 )
 from streamgauge.detectors.evidence.traffic import TrafficEvidence
+from streamgauge.schemas.monitor_fairness import SELECTION_RATE
 from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile, RateProfile
 
 #: By what is told, the size of each stream; None where it sees none.
@@ -79,11 +80,18 @@ def of_estimate(evidence: GapEvidence, paid: float) -> str | None:
     return in_words([{"outcomes {:.3f} below what was expected": least_shortfall(evidence, paid)}])
 
 
-def of_groups(evidence: Iterable[DisparityEvidence], paid: float) -> str:
-    """A gap between the two most frequent groups of the median attribute, where there was none."""
-    known = [each for each in evidence if np.count_nonzero(each.rates[0]) > 1]
-    words = "a gap of {:.2f} between the two largest groups"
-    found = in_words({words: least_gap(each, paid)} for each in known)
+def of_groups(by_rate: Iterable[tuple[str, DisparityEvidence]], served: float, labelled: float) -> str:
+    """A gap between the two most frequent groups of the median attribute, where there was none, within 1,000
+    events that count for the rate; what is paid by prediction and by label."""
+    found = in_words(
+        {
+            f"a gap of {{:.2f}} in {rate.replace('_', ' ')} between the two largest groups": least_gap(
+                each, served if rate == SELECTION_RATE else labelled
+            )
+        }
+        for rate, each in by_rate
+        if np.count_nonzero(each.rates[0]) > 1
+    )
     return found or "depends on how frequent its groups are: fewer than two so far"
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.evidence.account import Balance, paid_of
-from streamgauge.detectors.ranking import ranking_values
+from streamgauge.detectors.ranking import ranked_lengths, ranking_values
 from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -92,7 +92,7 @@ class Tally:
     ) -> None:
         """Rows of a batch that are new: codes by column, offsets, the account's balance at each."""
         length, names, watch = self.definition.window, self.names, version.watch
-        predicted: Floats = _lengths(values["prediction"]) if names.ranks else values["prediction"]
+        predicted: Floats = ranked_lengths(values["prediction"]) if names.ranks else values["prediction"]
         time, positive = batch.time_us, names.positive
         version.first_served_us = version.first_served_us or int(time.min())
         version.last_served_us = max(version.last_served_us, int(time.max()))
@@ -110,7 +110,7 @@ class Tally:
         if positive is not None:
             answered = ~np.isnan(predicted)
             groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
-            self.meter(watch.compare, groups, predicted == positive, time, paid)
+            self.meter(watch.compare, watch.groups.serve(groups, predicted == positive, time, paid))
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for duel in self.comparisons.of(version.name):
             self.meter(duel.serve, version.name, served, time, names.classifies)
@@ -186,6 +186,11 @@ class Tally:
                 version.watch.errors.ranks = names.ranks
                 due = paid_of(paid, fresh)
                 watched_us, fired = self.meter(version.watch.judge, error, names.classifies, time[fresh], due)
+                if names.positive is not None and version.watch.groups.wants_labels:
+                    groups = self._groups({name: column[fresh] for name, column in codes.items()})
+                    is_positive = (predicted[fresh] == names.positive, pairs.label[fresh] == names.positive)
+                    found = version.watch.groups.label(groups, *is_positive, time[fresh], due)
+                    self.meter(version.watch.compare, found)
                 if not names.ranks:
                     score = labelled.score[fresh]
                     self.meter(version.watch.verify, predicted[fresh], score, error, time[fresh], due, names)
@@ -239,11 +244,6 @@ class Tally:
             return codes
         single = {a: codes[GROUP + a] for a in self.attributes if GROUP + a in codes}
         return {**codes, **{GROUP + name: crossed for name, crossed in self.names.crossed(single).items()}}
-
-
-def _lengths(ranked: NDArray[Any]) -> Floats:
-    """How many items were ranked, NaN where the request failed: that is what may drift."""
-    return np.array([np.nan if row is None else len(row) // 8 for row in ranked], np.float64)
 
 
 def _segments(version: Version, codes: Mapping[str, NDArray[Any]]) -> SegmentColumns:

@@ -1,15 +1,15 @@
 """`Watch`: the baseline and the detectors of one model version."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBins
 from streamgauge.detectors.evidence.account import Balance, Paid
+from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.batch import Bools, Column, Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_names import ERROR_DETECTORS, ESTIMATE_GAP, STALE_BASELINE
@@ -109,12 +109,10 @@ class Watch:
         for alarm in self.quality.repeat(again, time_us, paid):
             self.recent.alarm("data_quality", IDENTITY, alarm)
 
-    def compare(
-        self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Floats
-    ) -> None:
-        """Who of which group (by attribute) was selected, in order."""
-        for attribute, alarm in self.groups.update(groups, selected, time_us, paid):
-            self.recent.alarm("fairness", attribute, alarm)
+    def compare(self, found: Iterable[tuple[str, Alarm]]) -> None:
+        """What evidence about groups finds in who was selected, by `gap_name`."""
+        for name, alarm in found:
+            self.recent.alarm("fairness", name, alarm)
 
     def judge(
         self, error: Floats, classes: bool, time_us: Ints, paid: Balance
@@ -148,9 +146,10 @@ class Watch:
 
     def quiet_monitors(self) -> list[str]:
         """A window has closed: the monitors that watch, labels if any came, and have not fired since then."""
-        by_labels = (self.errors, self.estimates, self.labels) if self.errors.heard else ()
-        self.errors.heard = False
-        watching = [monitor for bank in (*by_labels, self.groups) for monitor in bank.monitors()]
+        heard, self.errors.heard = self.errors.heard, False
+        by_labels = (self.errors, self.estimates, self.labels) if heard else ()
+        groups = (self.groups,) if heard or not self.groups.rests_on_labels else ()
+        watching = [monitor for bank in (*by_labels, *groups) for monitor in bank.monitors()]
         return self.recent.quiet([*watching, *(() if self.bank is None else FEATURE_MONITORS)])
 
     @property

@@ -57,7 +57,7 @@ def test_every_monitor_says_in_words_and_numbers_how_small_a_change_it_sees(seen
         "concept_drift": r"errors 0\.\d{3} → 0\.\d{3}",
         "label_drift": r"the commonest category \+ 0\.\d{3}",
         "estimate_gap": r"outcomes 0\.\d{3} below what was expected",
-        "fairness": r"a gap of 0\.\d\d between the two largest groups",
+        "fairness": r"a gap of 0\.\d\d in selection rate between the two largest groups",
         "traffic": r"a stop in \d+ min, traffic × \d\.\d in [\d,]+ min",
     }
     _, late = seen

@@ -10,7 +10,7 @@ from streamgauge.detectors.baseline import categorical_profile, numeric_profile
 from streamgauge.detectors.evidence.account import ROUND_US, UNPAID, Account
 from streamgauge.detectors.evidence.bets import rate_bounds, tail
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
-from streamgauge.detectors.evidence.disparity import bets_on
+from streamgauge.detectors.evidence.disparity import Band, bets_on
 from streamgauge.detectors.evidence.edetector import EDetector
 from streamgauge.detectors.evidence.gap import GapEvidence
 from streamgauge.detectors.evidence.looks import LOOK
@@ -95,18 +95,26 @@ def test_categories_anywhere_within_their_bounds(seed, where):
     assert_fair(bound * table[bins - 1, new] + (1 - bound) * table[0, new])
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 16), st.floats(0, 0.95), st.sampled_from(["band", "edges"]))
-def test_groups_that_differ_by_no_more_than_is_tolerated(seed, groups, tolerance, where):
-    """Whatever was seen before, however many rows each has: if all rates lie in a band as wide as that."""
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.integers(2, 16),
+    st.floats(0, 0.95).map(lambda width: Band(1.0, width))
+    | st.floats(0.05, 1).map(lambda of: Band(1 / of, 0.0)),
+    st.sampled_from(["band", "edges"]),
+)
+def test_groups_that_differ_by_no_more_than_is_tolerated(seed, groups, band, where):
+    """Whatever was seen before, however many rows each has: if all rates lie in such a band, anywhere."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 2_000, (3, groups)) * rng.integers(0, 2, groups)
     seen = np.stack([rows, rng.binomial(rows, rng.random(groups))]).astype(float)
     n = rng.multinomial(128, rng.dirichlet(np.ones(groups))).astype(float)
-    edges, kappa = bets_on(seen, n, tolerance)
+    edges, kappa = bets_on(seen, n, band)
     part = rng.random(groups) if where == "band" else rng.integers(0, 2, groups)
-    rates = rng.random() * (1 - tolerance) + tolerance * part
-    against = np.where(kappa > 0, tolerance, 0.0) + rng.random() * (1 - tolerance)
+    low = rng.random() * (1 - band.width) / band.scale
+    high = band.scale * low + band.width
+    rates = low + (high - low) * part
+    against = np.where(kappa > 0, high, low)
     for p in (rates, *against):
         factors = 1 + (p - edges) * kappa
         assert (factors >= 0.1 - 1e-9).all()
