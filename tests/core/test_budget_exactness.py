@@ -25,9 +25,11 @@ N = 600
 def definition(**changes: Any) -> MonitorDefinition:
     weights = {"drift": {"weight": 2}, "traffic": {"weight": 0.5}, "fairness": {"weight": 3}}
     labels = {"ttl": "1h", "min_coverage": 0.1}
+    tolerance = {"demographic_parity_difference": 0.1, "demographic_parity_ratio": 0.8,
+                 "equalized_odds_difference": 0.1, "predictive_parity_difference": 0.1}  # fmt: skip
     return define(
         "m", task="binary", pos_label="yes", baseline={"first": 200}, labels=labels,
-        monitors=weights, **changes,
+        fairness={"tolerance": tolerance}, monitors=weights, **changes,
     )  # fmt: skip
 
 
