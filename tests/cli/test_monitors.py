@@ -46,7 +46,7 @@ MISTAKES = {
     "a limit on evidence": ("model: a\nmonitors: {drift: {max: 0.2}}\n", 2, "monitors", "drift takes no min or max"),
     "a limit on an objective": ("model: a\nmonitors: {latency: {max: 200}}\n", 2, "monitors", "latency_p99_ms"),
     "a metric without a limit": ("model: a\nmonitors: {accuracy: {severity: info}}\n", 2, "monitors", "accuracy needs min or max"),
-    "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "'accuracy' has no tolerance; demographic_parity_difference has"),
+    "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "should be 'demographic_parity_difference', 'demographic_parity_ratio', 'equal"),
     "two baselines": ("model: a\nbaseline: {version: '6', profile: a.json}\n", 2, "baseline", "a profile or a version, not both"),
     "intersections of many": ("model: a\nfairness: {groups: [a, b, c, d, e], intersections: true}\n", 2, "fairness.intersections", "of at most 4 groups"),
     "no room": ("model: a\nmonitors: {accuracy: {min: .9, max: .8}}\n", 2, "monitors.accuracy", "is above max"),
