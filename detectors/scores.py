@@ -3,16 +3,13 @@
 import math
 
 import numpy as np
-from scipy import special
 
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.exact_sum import ExactSums
 from streamgauge.detectors.intervals import auc, logit_interval, mean_estimate
+from streamgauge.detectors.score_counts import ScoreCounts
 from streamgauge.schemas.batch import Bools, Floats, Ints
 
-#: Bins are equally wide on the logit scale, so that rare positives with scores near 0 are told apart as well.
-BINS = 2048
-_LOGIT_LIMIT = math.log(1e6)
 CALIBRATION_BINS = 10
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -21,8 +18,9 @@ class ScoreHistogram:
     """Counts of scores per class and exact sums of losses; scores that aren't in [0, 1] are ignored.
 
     Area under the curve and average precision come from 2,048 bins a class and differ from scikit-learn's by
-    at most 0.002 from a thousand scores on (with a few dozen, one tie weighs more, but far less than chance).
-    Brier score and log loss are exact; calibration error has 10 equal-width bins.
+    at most 0.002 from a thousand scores on. With `exact`, for small windows, they are scikit-learn's: every
+    score is told apart, until `bin`. Brier score and log loss are exact; calibration error has 10 equal-width
+    bins.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update_many(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
@@ -32,8 +30,8 @@ class ScoreHistogram:
 
     __slots__ = ("_calibration", "_counts", "_losses", "_score_sums")
 
-    def __init__(self) -> None:
-        self._counts: Ints = np.zeros((2, BINS), np.int64)
+    def __init__(self, exact: bool = False) -> None:
+        self._counts = ScoreCounts(exact)
         self._calibration: Ints = np.zeros((2, CALIBRATION_BINS), np.int64)
         self._score_sums = ExactSums(CALIBRATION_BINS)
         self._losses = ExactSums(4)
@@ -42,6 +40,10 @@ class ScoreHistogram:
     def n(self) -> int:
         """How many scores are counted."""
         return int(self._calibration.sum())
+
+    def bin(self) -> None:
+        """From now on in bins, as if it had been so from the beginning: what is held is bounded."""
+        self._counts.bin()
 
     def update_many(self, score: Floats, positive: Bools) -> None:
         """Count scores, float64 (n,), with whether the label was the positive class, bool (n,)."""
@@ -53,7 +55,7 @@ class ScoreHistogram:
 
     def merge(self, other: "ScoreHistogram") -> None:
         """As if `other`'s scores had been counted here too."""
-        self._counts += other._counts
+        self._counts.merge(other._counts)
         self._calibration += other._calibration
         self._score_sums.merge(other._score_sums)
         self._losses.merge(other._losses)
@@ -65,10 +67,11 @@ class ScoreHistogram:
         biased upwards by about √(bins / n), which no interval around it mends.
         """
         n = self.n
+        positives, negatives = self._counts.by_outcome()
         brier, brier_squares, loss, loss_squares = self._losses.values()
         return {
-            "roc_auc": auc(self._counts[1], self._counts[0]),
-            "average_precision": _average_precision(self._counts[1], self._counts[0]),
+            "roc_auc": auc(positives, negatives),
+            "average_precision": _average_precision(positives, negatives),
             "brier_score": mean_estimate(brier, brier_squares, n),
             "log_loss": mean_estimate(loss, loss_squares, n),
             "expected_calibration_error": self._calibration_error(n),
@@ -76,10 +79,8 @@ class ScoreHistogram:
 
     def to_state(self) -> State:
         """The same for the same scores, whatever their order and batches."""
-        used = np.flatnonzero(self._counts)
         return {
-            "bins": used,
-            "counts": self._counts.ravel()[used],
+            "counts": self._counts.to_state(),
             "calibration": self._calibration.copy(),
             "score_sums": self._score_sums.to_state(),
             "losses": self._losses.to_state(),
@@ -89,7 +90,7 @@ class ScoreHistogram:
     def from_state(cls, state: State) -> "ScoreHistogram":
         """What `to_state` gave."""
         histogram = cls()
-        histogram._counts.ravel()[state["bins"]] = state["counts"]
+        histogram._counts = ScoreCounts.from_state(state["counts"])
         histogram._calibration = np.array(state["calibration"], dtype=np.int64)
         histogram._score_sums = ExactSums.from_state(state["score_sums"])
         histogram._losses = ExactSums.from_state(state["losses"])
@@ -102,9 +103,7 @@ class ScoreHistogram:
         if len(score) == 0:
             return
         outcome = positive.astype(np.int64)
-        logit = np.clip(special.logit(score), -_LOGIT_LIMIT, _LOGIT_LIMIT)
-        bins = ((logit + _LOGIT_LIMIT) * ((BINS - 1) / (2 * _LOGIT_LIMIT)) + 0.5).astype(np.int64)
-        self._counts += sign * np.bincount(outcome * BINS + bins, minlength=2 * BINS).reshape(2, BINS)
+        (self._counts.update_many if sign > 0 else self._counts.subtract_many)(score, positive)
         tenth = np.minimum((score * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
         cells = np.bincount(outcome * CALIBRATION_BINS + tenth, minlength=2 * CALIBRATION_BINS)
         self._calibration += sign * cells.reshape(2, CALIBRATION_BINS)

@@ -14,6 +14,10 @@ from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.scores import ScoreHistogram
 from streamgauge.schemas.batch import Bools, Floats, Ints
 
+#: Scores of so many predictions are told apart; those of more are counted in bins. How many labels came, and
+#: which were taken back, must not show in what is told: so it is the predictions that decide.
+MOST_EXACT = 2_000
+
 
 @dataclass(slots=True)
 class Served:
@@ -85,13 +89,14 @@ class Bag:
         self.latency = LogHistogram()
         self.lag = LogHistogram()
         self.confusion = ConfusionCounts()
-        self.scores = ScoreHistogram()
+        self.scores = ScoreHistogram(exact=True)
         self.errors = RegressionErrors()
         #: Sums of each of `Labelled.values`, then of their squares.
         self.values: ExactSums | None = None
 
     def serve(self, rows: Served, objective_ms: float | None) -> None:
         self.n += len(rows.failed)
+        self._bound()
         self.failed += int(rows.failed.sum())
         self.latency.update_many(rows.latency_ms)
         if rows.cells is not None and rows.cells.max() >= 0:
@@ -130,10 +135,15 @@ class Bag:
             rows = np.concatenate([values, values * values])
         (self.values.update_many if counts else self.values.subtract_many)(rows)
 
+    def _bound(self) -> None:
+        if self.n > MOST_EXACT:
+            self.scores.bin()
+
     def merge(self, other: "Bag") -> None:
         """As if what `other` counted had been counted here too."""
         for count in ("n", "failed", "slow", "labelled"):
             setattr(self, count, getattr(self, count) + getattr(other, count))
+        self._bound()
         self.latency.merge(other.latency)
         if other.cells is not None:
             self.cells = self.cells or CellCounts()
@@ -173,6 +183,7 @@ class Bag:
         bag = cls(classes)
         bag.n, bag.failed, bag.slow = state["n"], state["failed"], state["slow"]
         bag.labelled = state["labelled"]
+        bag._bound()
         bag.latency = LogHistogram.from_state(state["latency"])
         if "cells" in state:
             bag.cells = CellCounts.from_state(state["cells"])

@@ -39,7 +39,9 @@ class Limits:
             if number.estimate.value is None:
                 continue
             about = (("feature", number.feature), ("group", number.group), ("class", number.of_class))
-            segment = tuple(sorted([*number.segment, *((key, value) for key, value in about if value)]))
+            segment = tuple(
+                sorted([*number.segment, *((key, value) for key, value in about if value is not None)])
+            )
             key = (version, number.metric, segment)
             threshold = self.thresholds.get(key)
             if threshold is None:

@@ -67,7 +67,7 @@ def tell_labelled(
     window.labels_revision += 1
     window.touched = True
     measured = list(measure_labelled(whole, naming))
-    measured += _gone(window, {number.of_class for number in measured if number.of_class})
+    measured += _gone(window, {number.of_class for number in measured if number.of_class is not None})
     status = "final" if final else "provisional"
     return Told(records(whole, naming, measured, status, window.labels_revision), measured, enough)
 

@@ -35,7 +35,8 @@ Number = tuple[float | None, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTERPARTS = {"yes": "no", "true": "false", "1": "0", "positive": "negative", "pos": "neg"}
-_MANY = 1_000
+#: From so many scores on bins come within .002; and scores of so many predictions are told apart.
+_MANY, _EXACT = 1_000, 2_000
 _HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
 _SCORED = ("roc_auc", "average_precision", "brier_score", "log_loss", "expected_calibration_error")
 _AGREED = ("accuracy", "zero_one_loss", "balanced_accuracy", "matthews_corrcoef", "cohen_kappa",
@@ -315,7 +316,7 @@ def key_of(record: Mapping[str, Any]) -> Key:
 
 
 def agrees(metric: str, found: float | None, expected: float | None, n: int) -> bool:
-    """To 1e-9; quantiles of histograms to 1 %; what ranks a thousand scores or more to .002."""
+    """To 1e-9; quantiles of histograms to 1 %; what ranks 1,000 scores or more, maybe in bins, to .002."""
     if found is None or expected is None:
         return found is expected
     if metric.startswith(("latency_", "label_lag_")):
@@ -417,7 +418,7 @@ def _measure(model: Model, rows: Sequence[Prediction], seconds: float) -> Iterat
         yield from _classification(model, pairs)
         scored = [(p.score, p.label == model.pos_label) for p in pairs if p.score is not None]
         if model.pos_label is not None and any(p.was_labelled and p.score is not None for p in rows):
-            yield from _scores(scored)
+            yield from _scores(scored, n)
     elif model.ranks:
         yield from _ranking(model, pairs)
     else:
@@ -487,14 +488,14 @@ def _of_classes(rows: Sequence[Prediction]) -> Iterator[tuple[str, str, Number]]
         yield name, "class_f1", (f1, either)
 
 
-def _scores(scored: Sequence[tuple[float, bool]]) -> Iterator[tuple[str, Number]]:
+def _scores(scored: Sequence[tuple[float, bool]], predictions: int) -> Iterator[tuple[str, Number]]:
     n = len(scored)
     if n == 0:
         for metric in _SCORED:
             yield metric, (None, 0)
         return
     score, outcome = np.array([s for s, _ in scored]), np.array([o for _, o in scored])
-    ranked = score if n >= _MANY else _binned(score)
+    ranked = score if predictions <= _EXACT or n >= _MANY else _binned(score)
     both = 0 < outcome.sum() < n
     yield "roc_auc", (float(sk.roc_auc_score(outcome, ranked)) if both else None, n)
     yield "average_precision", (float(sk.average_precision_score(outcome, ranked)) if both else None, n)
@@ -506,7 +507,7 @@ def _scores(scored: Sequence[tuple[float, bool]]) -> Iterator[tuple[str, Number]
 
 
 def _binned(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Among few scores one tie weighs more than .002, so ties are made where the core makes them."""
+    """Among few labelled scores one tie weighs more than .002, so ties are made where the core makes them."""
     limit, bins = math.log(1e6), 2048
     odds = np.clip(logit(score), -limit, limit)
     return np.floor((odds + limit) / (2 * limit) * (bins - 1) + 0.5)

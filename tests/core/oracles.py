@@ -70,8 +70,6 @@ class Rows:
 
 
 Value = float | None
-#: From so many scores on, ranks are those of the scores themselves, to .002.
-MANY = 1_000
 Oracle = Callable[[Rows, str | None, str | None], Value]
 
 
@@ -109,16 +107,9 @@ def of_scores(compute: Callable[..., float]) -> Oracle:
 
 
 def of_ranks(compute: Callable[..., float]) -> Oracle:
-    """Among few scores one tie weighs more than .002, so ties are made where the histogram makes them."""
-
     def value(rows: Rows) -> Value:
         positive, score = rows.scored
-        if len(set(positive.tolist())) < 2:
-            return None
-        if len(score) < MANY:
-            limit = math.log(1e6)
-            score = np.rint((np.clip(special.logit(score), -limit, limit) + limit) / (2 * limit) * 2047)
-        return quiet(compute, positive, score)
+        return None if len(set(positive.tolist())) < 2 else quiet(compute, positive, score)
 
     return whole(value)
 
@@ -462,7 +453,8 @@ def expected(compute: Callable[[Array, Array, Array], float]) -> Oracle:
         positive, score = rows.reference.scored
         learned = IsotonicRegression(out_of_bounds="clip").fit(cells(score), positive)
         cell = cells(rows.score[known])
-        return quiet(compute, rows.said[known] == rows.pos_label, learned.predict(cell), cell)
+        found = quiet(compute, rows.said[known] == rows.pos_label, learned.predict(cell), cell)
+        return None if math.isnan(found) else found  # 0 / 0, where a class is neither said nor expected
 
     return whole(value)
 

@@ -35,6 +35,7 @@ from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.river_drift import DETECTORS, RiverDrift
+from streamgauge.detectors.score_counts import ScoreCounts
 from streamgauge.detectors.scores import ScoreHistogram
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.estimator import ResidualProfile
@@ -64,6 +65,12 @@ def scored(seed, n):
     rng = np.random.default_rng(seed)
     score = rng.random(n)
     return score, rng.random(n) < score
+
+
+def few_scored(seed, n):
+    """Scores of which there are not many: who tells all apart has as many as there are."""
+    score, positive = scored(seed, n)
+    return score.round(2), positive
 
 
 def pairs_of_numbers(seed, n):
@@ -310,6 +317,12 @@ CASES = [
          [(CODES, CODES[::-1])], lambda one: classification_metrics(one.matrix, list("abcd"), "a")),
     Case("ScoreHistogram", ScoreHistogram, ScoreHistogram.from_state, scored, feed, take_back, True,
          [(NASTY, NASTY > 0), (np.ones(300), np.ones(300, bool))], read_metrics),
+    Case("ScoreHistogram exact", lambda: ScoreHistogram(exact=True), ScoreHistogram.from_state, few_scored,
+         feed, take_back, True,
+         [(NASTY, NASTY > 0), (np.ones(300), np.ones(300, bool))], read_metrics),
+    Case("ScoreCounts", ScoreCounts, ScoreCounts.from_state, scored, feed, take_back, True,
+         [(np.array([0.0, -0.0, 5e-324, 1.0]), np.array([True, False, True, False]))],
+         lambda one: one.by_outcome()),
     Case("RegressionErrors", RegressionErrors, RegressionErrors.from_state, pairs_of_numbers, feed, take_back,
          True, [(NASTY, NASTY[::-1]), (FLAT, FLAT)], read_metrics),
     Case("GroupCounts", GroupCounts, GroupCounts.from_state, grouped, feed_groups, None, True,

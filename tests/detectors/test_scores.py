@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from streamgauge.detectors.checks import same
+from streamgauge.detectors.score_counts import ScoreCounts
 from streamgauge.detectors.scores import ScoreHistogram
 
 
@@ -55,3 +59,46 @@ def test_perfect_scores_have_an_interval_below_one():
     auc = histogram.metrics()["roc_auc"]
     assert auc.value == auc.high == 1.0
     assert 0.9 < auc.low < 1.0
+
+
+@pytest.mark.parametrize("n", [2, 10, 50, 300])
+def test_in_small_windows_curves_are_those_of_scikit_learn(n):
+    for seed in range(30):
+        score, positive = stream(0.4, n, seed)
+        score = score.round(2) if seed % 2 else score  # with ties
+        if 0 < positive.sum() < n:
+            histogram = ScoreHistogram(exact=True)
+            histogram.update_many(score, positive)
+            got = histogram.metrics()
+            assert got["roc_auc"].value == pytest.approx(sk.roc_auc_score(positive, score))
+            assert got["average_precision"].value == pytest.approx(
+                sk.average_precision_score(positive, score)
+            )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1_000), st.integers(0, 200), st.integers(0, 200))
+def test_what_is_binned_at_any_time_is_as_if_it_had_been_from_the_beginning(seed, at, back):
+    score, positive = stream(0.4, 200, seed)
+    binned, later = ScoreHistogram(), ScoreHistogram(exact=True)
+    binned.update_many(score, positive)
+    later.update_many(score[:at], positive[:at])
+    later.subtract_many(score[: min(at, back)], positive[: min(at, back)])
+    later.bin()
+    later.update_many(score[at:], positive[at:])
+    later.update_many(score[: min(at, back)], positive[: min(at, back)])
+    assert same(later.to_state(), binned.to_state())
+    exact = ScoreHistogram(exact=True)
+    exact.update_many(score[:at], positive[:at])
+    rest = ScoreHistogram()
+    rest.update_many(score[at:], positive[at:])
+    for one, other in ((exact, rest), (rest, exact)):
+        both = ScoreHistogram.from_state(one.to_state())
+        both.merge(other)
+        assert same(both.to_state(), binned.to_state())
+
+
+def test_what_a_few_scores_take_is_little():
+    counts = ScoreCounts()
+    counts.update_many(*stream(0.4, 20, seed=1))
+    assert sum(value.nbytes for value in counts.to_state().values() if hasattr(value, "nbytes")) <= 20 * 16
