@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from streamgauge.schemas.monitor_alerts import Alerting
 from streamgauge.schemas.monitor_comparison import ComparedVersions
 from streamgauge.schemas.monitor_fairness import Fairness
-from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task
+from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task, check_room
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
 from streamgauge.schemas.monitor_names import MonitorName, is_metric, known_monitors
 from streamgauge.schemas.monitor_retrain import Retrain
@@ -85,6 +85,11 @@ class Feature(_Document):
             raise ValueError(f"{_LATER}: have the logger hash or redact the feature")
         return pii
 
+    @model_validator(mode="after")
+    def _leaves_room(self) -> "Feature":
+        check_room(self.min, self.max)
+        return self
+
 
 class Segments(_Document):
     """What is measured beside all traffic: every key of `segments`, and `pairs` of keys.
@@ -132,8 +137,7 @@ class Rule(_Document):
 
     @model_validator(mode="after")
     def _leaves_room(self) -> "Rule":
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no value is within")
+        check_room(self.min, self.max)
         return self
 
     @property

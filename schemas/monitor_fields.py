@@ -22,3 +22,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 Task = Literal["binary", "multiclass", "regression", "ranking"]
 Severity = Literal["info", "warning", "critical"]
+
+
+def check_room(least: float | None, most: float | None) -> None:
+    """Raises `ValueError` where no number is between the two."""
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"min {least:g} is above max {most:g}: no value is within")

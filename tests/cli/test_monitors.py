@@ -49,6 +49,7 @@ MISTAKES = {
     "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "should be 'demographic_parity_difference', 'demographic_parity_ratio', 'equal"),
     "two baselines": ("model: a\nbaseline: {version: '6', profile: a.json}\n", 2, "baseline", "a profile or a version, not both"),
     "intersections of many": ("model: a\nfairness: {groups: [a, b, c, d, e], intersections: true}\n", 2, "fairness.intersections", "of at most 4 groups"),
+    "no room for a feature": ("model: a\nfeatures: {age: {min: 100, max: 18}}\n", 2, "features.age", "is above max"),
     "no room": ("model: a\nmonitors: {accuracy: {min: .9, max: .8}}\n", 2, "monitors.accuracy", "is above max"),
     "no weight": ("model: a\nmonitors: {drift: {weight: 0}}\n", 2, "monitors.drift.weight", "greater than"),
     "personal data": ("model: a\nfeatures: {age: {pii: true}}\n", 2, "features.age.pii", "not in this version"),
