@@ -8,8 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.message import DEAD_LETTERS, Output
 from streamgauge.streams.core.metering import P, R
+from streamgauge.streams.pipeline_lag import PipelineLag
 
 _FAST = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _SLOW = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80)
@@ -24,7 +26,9 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.outcomes = Outcomes()
+        self.pipeline_lag = PipelineLag()
         registry.register(self.outcomes)
+        registry.register(self.pipeline_lag)
         self.partitions = Gauge(
             "streamgauge_partitions", "Partitions of this worker, by state.", ["state"], registry=registry
         )
@@ -136,6 +140,10 @@ class Telemetry:
             return work(*args, **kwargs)
         finally:
             self.detector_seconds.inc(time.perf_counter() - began)
+
+    def applied(self, time_us: Ints) -> None:
+        """A `streams.core.metering.Applied`."""
+        self.pipeline_lag.observe_many(time.time() - time_us / 1e6)
 
     def committed(self, outputs: Iterable[Output]) -> None:
         """What one transaction told."""

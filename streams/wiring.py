@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import STATE, Output
-from streamgauge.streams.core.metering import Meter, unmetered
+from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.mirror import Mirrors
 from streamgauge.streams.settings import WorkerSettings
@@ -13,8 +13,9 @@ from streamgauge.streams.store import Get, MemoryStore, StateStore
 from streamgauge.streams.task_context import Core, CoreFactory, Encoder
 
 
-def core_of(settings: WorkerSettings, meter: Meter = unmetered) -> CoreFactory:
-    """The core that every partition of a worker with these settings has; `meter` measures its detectors."""
+def core_of(settings: WorkerSettings, meter: Meter = unmetered, applied: Applied = untold) -> CoreFactory:
+    """The core that every partition of a worker with these settings has; `meter` measures its detectors, and
+    `applied` is told the times of predictions that were applied."""
     from streamgauge.streams.core.partition import CoreSettings, Partition
     from streamgauge.streams.custom_metrics import allowed_metrics
 
@@ -25,6 +26,7 @@ def core_of(settings: WorkerSettings, meter: Meter = unmetered) -> CoreFactory:
         metrics=allowed_metrics(settings.custom_metrics),
         hot_rows=settings.hot_predictions,
         meter=meter,
+        applied=applied,
     )
 
     def core(number: int, records: Iterable[tuple[bytes, bytes]], get: Get | None) -> Core:

@@ -59,7 +59,7 @@ def run_worker(
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
         telemetry = Telemetry()
-        core = core or core_of(settings, telemetry.detecting)
+        core = core or core_of(settings, telemetry.detecting, telemetry.applied)
         worker = _Worker(settings, core, encode or encoder_of(settings), Path(directory), telemetry)
         # A full collection would walk all that was imported: 75 ms in which no event moves.
         gc.collect()

@@ -9,7 +9,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.intake import Intake
-from streamgauge.streams.core.metering import Meter, unmetered
+from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 
 #: A definition that changes any of these starts the model's windows and baselines anew.
 _FRESH_START = ("window", "task", "pos_label", "fairness", "features", "segments", "ranking")
@@ -35,6 +35,8 @@ class CoreSettings:
     hot_rows: int = 1_000_000
     #: Around the work of detectors.
     meter: Meter = unmetered
+    #: Is told what has been applied.
+    applied: Applied = untold
 
     def context(self, partition: int, fleet: Fleet, cold: ColdStore | None) -> "Context":
         """What models of this partition are told."""

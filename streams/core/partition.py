@@ -124,6 +124,7 @@ class Partition:
             appended_us = events.appended_times(parts) if self.settings.clock == "wall" else None
             if events.topic == PREDICTIONS:
                 self._outputs += model.apply_predictions(parts, appended_us)
+                self.settings.applied(np.concatenate([batch.time_us for batch, _ in parts]))
                 continue
             outputs, unfit = model.apply_labels(parts, appended_us)
             self._outputs += outputs

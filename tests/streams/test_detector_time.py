@@ -1,8 +1,10 @@
 """How long detectors take is measured around them, and changes nothing of what they find."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
@@ -62,6 +64,28 @@ def test_time_before_an_error_counts() -> None:
     with pytest.raises(ZeroDivisionError):
         telemetry.detecting(divmod, 1, 0)
     assert seconds(telemetry) > 0
+
+
+def test_how_late_predictions_are_applied_is_told_of_each_wherever_messages_are_cut() -> None:
+    told: list[int] = []
+    plain, asked = Partition(0, CoreSettings()), Partition(0, CoreSettings(applied=lambda t: told.extend(t)))
+    plain.apply(messages())
+    for message in messages():
+        asked.apply([message])
+    assert sorted(told) == [START_US + n * SECOND_US for n in range(ROWS)]
+    assert asked.counts() == plain.counts()
+
+
+def test_a_lag_counts_in_the_bucket_that_it_does_not_exceed() -> None:
+    telemetry = Telemetry()
+    now_us = time.time_ns() // 1_000
+    telemetry.applied(np.array([now_us - 40_000_000, now_us - 20_000_000, now_us + 60_000_000]))
+    buckets = {
+        edge: telemetry.registry.get_sample_value("streamgauge_pipeline_lag_seconds_bucket", {"le": edge})
+        for edge in ("0.01", "10.0", "30.0", "60.0", "+Inf")
+    }
+    assert buckets == {"0.01": 1, "10.0": 1, "30.0": 2, "60.0": 3, "+Inf": 3}
+    assert telemetry.registry.get_sample_value("streamgauge_pipeline_lag_seconds_count") == 3
 
 
 def seconds(telemetry: Telemetry) -> float:
