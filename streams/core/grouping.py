@@ -11,7 +11,7 @@ from streamgauge.streams.core.error_bank import RIVER, ErrorBank
 from streamgauge.streams.core.findings import Contributor, Finding
 
 #: What a metric record calls the thing that an alarm is about.
-_METRIC = {
+METRIC = {
     "location": "standardized_mean_difference",
     "spread": "standard_deviation_ratio",
     "category": "category_rate",
@@ -65,7 +65,7 @@ def finding_of(
         metric, baseline = "estimate_gap", None
     else:
         gap = ranked[0][0].partition("\0")[0]
-        metric, baseline = gap if first.aspect == "gap" else _METRIC[first.aspect], first.baseline
+        metric, baseline = gap if first.aspect == "gap" else METRIC[first.aspect], first.baseline
         contributors = tuple(
             contributor
             for name, alarm in ranked

@@ -82,3 +82,13 @@ def test_the_order_of_the_classes_does_not_matter_to_the_bit(pairs, order):
 def test_missing_codes_are_not_counted():
     counts = counted([(0, -1), (-1, 1), (1, 1)])
     assert counts.n == 1
+
+
+def test_micro_averages_are_accuracy_so_they_are_not_given_again():
+    rng = np.random.default_rng(8)
+    true, said = rng.integers(0, 4, 500), rng.integers(0, 4, 500)
+    counts = ConfusionCounts()
+    counts.update_many(true.astype(np.int32), said.astype(np.int32))
+    accuracy = classification_metrics(counts.matrix, list("abcd"), None)["accuracy"].value
+    for micro in (sk.precision_score, sk.recall_score, sk.f1_score):
+        assert micro(true, said, average="micro") == pytest.approx(accuracy)
