@@ -62,13 +62,17 @@ class FeatureCounts:
         (rows, n), numbers = bins.codes.shape, len(bins.z)
         self.n += sign * n
         width = self.binner.width
-        cells = bins.codes + np.arange(0, rows * width, width)[:, None]
-        self.counts += sign * np.bincount(cells.ravel(), minlength=rows * width).reshape(rows, width)
-        self.outside[:numbers] += sign * bins.outside.sum(axis=1)
+        if bins.counts is None:
+            cells = self.binner.cells(bins.codes).ravel()
+            bins.counts = np.bincount(cells, minlength=rows * width).reshape(rows, width)
+        self.counts += sign * bins.counts
+        if np.count_nonzero(bins.outside):
+            self.outside[:numbers] += sign * bins.outside.sum(axis=1)
         for row, given in bins.mistyped.items():
             self.mistyped[row] += sign * int(given.sum())
         # Whole numbers below 2³¹: float64 holds their sums exactly for up to 2²² events a batch.
-        sums = np.bincount(cells[:numbers].ravel(), bins.z.ravel(), numbers * width)
+        cells = self.binner.cells(bins.codes[:numbers]).ravel()
+        sums = np.bincount(cells, bins.z.ravel(), numbers * width)
         self.z_sums[:numbers] += sign * sums.astype(np.int64).reshape(numbers, width)
 
     def merge(self, other: "FeatureCounts") -> None:

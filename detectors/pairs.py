@@ -42,7 +42,7 @@ class Halves:
 
     def sides(self, bins: FeatureBins) -> Sides:
         """Int8 (F, n): −1 in the lower half, 1 in the upper, 0 if missing or a category never seen."""
-        codes = bins.codes[self._rows]
+        codes = bins.codes.take(self._rows, axis=0)
         sides = (codes >= self._upper).view(np.int8)
         sides *= 2
         sides -= 1

@@ -68,7 +68,8 @@ def _from_counts(evidence: NumericEvidence, masses: Floats, rng: np.random.Gener
         looks = np.arange(first, min(first + _LOOKS_AT_A_TIME, events // LOOK))
         counts = rng.multinomial(LOOK, masses, (len(looks), streams)).astype(np.float64)
         counts = np.concatenate([counts, np.zeros((len(looks), streams, 1))], axis=2)  # nothing is missing
-        detector.take_looks(Taken(counts.transpose(1, 0, 2), looks * LOOK, (looks + 1) * LOOK * by_event))
+        paid = (looks + 1) * LOOK * by_event
+        detector.take_looks(Taken(counts.transpose(1, 0, 2), looks * LOOK, paid, counts.sum(axis=0)))
     return len({crossing.stream for crossing in detector.take_crossings()})
 
 

@@ -76,11 +76,12 @@ class Payee:
 
     def _due(self, balances: Iterable[float]) -> list[float]:
         """What came in at each look since the one before, for a unit of weight."""
-        due = []
+        due, last = [], self._last_paid
         for balance in balances:
             # The balance never falls, but who waits to be paid is ahead of it.
-            due.append(max(balance - self._last_paid, 0.0))
-            self._last_paid = max(balance, self._last_paid)
+            due.append(balance - last if balance > last else 0.0)
+            last = max(balance, last)
+        self._last_paid = last
         return due
 
 

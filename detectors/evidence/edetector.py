@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.account import Payee, balances
 from streamgauge.detectors.evidence.looks import Looks, Taken
-from streamgauge.detectors.evidence.stakes import Bets, View
+from streamgauge.detectors.evidence.stakes import Bets, Rows, View
 from streamgauge.detectors.evidence.suffixes import Suffixes
 from streamgauge.schemas.batch import Bools, Floats, Ints
 
@@ -63,8 +63,8 @@ class EDetector(Payee):
     """
 
     __slots__ = (
-        "_crossings", "_first_bet", "_kinds", "_looks", "_most_weight", "_r", "_rows",
-        "_suffixes", "_tables", "_weights", "_width",
+        "_crossings", "_factors", "_first_bet", "_kinds", "_looks", "_most_weight", "_r", "_statistics",
+        "_suffixes", "_weights", "_width",
     )  # fmt: skip
 
     def __init__(
@@ -76,8 +76,14 @@ class EDetector(Payee):
             views = [View(slice(None), np.append(np.arange(kind.log_factors.shape[1]), -1))]
             streams = len(kind.weights)
         self._kinds = [kind.weights.shape for kind in kinds]
-        self._rows = [view.rows for view in views]
-        self._tables = [view.table(kind) for view, kind in zip(views, kinds, strict=True)]
+        #: Of each kind with streams: its rows, what a code adds to logs of its bets, and to its statistics.
+        self._factors: list[tuple[Rows, Floats]] = []
+        self._statistics: list[tuple[Rows, Floats]] = []
+        for view, kind in zip(views, kinds, strict=True):
+            if len(kind.weights):
+                bets, statistics = view.tables(kind)
+                self._factors.append((view.rows, bets))
+                self._statistics.append((view.rows, statistics))
         self._width = len(views[0].bin_of)
         #: Of all bets, stream by stream: their weights, and where those of each stream begin.
         self._weights = np.concatenate([np.zeros(0), *(kind.weights.ravel() for kind in kinds)])
@@ -94,7 +100,7 @@ class EDetector(Payee):
             follows.append(np.stack(of_bets, axis=2).reshape(-1, 2))
             first += of_kind * (some + 1)
         self._r: Floats = np.zeros(len(self._weights))
-        self._suffixes = Suffixes(np.concatenate(follows), first)
+        self._suffixes = Suffixes(np.concatenate(follows), first, self._told)
         self._looks = Looks(streams or 0, self._width)
         self._crossings: list[Crossing] = []
 
@@ -132,9 +138,7 @@ class EDetector(Payee):
         if len(looks.balance) == 0 or len(self._r) == 0:
             return
         due = self._due(looks.balance.tolist())
-        logs, statistics = self._sums(looks.counts)
-        self._advance(logs, statistics, due, looks.starts_us)
-        self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
+        self._advance(self._logs(looks.counts), looks.counts, due, looks.starts_us)
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""
@@ -168,19 +172,26 @@ class EDetector(Payee):
         self._suffixes.adopt(other._suffixes)
         self._crossings = list(other._crossings)
 
-    def _sums(self, counts: Floats) -> tuple[Floats, Floats]:
-        """Log factors (L, bets) and statistics (L, …) that the bins of L looks add up to."""
-        looks = counts.shape[1]
-        logs, statistics = [], []
-        for (streams, bets), rows, table in zip(self._kinds, self._rows, self._tables, strict=True):
-            if streams:
-                sums = (counts[rows] @ table).transpose(1, 0, 2)
-                logs.append(sums[..., :bets].reshape(looks, -1))
-                statistics.append(sums[..., bets:].reshape(looks, -1))
-        return np.concatenate(logs, axis=1), np.concatenate(statistics, axis=1)
+    def _logs(self, counts: Floats) -> Floats:
+        """The logs of all factors, (L, bets), that the bins of L looks, (S, L, W), add up to."""
+        looks, at = counts.shape[1], 0
+        logs = np.empty((looks, len(self._r)))
+        for rows, table in self._factors:
+            streams, _, bets = table.shape
+            of_kind = logs[:, at : at + streams * bets].reshape(looks, streams, bets)
+            np.matmul(counts[rows], table, out=of_kind.transpose(1, 0, 2))
+            at += streams * bets
+        return logs
 
-    def _advance(self, logs: Floats, statistics: Floats, due: list[float], starts_us: Ints) -> None:
+    def _told(self, counts: NDArray[np.uint8]) -> Floats:
+        """The sums of all statistics, (L, …), of the bins of L looks, (L, S, W)."""
+        looks, of_streams = len(counts), counts.transpose(1, 0, 2).astype(np.float64)
+        sums = [(of_streams[rows] @ table).transpose(1, 0, 2) for rows, table in self._statistics]
+        return np.concatenate([of_kind.reshape(looks, -1) for of_kind in sums], axis=1)
+
+    def _advance(self, logs: Floats, counts: Floats, due: list[float], starts_us: Ints) -> None:
         """The looks in order. Where streams cross they start over, and what follows is computed anew."""
+        bins = counts.transpose(1, 0, 2).astype(np.uint8)
         factors = np.exp(logs)
         reached, start, most = np.empty_like(factors), 0, len(factors)
         while start < most:
@@ -192,10 +203,11 @@ class EDetector(Payee):
             stop = most if alarmed is None else start + 1 + int(np.argmax(alarmed.any(axis=1)))
             self._r = reached[stop - 1].copy()
             part = slice(start, stop)
-            self._suffixes.extend(logs[part], statistics[part], starts_us[part])
+            self._suffixes.extend(logs[part], bins[part], starts_us[part])
             if alarmed is not None:
                 for stream in np.flatnonzero(alarmed[stop - 1 - start]).tolist():
                     self._cross(stream)
+                self._crossings.sort(key=lambda crossing: (crossing.kind, crossing.stream))
             start = stop
 
     def _alarmed(self, reached: Floats) -> Bools | None:

@@ -1,8 +1,7 @@
 """`Looks`: cuts rows of bins into looks of 50, however messages were cut."""
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,17 @@ from streamgauge.schemas.batch import Floats, Ints
 LOOK = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """L whole looks of S streams in W bins: `counts` float64 (S, L, W); when each began, `starts_us` int64
-    (L,), and the `balance` of the account at its last row, float64 (L,)."""
+    (L,), and the `balance` of the account at its last row, float64 (L,).
+
+    `of_rows` int64 (S, W) are the bins of the rows that came, whichever look they are of.
+    """
 
     counts: Floats
     starts_us: Ints
     balance: Floats
+    of_rows: Ints
 
 
 class Looks:
@@ -49,16 +51,18 @@ class Looks:
         streams, width = self._partial.shape
         places = _places(streams, width, held, n) + codes
         cells = streams * (looks + 1) * width
-        counts: Ints = np.bincount(places.ravel(), minlength=cells).reshape(streams, looks + 1, width)
+        counts: Ints = np.bincount(places.ravel(), None, cells).reshape(streams, looks + 1, width)
+        of_rows: Ints = np.add.reduce(counts, axis=1)
         if held:
             counts[:, 0] += self._partial
+            starts = np.concatenate([[self._start_us], time_us[LOOK - held :: LOOK]])
+        else:
+            starts = time_us[::LOOK].copy()
         self._partial = counts[:, looks].copy()
         self._held = (held + n) % LOOK
-        starts = np.concatenate([time_us[:1], time_us[LOOK - held :: LOOK]])
-        if held:
-            starts[0] = self._start_us
         self._start_us = int(starts[-1]) if self._held else 0
-        return Taken(counts[:, :looks].astype(np.float64), starts[:looks], paid[LOOK - held - 1 :: LOOK])
+        whole = counts[:, :looks].astype(np.float64)
+        return Taken(whole, starts[:looks], paid[LOOK - held - 1 :: LOOK], of_rows)
 
     def to_state(self) -> State:
         """The look that is under way."""
@@ -80,12 +84,14 @@ class Looks:
 
 @lru_cache(maxsize=8)
 def _places(streams: int, width: int, held: int, n: int) -> Ints:
-    """Of each row of each stream, the first cell of its look, int64 (streams, n).
+    """Of each row of each stream, the first cell of its look, integers (streams, n).
 
-    Batches tend to have one size, so this is worked out once for all of them.
+    Batches tend to have one size, so this is worked out once for all of them; small integers add fastest.
     """
     looks = (held + n) // LOOK + 1
     of_row = (np.arange(held, held + n) // LOOK) * width
     places: Ints = of_row + np.arange(0, streams * looks * width, looks * width)[:, None]
+    if streams * looks * width <= np.iinfo(np.int16).max:
+        places = places.astype(np.int16)
     places.flags.writeable = False
     return places

@@ -45,7 +45,7 @@ class PairEvidence(Payee):
     """
 
     __slots__ = (
-        "_alarms", "_by_product", "_by_row", "_held", "_of", "_of_bets", "_r", "_start_us",
+        "_alarms", "_by_look", "_by_product", "_by_row", "_held", "_of", "_of_bets", "_r", "_start_us",
         "_suffixes", "_sums", "names", "pairs", "weight",
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ class PairEvidence(Payee):
         unlike, like = on_grid(np.array(bets).reshape(-1, 2)).T
         #: What a look adds to the log of each bet: by the sum of products of sides, and by row with both.
         self._by_product, self._by_row = (like - unlike) / 2, (like + unlike) / 2
+        self._by_look = ROWS * self._by_row
         self.weight = share if pairs else 0.0  # in the budget: of one stream, if there is a pair to watch
         count, features = len(pairs), len(self.names)
         #: Where in a look's matrix of sums of products those of each pair stand, and each feature's own sum.
@@ -111,16 +112,16 @@ class PairEvidence(Payee):
         rows = np.concatenate([self._held, sides], axis=1) if held else sides
         looks = rows.shape[1] // ROWS
         self._held = rows[:, looks * ROWS :].copy()
-        starts = np.concatenate([time_us[:1], time_us[ROWS - held :: ROWS]])
         if held:
-            starts[0] = self._start_us
+            starts = np.concatenate([[self._start_us], time_us[ROWS - held :: ROWS]])
+        else:
+            starts = time_us[::ROWS].copy()
         self._start_us = int(starts[-1])
         if looks:
             due = [
                 self.weight * each for each in self._due(balances(paid, n)[ROWS - held - 1 :: ROWS].tolist())
             ]
-            cut = rows[:, : looks * ROWS].reshape(len(rows), looks, ROWS)
-            self._look(cut.transpose(1, 0, 2), starts[:looks], due)
+            self._look(rows[:, : looks * ROWS], starts[:looks], due)
 
     def take_alarms(self) -> list[Alarm]:
         """Alarms since the last call, `stream` being a pair's number; of pairs that came together the first
@@ -150,17 +151,19 @@ class PairEvidence(Payee):
         self._alarms = [Alarm(*fields) for fields in state["alarms"]]
 
     def _look(self, sides: NDArray[np.int8], starts_us: Ints, due: list[float]) -> None:
-        """L looks, (L, F, 100)."""
-        looks, features, _ = sides.shape
+        """L looks, (F, 100 · L)."""
+        features, looks = len(sides), len(due)
         # Products with a row of ones are sums.
-        cut = np.ones((looks, features + 1, ROWS), np.float32)
-        cut[:, :features] = sides
+        cut = np.empty((looks, features + 1, ROWS), np.float32)
+        cut[:, :features] = sides.reshape(features, looks, ROWS).transpose(1, 0, 2)
+        cut[:, features] = 1.0
         of_all = _products(cut)
-        statistics = np.full((looks, 2 * len(self._sums)), float(ROWS))
+        #: Whole numbers from −100 to 100.
+        statistics = np.full((looks, 2 * len(self._sums)), ROWS, np.int8)
         statistics[:, : len(self._sums)] = of_all.take(self._sums, axis=1)
         logs = of_all.take(self._of_bets, axis=1) * self._by_product
-        if sides.all():
-            logs += ROWS * self._by_row
+        if np.count_nonzero(sides) == sides.size:
+            logs += self._by_look
         else:
             there = _products(np.abs(cut))
             statistics[:, len(self._sums) :] = there.take(self._sums, axis=1)
@@ -171,14 +174,12 @@ class PairEvidence(Payee):
             r = self._r
             for factor, into, a in zip(factors[start:], reached[start:], due[start:], strict=True):
                 r = np.multiply(np.add(r, a, into), factor, into)
-            alarmed = np.zeros(0, np.bool_)
-            if reached[start:].max() > 0.999:  # no mean of the bets is above the greatest of all
-                alarmed = reached[start:].sum(axis=1) >= reached.shape[1]
-            stop = start + int(np.argmax(alarmed)) + 1 if alarmed.any() else looks
+            alarmed = _first_alarm(reached[start:])
+            stop = looks if alarmed is None else start + 1 + alarmed
             self._r = reached[stop - 1].copy()
             part = slice(start, stop)
             self._suffixes.extend(logs[part], statistics[part], starts_us[part])
-            if alarmed.any():
+            if alarmed is not None:
                 self._cross()
             start = stop
 
@@ -234,6 +235,14 @@ class PairEvidence(Payee):
         return self._r.reshape(-1, _BETS) / max(len(self._r), 1)
 
 
-def _products(sides: Floats) -> Floats:
+def _first_alarm(reached: Floats) -> int | None:
+    """The first look, of (L, bets), in which the mean of the bets is 1; None where, as a rule, none is."""
+    if np.maximum.reduce(reached, axis=None) < 0.999:  # no mean of the bets is above the greatest of all
+        return None
+    alarmed = np.flatnonzero(reached.sum(axis=1) >= reached.shape[1])
+    return int(alarmed[0]) if len(alarmed) else None
+
+
+def _products(sides: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums over a look of the products of all rows with each other, float32 (L, rows²): whole numbers."""
     return (sides @ np.ascontiguousarray(sides.transpose(0, 2, 1))).reshape(len(sides), -1)

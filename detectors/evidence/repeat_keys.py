@@ -5,7 +5,10 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.binning import CATEGORY_BINS, FeatureBinner, FeatureBins
 from streamgauge.detectors.evidence.looks import LOOK
-from streamgauge.schemas.batch import Floats
+from streamgauge.schemas.batch import Bools, Floats
+
+#: Of the rows of a look, which are compared first: numbers that vary differ among so few already, as a rule.
+_EVERY = 7
 
 
 def repeatable(bins: FeatureBins, binner: FeatureBinner) -> Floats:
@@ -24,16 +27,39 @@ def repeatable(bins: FeatureBins, binner: FeatureBinner) -> Floats:
     return keys
 
 
-def may_repeat(counts: Floats, numbers: int) -> bool:
-    """Whether any feature may have had one value in a whole look; `counts` float64 (F, L, W) are their bins
-    in each, the last one that of missing values, and the first features are `numbers`.
+def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
+    """Which features may have had one value in one of the whole looks of a batch, bool (F,).
 
-    >>> [may_repeat(np.array([[of_look]]), numbers=1) for of_look in
-    ...     ([25.0, 25.0, 0.0], [24.0, 25.0, 1.0], [10.0, 20.0, 20.0], [0.0, 0.0, 50.0])]
-    [True, True, True, False]
+    `counts` float64 (F, L, W) are their bins in each look, the last one that of missing values. Of a look
+    that began before the batch, with `held` rows, only the bins are known.
+
+    >>> from streamgauge.detectors.baseline import build_profile
+    >>> from streamgauge.detectors.evidence.looks import Looks
+    >>> binner = FeatureBinner(build_profile({"x": np.arange(100.0), "y": np.arange(100.0)}).features)
+    >>> bins = binner.bins({"x": np.repeat(7.0, 50), "y": np.arange(50.0)})
+    >>> looks = Looks(2, binner.width).take(bins.codes, np.arange(50), np.zeros(50))
+    >>> may_repeat(bins, looks.counts, held=0).tolist()
+    [True, False]
     """
-    of_bins = np.ascontiguousarray(counts.transpose(2, 0, 1))
-    most, present = of_bins[:-1].max(axis=0), LOOK - of_bins[-1]
+    numbers, before = len(bins.z), -held % LOOK
+    whole = counts.shape[1] - (before > 0)
+    may: Bools = np.zeros(len(counts), np.bool_)
+    may[numbers:] = _few_bins(counts[numbers:], 1)
     # Numbers that are equal but for rounding may lie on both sides of an edge.
-    most[:numbers] *= 2
-    return bool(((most >= present) & (present > 0)).any())
+    if before:
+        may[:numbers] = _few_bins(counts[:numbers, :1], 2)
+    looks = bins.z[:, before : before + whole * LOOK].reshape(numbers, whole, LOOK)
+    if np.count_nonzero(looks[..., -1] == looks[..., 0]):
+        some = looks[..., ::_EVERY]
+        may[:numbers] |= (some == some[..., :1]).all(axis=2).any(axis=1)
+    if np.count_nonzero(counts[:numbers, :, -1]):  # what is missed may stand between equal ones
+        gappy = np.flatnonzero(counts[:numbers, :, -1].any(axis=1))
+        may[gappy] |= _few_bins(counts[gappy], 2)
+    return may
+
+
+def _few_bins(counts: Floats, bins: int) -> Bools:
+    """Which features have all values of a look in so few bins, as far as the fullest one tells."""
+    most, present = bins * counts[..., :-1].max(axis=-1, initial=0.0), LOOK - counts[..., -1]
+    few: Bools = ((most >= present) & (present > 0)).any(axis=1)
+    return few

@@ -38,7 +38,7 @@ class RepeatEvidence(Payee):
 
     __slots__ = (
         "_alarms", "_before_us", "_count", "_fresh", "_gain", "_held", "_high", "_low",
-        "_previous_us", "_r", "_repeats", "_rows", "_since_us", "_start_us", "_value", "weight",
+        "_previous_us", "_r", "_repeats", "_rows", "_since_us", "_start_us", "_value", "watched", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,8 @@ class RepeatEvidence(Payee):
         bounds = [b if b < _AT_TIMES else max(b, _OFTEN) for b in bounds]
         #: What a repeated value adds to the log of the stake; 0 where nothing is bet.
         self._gain = np.array([-np.log(b) if b < _ALMOST_ALWAYS else 0.0 for b in bounds], np.float64)
+        #: Bool (F,): the features of which something is bet.
+        self.watched: Bools = self._gain > 0
         #: In the budget: of one stream, if there is a feature to watch.
         self.weight = share if self._gain.any() else 0.0
         features = len(repeats)
@@ -86,23 +88,33 @@ class RepeatEvidence(Payee):
             low[:, 0], high[:, 0] = np.fmin(low[:, 0], self._low), np.fmax(high[:, 0], self._high)
             count[:, 0] += self._count
             starts[0] = self._start_us
-        flat = (low == high) & np.isfinite(low)
+        flat = (low == high) & np.isfinite(low) & self.watched[:, None]
+        is_flat = flat.any(axis=0).tolist()
         for look, due in enumerate(self._due(paid[LOOK - held - 1 :: LOOK].tolist())):
-            self._look(flat[:, look], low[:, look], count[:, look], int(starts[look]), self.weight * due)
+            start_us = int(starts[look])
+            if is_flat[look] or self._has_runs:
+                self._look(flat[:, look], low[:, look], count[:, look], start_us, self.weight * due)
+            self._previous_us = start_us
         self._under_way(low[:, -1:], high[:, -1:], count[:, -1:], starts[-1:], self.held_after(n))
 
-    def pass_by(self, last: Floats, present: Bools, time_us: Ints, paid: Floats) -> None:
-        """As `update_many`, with n rows that complete a look or more, none of which can be of one value in
-        any feature. `present` bool (F,) says which have values at all, and `last` float64 (F, m) are the rows
-        since the last whole look."""
+    def pass_by(self, last: Floats, missing: Floats, time_us: Ints, paid: Floats) -> None:
+        """As `update_many`, with n rows that complete L ≥ 1 looks, none of which can be of one value in any
+        feature. `missing` float64 (F, L) says how many values each look lacks, and `last` float64 (F, m) are
+        the rows since the last whole look."""
         ends = (self._held + len(time_us)) // LOOK * LOOK - self._held
         self._due([float(paid[ends - 1])])
         self._previous_us = int(time_us[ends - LOOK]) if ends >= LOOK else self._start_us
-        self._lose(present)
+        if self._has_runs:
+            self._lose(np.any(missing < LOOK, axis=1))
         rows = last.shape[1]
         none = last, last, np.zeros((len(last), 0), np.int64)
         low, high, count = _extremes(last, np.zeros(1, np.intp)) if rows else none
         self._under_way(low, high, count, time_us[ends:], rows)
+
+    @property
+    def held(self) -> int:
+        """How many rows the look has that is under way."""
+        return self._held
 
     def held_after(self, n: int) -> int:
         """How many rows the look will have that is under way after n more."""
@@ -157,7 +169,6 @@ class RepeatEvidence(Payee):
 
     def _look(self, flat: Bools, value: Floats, count: Ints, start_us: int, due: float) -> None:
         before_us = start_us if self._previous_us is None else min(self._previous_us, start_us)
-        self._previous_us = start_us
         new = flat & (value != self._value)
         self._lose(new | (~flat & (count > 0)))
         if not flat.any():
@@ -166,7 +177,7 @@ class RepeatEvidence(Payee):
         self._value[new] = value[new]
         logs = self._gain * (count - new)
         grown = np.exp(np.minimum(logs, _LOG_LIMIT)) * (self._r + due)
-        self._r = np.where(flat & (self._gain > 0), grown, self._r)
+        self._r = np.where(flat, grown, self._r)
         self._rows[flat] += count[flat]
         self._fresh[flat] += count[flat]
         evidence = float(self._r.sum()) / np.count_nonzero(self._gain)
@@ -188,10 +199,12 @@ class RepeatEvidence(Payee):
 
     def _lose(self, features: Bools) -> None:
         """Their values vary: no run goes on."""
-        if not self._rows.any():
-            return  # there is none, as a rule
         self._r[features], self._value[features] = 0.0, np.inf
         self._rows[features] = self._fresh[features] = 0
+
+    @property
+    def _has_runs(self) -> bool:
+        return bool(np.count_nonzero(self._rows))  # there is none, as a rule
 
 
 def _extremes(keys: Floats, opens: NDArray[np.intp]) -> tuple[Floats, Floats, Ints]:

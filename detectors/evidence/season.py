@@ -92,11 +92,9 @@ class Season:
         if not self._first:
             self._hour = self._first = int(time_us[0]) // _HOUR_US
             self._usual_us = int(time_us[0]) if self._usual_us is None else self._usual_us
-        latest_us = int(time_us.max())
-        self._now_us = max(self._now_us, latest_us)
-        if latest_us // _HOUR_US <= self._hour:
-            self._counts += np.bincount(codes, minlength=len(self._counts))
+        if self.add(np.bincount(codes, minlength=len(self._counts)), int(time_us.max())):
             return
+        self._now_us = max(self._now_us, int(time_us.max()))
         hours = np.maximum(np.maximum.accumulate(time_us // _HOUR_US), self._hour)
         at = 0
         while at < len(hours):
@@ -106,6 +104,15 @@ class Season:
             stop = int(np.searchsorted(hours, number, side="right"))
             self._counts += np.bincount(codes[at:stop], minlength=len(self._counts))
             at = stop
+
+    def add(self, counts: Ints, latest_us: int) -> bool:
+        """As `update_many`, of how often each code came until `latest_us`, int64 (width,): whether that could
+        be done, which it can as long as it is the same hour."""
+        if not self._first or latest_us // _HOUR_US > self._hour:
+            return False
+        self._now_us = max(self._now_us, latest_us)
+        self._counts += counts
+        return True
 
     def explains(self, alarm: Alarm) -> bool:
         """Whether what an alarm is about is usual for the hour that is under way."""

@@ -16,6 +16,10 @@ _MEANS_GRID = 2.0**-20
 _MOST_LOG, _MOST_EVENTS = 12.0, 50
 
 
+#: Of streams among the rows of codes.
+Rows = slice | NDArray[np.intp]
+
+
 @dataclass(frozen=True, slots=True)
 class Bets:
     """S streams of one kind, of K bins with J bets each.
@@ -31,10 +35,9 @@ class Bets:
 
     @property
     def table(self) -> Floats:
-        """Float64 (S, K, J + M): what an event of a bin adds to the bets and statistics of its stream."""
+        """Float64 (S, K, J): what an event of a bin adds to the bets of its stream."""
         # Where there is no weight nothing grows, or what isn't watched would overflow one day.
-        gridded = on_grid(self.log_factors) * (self.weights[:, None] > 0)
-        return np.concatenate([gridded, np.rint(self.statistics / _MEANS_GRID) * _MEANS_GRID], axis=2)
+        return on_grid(self.log_factors) * (self.weights[:, None] > 0)
 
 
 def on_grid(log_factors: Floats, events: int = 1) -> Floats:
@@ -50,14 +53,18 @@ class View:
     `rows` are theirs, and `bin_of` intp (W,) the bin that each code is to them, −1 for what they miss.
     """
 
-    rows: slice | NDArray[np.intp]
+    rows: Rows
     bin_of: NDArray[np.intp]
 
-    def table(self, bets: Bets) -> Floats:
-        """Float64 (S, W, J + M + 1): the bets' table by code; the last column is 1 for what is not missed."""
+    def tables(self, bets: Bets) -> tuple[Floats, Floats]:
+        """The tables of the bets by code, float64 (S, W, J) and (S, W, M + 1); the last statistic counts what
+        is not missed."""
         present = self.bin_of >= 0
-        of_bins = bets.table
-        table = np.zeros((len(of_bins), len(self.bin_of), of_bins.shape[2] + 1))
-        table[:, present, :-1] = of_bins[:, self.bin_of[present]]
-        table[:, present, -1] = 1.0
-        return table
+        bins, factors = self.bin_of[present], bets.table
+        streams, _, count = factors.shape
+        by_code = np.zeros((streams, len(present), count))
+        by_code[:, present] = factors[:, bins]
+        told = np.zeros((streams, len(present), bets.statistics.shape[2] + 1))
+        told[:, present, :-1] = np.rint(bets.statistics[:, bins] / _MEANS_GRID) * _MEANS_GRID
+        told[:, present, -1] = 1.0
+        return by_code, told

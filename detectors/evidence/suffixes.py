@@ -1,6 +1,7 @@
 """`Suffixes`: since when has each bet been winning? The onset of a change, and what happened since."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ class Suffix(NamedTuple):
 class Suffixes:
     """The best suffix of each of B bets: the latest looks, whose log evidence is the most.
 
-    Bet b is told by the statistics `follows[b]` of M, int64 (B, m). As in a cumulative sum chart (Page 1954),
+    Bet b is told by the statistics `follows[b]` of M, int64 (B, m); `sums` makes them of what `extend` is
+    given, if that is something that takes less room. As in a cumulative sum chart (Page 1954),
     a suffix starts anew where the evidence before it is no longer positive. The interval of its start holds
     every start with nearly as much evidence, and a look on either side.
 
@@ -47,13 +49,16 @@ class Suffixes:
 
     __slots__ = (
         "_base", "_far", "_follows", "_last", "_latest_us", "_looks", "_near", "_pending", "_phase",
-        "_previous_us", "_rise", "_since", "_since_looks", "_totals", "_waiting",
+        "_previous_us", "_rise", "_since", "_since_looks", "_sums", "_totals", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, follows: NDArray[np.intp], statistics: int) -> None:
+    def __init__(
+        self, follows: NDArray[np.intp], statistics: int, sums: Callable[[NDArray[Any]], Floats] | None = None
+    ) -> None:
         bets = len(follows)
         self._follows = follows
-        self._pending: list[tuple[Floats, Floats, Ints]] = []
+        self._sums = sums
+        self._pending: list[tuple[Floats, NDArray[Any], Ints]] = []
         self._waiting = 0
         #: Of all looks: sums of the statistics, and their number.
         self._totals: Floats = np.zeros(statistics)
@@ -71,10 +76,10 @@ class Suffixes:
         self._phase: Floats = np.zeros(bets)
         self._near, self._far, self._last = self._since.copy(), self._since.copy(), self._since.copy()
 
-    def extend(self, logs: Floats, statistics: Floats, starts_us: Ints) -> None:
-        """L more looks: log evidence float64 (L, B), sums of the statistics (L, M), and when they began,
-        int64 (L,)."""
-        self._pending.append((logs, statistics, starts_us))
+    def extend(self, logs: Floats, told: NDArray[Any], starts_us: Ints) -> None:
+        """L more looks: log evidence float64 (L, B); sums of the statistics (L, M), or what `sums` makes them
+        of; and when they began, int64 (L,). All are kept."""
+        self._pending.append((logs, told, starts_us))
         self._waiting += len(starts_us)
         if self._waiting >= _PENDING_LOOKS:
             self._settle()
@@ -128,10 +133,14 @@ class Suffixes:
     def _settle(self) -> None:
         if not self._pending:
             return
-        logs, statistics, starts = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        logs, told, starts = zip(*self._pending, strict=True)
         self._pending, self._waiting = [], 0
-        looks = len(starts)
-        levels, totals = _running_sums(logs), self._totals + _running_sums(statistics)
+        if self._sums is not None:
+            told = (self._sums(np.concatenate(told)),)
+        at_us = np.concatenate(starts)
+        looks = len(at_us)
+        levels, totals = _running_sums(logs, looks), _running_sums(told, looks)
+        totals += self._totals
         # The evidence before each look, the last one first: then whatever is sought begins a row.
         opens = np.ascontiguousarray(levels[-2::-1].T)
         ago = opens.argmin(axis=1)
@@ -140,22 +149,23 @@ class Suffixes:
         # It is no longer positive where the sum so far is at a new minimum; the last of them counts.
         bets = np.flatnonzero(lows <= held)
         at = looks - 1 - ago[bets]
-        self._since[bets] = starts[at]
-        self._base[bets] = totals[at[:, None], self._follows[bets]]
+        self._since[bets] = at_us[at]
+        self._base[bets] = totals.take(self._follows[bets] + (at * totals.shape[1])[:, None])
         self._since_looks[bets] = self._looks + at
         least = np.minimum(lows, held)
-        self._doubt(opens, least, held, starts)
+        self._doubt(opens, least, held, at_us)
         self._rise = levels[-1] - least
-        self._totals = totals[-1]
+        self._totals = totals[-1].copy()
         self._looks += looks
-        self._previous_us = int(starts[-2]) if looks > 1 else self._latest_us
-        self._latest_us = int(starts[-1])
+        self._previous_us = int(at_us[-2]) if looks > 1 else self._latest_us
+        self._latest_us = int(at_us[-1])
 
     def _doubt(self, opens: Floats, least: Floats, held: Floats, starts: Ints) -> None:
         """Where the suffixes may as well have begun; `opens` (B, L), the last look first."""
+        rows = np.arange(len(opens))
         within = opens <= (least + _DOUBT)[:, None]
         ago = within.argmax(axis=1)
-        bets = np.flatnonzero(within[np.arange(len(ago)), ago])
+        bets = np.flatnonzero(within[rows, ago])
         self._last[bets] = starts[len(starts) - 1 - ago[bets]]
         #: The sum of all evidence, but for whole steps, that a level here stands for.
         origin = np.where(np.isinf(held), 0.0, self._phase - held)
@@ -164,25 +174,25 @@ class Suffixes:
         near, far = floor + _DOUBT - origin, floor + 2 * _DOUBT - origin
         found = []
         for step in (near, far):
-            first = (opens < step[:, None])[:, ::-1].argmax(axis=1)
-            found.append(starts[first])
+            np.less(opens[:, ::-1], step[:, None], out=within)
+            found.append(starts[within.argmax(axis=1)])
         self._far = np.where(held < near, self._far, np.where(held < far, self._near, found[1]))
         self._near = np.where(held < near, self._near, found[0])
 
 
-def _running_sums(rows: Floats) -> Floats:
-    """Of (L, B), the sums before each row and, last, of all: (L + 1, B). They are exact, so order is free."""
-    blocks = -(-len(rows) // _BLOCK)
-    padded = np.zeros((blocks, _BLOCK, rows.shape[1]))
-    padded.reshape(-1, rows.shape[1])[: len(rows)] = rows
-    within = _LOWER @ padded
-    before = np.zeros((blocks + 1, 1, rows.shape[1]))
-    for block in range(blocks):
-        np.add(before[block], within[block, -1], before[block + 1])
-    within += before[:-1]
-    sums = np.zeros((len(rows) + 1, rows.shape[1]))
-    sums[1:] = within.reshape(-1, rows.shape[1])[: len(rows)]
-    return sums
+def _running_sums(parts: Sequence[NDArray[Any]], looks: int) -> Floats:
+    """Of (L, B) rows in parts, the sums before each and, last, of all: (L + 1, B). They are exact, so their
+    order is free: a block at a time, then what the blocks before it add up to."""
+    blocks, width = -(-looks // _BLOCK), parts[0].shape[1]
+    rows = np.zeros((blocks, _BLOCK, width))
+    np.concatenate(parts, out=rows.reshape(-1, width)[:looks])
+    sums = np.empty((blocks * _BLOCK + 1, width))
+    sums[0] = 0.0
+    within = np.matmul(_LOWER, rows, out=sums[1:].reshape(rows.shape))
+    if blocks > 1:
+        before = np.tril(np.ones((blocks - 1, blocks - 1))) @ within[:-1, -1]
+        within[1:] += before[:, None]
+    return sums[: looks + 1]
 
 
 _ARRAYS = ("totals", "rise", "since", "base", "since_looks", "phase", "near", "far", "last")

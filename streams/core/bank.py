@@ -13,7 +13,7 @@ from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
 from streamgauge.detectors.evidence.edetector import CHUNK
 from streamgauge.detectors.evidence.kinds import JointEvidence
-from streamgauge.detectors.evidence.looks import LOOK, Taken
+from streamgauge.detectors.evidence.looks import Taken
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
@@ -22,7 +22,7 @@ from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.detectors.evidence.season import Season
 from streamgauge.detectors.evidence.stakes import View
 from streamgauge.detectors.pairs import Halves
-from streamgauge.schemas.batch import Bools, Floats, Ints
+from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.profile import (
     BaselineProfile,
@@ -106,20 +106,29 @@ class FeatureBank:
         return [season for season in self._seasons.values() if season.weekly_us is not None]
 
     def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
-        """A batch that `binner` has digitised, in order."""
+        """A batch that `binner` has digitised, in order; its codes are counted."""
         n = len(time_us)
+        if n <= CHUNK:
+            bins.counts = self._update(bins, time_us, paid)
+            return
+        bins.counts = np.zeros((len(self.binner.names), self.binner.width), np.int64)
         for start in range(0, n, CHUNK):
             rows = slice(start, start + CHUNK)
-            self._update(bins if n <= CHUNK else bins.take(rows), time_us[rows], paid[rows])
+            bins.counts += self._update(bins.take(rows), time_us[rows], paid[rows])
 
-    def _update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
+    def _update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> Ints:
         looks = self._evidence.take(self._codes(bins), time_us, paid)
-        for row, season in self._seasons.items():
-            season.update_many(bins.codes[row], time_us)
+        counts = looks.of_rows[: len(self.binner.names)]
+        if self._seasons:
+            latest_us = int(time_us.max())
+            for row, season in self._seasons.items():
+                if not season.add(counts[row], latest_us):
+                    season.update_many(bins.codes[row], time_us)
         if self._repeats.weight:
             self._repeat(bins, looks, time_us, paid)
         if self.pairs.weight:
             self.pairs.update_many(self._halves.sides(bins), time_us, paid)
+        return counts
 
     def _codes(self, bins: FeatureBins) -> NDArray[np.int16]:
         """Rows of the binner, then whether values were out of range, of those that have one."""
@@ -132,14 +141,13 @@ class FeatureBank:
 
     def _repeat(self, bins: FeatureBins, looks: Taken, time_us: Ints, paid: Floats) -> None:
         """Where whole looks cannot be of one value, the rows since are enough."""
-        n, counts = len(time_us), looks.counts[: len(self.binner.names)]
-        if len(looks.balance) == 0 or may_repeat(counts, len(bins.z)):
-            self._repeats.update_many(repeatable(bins, self.binner), time_us, paid)
+        repeats, n, counts = self._repeats, len(time_us), looks.counts[: len(self.binner.names)]
+        if not len(looks.balance) or (may_repeat(bins, counts, repeats.held) & repeats.watched).any():
+            repeats.update_many(repeatable(bins, self.binner), time_us, paid)
             return
-        held = self._repeats.held_after(n)
-        last = repeatable(bins.take(slice(n - held, n)), self.binner) if held else np.zeros((len(counts), 0))
-        present: Bools = np.any(counts[..., -1] < LOOK, axis=1)
-        self._repeats.pass_by(last, present, time_us, paid)
+        rows = repeats.held_after(n)
+        last = repeatable(bins.take(slice(n - rows, n)), self.binner) if rows else np.zeros((len(counts), 0))
+        repeats.pass_by(last, counts[..., -1], time_us, paid)
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
         """(monitor, feature or pair, alarm) since the last call."""
