@@ -84,9 +84,9 @@ class BlockTable:
                 self._resize(name, 0, max(last - start + 1, len(store) + len(store) // 4, BLOCK))
             self._stores[name][first - start : last - start] = values.get(name, fill)
         self.size = last
-        rows = np.arange(first, last, dtype=np.int64)
-        self.touch(rows)
-        return rows
+        if n:
+            self._dirty.update(range((first + self.base) // BLOCK, (last - 1 + self.base) // BLOCK + 1))
+        return np.arange(first, last, dtype=np.int64)
 
     def touch(self, rows: Ints) -> None:
         """Marks the blocks of these rows as changed."""

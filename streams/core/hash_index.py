@@ -57,12 +57,12 @@ class HashIndex:
 
     def search(self, hashes: Hashes, same: Same) -> tuple[Ints, Ints]:
         """(row or -1, its place or else the one where it would go) of each identity, int64 (n,) each."""
-        tags = _tags(hashes).astype(np.uint64) * _EVERY_LANE
+        tags = _tags(hashes) * _EVERY_LANE
         mask = len(self._buckets) - 1
         bucket = (hashes & np.uint64(mask)).astype(np.int64)
         found, places = np.full(len(hashes), _NONE), np.empty(len(hashes), np.int64)
         at = np.arange(len(hashes))
-        while at.size:
+        while True:
             words = self._buckets[bucket]
             taken = np.searchsorted(_TAKEN, words, side="right")
             places[at] = bucket * _LANES + taken
@@ -76,8 +76,9 @@ class HashIndex:
                 which = which[right]
                 found[at[which]], places[at[which]] = rows[right], place[right]
                 goes_on[which] = False
+            if not np.count_nonzero(goes_on):
+                return found, places
             at, bucket, tags = at[goes_on], (bucket[goes_on] + 1) & mask, tags[goes_on]
-        return found, places
 
     def insert(self, hashes: Hashes, rows: Ints, same: Same, places: Ints | None = None) -> Ints:
         """Rows of identities that are distinct within the batch; the rows that they replace, or -1.
@@ -99,9 +100,25 @@ class HashIndex:
             replaced[settled] = before[stayed]
             at, places = at[~stayed], places[~stayed] + 1
             full = places % _LANES == 0
-            if full.any():
+            if np.count_nonzero(full):
                 places[full] = self.search(hashes[at[full]], no_two)[1]
         return replaced
+
+    def fill(self, hashes: Hashes, rows: Ints) -> None:
+        """Rows of identities that are all distinct and none of which is here: bucket by bucket, so that
+        memory is written in order."""
+        order = np.argsort(hashes & np.uint64(len(self._buckets) - 1))
+        bucket = (hashes[order] & np.uint64(len(self._buckets) - 1)).astype(np.int64)
+        number = np.arange(len(order))
+        begins = np.concatenate([[True], bucket[1:] > bucket[:-1]])[: len(order)]
+        lane = number - np.maximum.accumulate(np.where(begins, number, 0))
+        lane += np.searchsorted(_TAKEN, self._buckets[bucket], side="right")
+        fits = lane < _LANES
+        places, here = (bucket * _LANES + lane)[fits], order[fits]
+        self._rows[places] = rows[here]
+        self._buckets.view(np.uint8)[places] = _tags(hashes[here])
+        beyond = order[~fits]
+        self.insert(hashes[beyond], rows[beyond], no_two)
 
 
 def hashed(ids: Ids) -> Hashes:
@@ -124,6 +141,7 @@ def no_two(rows: Ints, at: Ints) -> Bools:
     return np.zeros(len(rows), np.bool_)
 
 
-def _tags(hashes: Hashes) -> NDArray[np.uint8]:
+def _tags(hashes: Hashes) -> Hashes:
     """A byte that tells identities of one bucket apart, from 1 on: of bits that no bucket's number has."""
-    return np.maximum((hashes >> np.uint64(56)).astype(np.uint8), 1)
+    tags: Hashes = hashes >> np.uint64(56)
+    return np.maximum(tags, 1, out=tags)

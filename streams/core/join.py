@@ -65,9 +65,9 @@ class LabelJoin:
         """`add_predictions` of distinct identities."""
         new = np.ones(len(ids), np.bool_)
         table = self.predictions
-        found, places = table.probe(ids)
-        sibling = np.full(len(ids), -1, np.int64)
-        while (found >= 0).any():
+        probe = table.probe(ids)
+        found, sibling = probe.rows, np.full(len(ids), -1, np.int64)
+        while np.count_nonzero(found >= 0):
             live = (found >= 0) & (self._times(found) + self.ttl_us >= watermark_us)
             new &= ~(live & (table.gather("version", found) == version))
             label = table.labels(found)
@@ -75,21 +75,20 @@ class LabelJoin:
             labelled &= np.abs(label.time_us - time_us) <= self.ttl_us
             sibling = np.where((sibling < 0) & labelled, found, sibling)
             found = table.older(found)
-        rows = table.append(
-            ids[new],
-            {"time": time_us[new], "version": np.int16(version)} | {k: v[new] for k, v in values.items()},
-            places[new],
-        )
+        if np.count_nonzero(new) < len(new):
+            ids, time_us, watermark_us, sibling = ids[new], time_us[new], watermark_us[new], sibling[new]
+            values, probe = {name: column[new] for name, column in values.items()}, probe.take(new)
+        rows = table.append(ids, {"time": time_us, "version": np.int16(version), **values}, probe)
         self.counts["predictions"] += len(rows)
         self.counts["pending"] += len(rows)
-        return new, rows, self._join_early(ids[new], rows, sibling[new], watermark_us[new])
+        return new, rows, self._join_early(ids, rows, sibling, watermark_us)
 
     def _join_early(self, ids: Ids, rows: Ints, sibling: Ints, watermark_us: Ints) -> Pairs:
         """A new prediction takes the label that waited for it, or that another version already has."""
         table, waiting = self.predictions, self.waiting
         parts = []
         has = sibling >= 0
-        if has.any():
+        if np.count_nonzero(has):
             parts.append(self._assign(rows[has], table.labels(sibling[has])))
         if len(waiting) and self.counts["waiting"]:
             found = waiting.find_live(ids, watermark_us - self.ttl_us)

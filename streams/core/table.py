@@ -6,13 +6,13 @@ are chained from the newest back. Index and chains are rebuilt from the rows.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from streamgauge.schemas.batch import ID_DTYPE, Bools, Ids, Ints
 from streamgauge.streams.core.blocks import BLOCK, BlockTable
-from streamgauge.streams.core.hash_index import Hashes, HashIndex, Same, hashed, no_two
+from streamgauge.streams.core.hash_index import Hashes, HashIndex, Same, hashed
 
 _NONE = -1
 _ID = "id"
@@ -20,6 +20,17 @@ _ID = "id"
 _OLDER = "older"
 #: Rows that are indexed anew in one go.
 _AT_ONCE = 1 << 16
+
+
+class Probe(NamedTuple):
+    """Of identities: their newest rows, or -1, their places in the index and their hashes; (n,) each."""
+
+    rows: Ints
+    places: Ints
+    hashes: Hashes
+
+    def take(self, mask: Bools) -> "Probe":
+        return Probe(*(column[mask] for column in self))
 
 
 class IdTable(BlockTable):
@@ -36,11 +47,12 @@ class IdTable(BlockTable):
 
     def find(self, ids: Ids) -> Ints:
         """The newest row of each identity, or -1; int64, shape (n,)."""
-        return self.probe(ids)[0]
+        return self.probe(ids).rows
 
-    def probe(self, ids: Ids) -> tuple[Ints, Ints]:
-        """As `find`, and the places in the index: for `append`, if nothing is written in between."""
-        return self._index.search(hashed(ids), lambda rows, at: self._same(rows, ids[at]))
+    def probe(self, ids: Ids) -> Probe:
+        """What is known of these: for `append`, if nothing is written in between."""
+        hashes = hashed(ids)
+        return Probe(*self._index.search(hashes, lambda rows, at: self._same(rows, ids[at])), hashes)
 
     def older(self, rows: Ints) -> Ints:
         """For each row the next older one of the same identity, or -1 (also for -1)."""
@@ -48,16 +60,17 @@ class IdTable(BlockTable):
             return np.full(len(rows), _NONE, np.int64)
         return self.gather(_OLDER, rows).astype(np.int64)
 
-    def append(self, ids: Ids, values: Mapping[str, Any], places: Ints | None = None) -> Ints:
+    def append(self, ids: Ids, values: Mapping[str, Any], probe: Probe | None = None) -> Ints:
         """Adds rows whose identities are distinct within the batch; returns their row numbers.
 
-        `places` is what `probe` gave for them, if it was called just before.
+        `probe` is what was known of them just before.
         """
+        hashes, places = (hashed(ids), None) if probe is None else (probe.hashes, probe.places)
         if self.size + len(ids) > self._index.room:
             self._reindex(self._index.rows(), self.size + len(ids))
             places = None
         rows = self.extend(len(ids), {_ID: ids, **values})
-        self._enter(ids, rows, places)
+        self._enter(ids, rows, hashes, places)
         return rows
 
     def drop_before(self, keep_from: int) -> int:
@@ -81,15 +94,15 @@ class IdTable(BlockTable):
         ids = block["columns"][_ID]
         while ids.size:  # rows of one identity enter one after the other, oldest first
             first = first_of_each(ids)
-            self._enter(ids[first], rows[first], None)
+            self._enter(ids[first], rows[first], hashed(ids[first]), None)
             ids, rows = ids[~first], rows[~first]
         return rows
 
-    def _enter(self, ids: Ids, rows: Ints, places: Ints | None) -> None:
+    def _enter(self, ids: Ids, rows: Ints, hashes: Hashes, places: Ints | None) -> None:
         same: Same = lambda found, at: self._same(found, ids[at])  # noqa: E731
-        older = self._index.insert(hashed(ids), rows, same, places)
+        older = self._index.insert(hashes, rows, same, places)
         if _OLDER not in self._stores:
-            if (older < 0).all():
+            if not np.count_nonzero(older >= 0):
                 return
             self.declare(_OLDER, "<i4", _NONE, derived=True)
         self.column(_OLDER)[rows] = older
@@ -108,7 +121,7 @@ class IdTable(BlockTable):
         heads.sort()
         for start in range(0, len(heads), _AT_ONCE):
             some = heads[start : start + _AT_ONCE]
-            self._index.insert(self._hashes(some), some, no_two)
+            self._index.fill(self._hashes(some), some)
 
 
 def first_of_each(ids: Ids) -> Bools:
