@@ -91,17 +91,22 @@ class LogHistogram:
         return histogram
 
     def _add(self, values: Floats, sign: int) -> None:
-        values = values[np.isfinite(values)]
-        positive = values[values > SMALLEST]
+        positive = values
+        if not (values.min(initial=LARGEST) > SMALLEST and values.max(initial=0.0) <= LARGEST):
+            values = values[np.isfinite(values)]
+            positive = np.minimum(values[values > SMALLEST], LARGEST)
         self.n += sign * len(values)
         self._zeros += sign * (len(values) - len(positive))
         if len(positive) == 0:
             return
-        bins = np.ceil(np.log(np.minimum(positive, LARGEST)) / _LOG_GAMMA).astype(np.int64)
-        start, stop = int(bins.min()), int(bins.max()) + 1
+        bins = np.log(positive)
+        bins /= _LOG_GAMMA
+        places = np.ceil(bins, out=bins).astype(np.int64)
+        start, stop = int(places.min()), int(places.max()) + 1
         self._reach(start, stop)
+        places -= start
         at = start - self._start
-        self._counts[at : at + stop - start] += sign * np.bincount(bins - start, minlength=stop - start)
+        self._counts[at : at + stop - start] += sign * np.bincount(places, minlength=stop - start)
 
     def _reach(self, start: int, stop: int) -> None:
         if len(self._counts) == 0:

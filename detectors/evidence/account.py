@@ -152,14 +152,19 @@ class Account:
         if len(time_us) == 0:
             return np.zeros(0, np.int64)
         start = int(time_us[0]) if self._now_us is None else self._now_us
-        now = np.maximum.accumulate(np.concatenate([[start], time_us]))
-        elapsed: Ints = self._elapsed_us + np.cumsum(np.minimum(now[1:] - now[:-1], MAX_STEP_US))
+        now = np.maximum(np.maximum.accumulate(time_us), start)
+        elapsed: Ints = now + (self._elapsed_us - start)
+        if now[-1] - start > MAX_STEP_US:  # then one of the steps may be too long to be paid for
+            steps = np.diff(now, prepend=start)
+            elapsed = self._elapsed_us + np.cumsum(np.minimum(steps, MAX_STEP_US))
         return elapsed
 
     def rounds(self, elapsed_us: Ints) -> Ints:
         """Which of the events at these own times, int64 (n,), are the first of a round; int64 (k,)."""
-        number = np.concatenate([[self._elapsed_us], elapsed_us]) // ROUND_US
-        first: Ints = np.flatnonzero(number[1:] > number[:-1])
+        before = self._elapsed_us // ROUND_US
+        if len(elapsed_us) == 0 or elapsed_us[-1] // ROUND_US == before:
+            return np.zeros(0, np.int64)
+        first: Ints = np.flatnonzero(np.diff(elapsed_us // ROUND_US, prepend=before))
         return first
 
     def begin_round(self, total_weight: float) -> float:
@@ -191,8 +196,10 @@ class Account:
             latest = int(time_us.max())
             self._now_us = latest if self._now_us is None else max(self._now_us, latest)
             self._elapsed_us = int(elapsed[-1])
-        since = (elapsed - self._base[0]).astype(np.float64)
-        return self._base[1] + since * self._rate
+        since: Floats = (elapsed - self._base[0]).astype(np.float64)
+        since *= self._rate
+        since += self._base[1]
+        return since
 
     def to_state(self) -> State:
         """All of it, the terms in force too."""

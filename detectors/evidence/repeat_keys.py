@@ -1,5 +1,7 @@
 """What tells the values of features apart for `RepeatEvidence`, and which features may have had one only."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,24 +44,31 @@ def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     [True, False]
     """
     numbers, before = len(bins.z), -held % LOOK
-    whole = counts.shape[1] - (before > 0)
-    may: Bools = np.zeros(len(counts), np.bool_)
-    may[numbers:] = _few_bins(counts[numbers:], 1)
-    # Numbers that are equal but for rounding may lie on both sides of an edge.
+    whole = slice(before, before + (counts.shape[1] - (before > 0)) * LOOK)
+    may: Bools = np.concatenate([_alike(bins.z[:, whole]), _alike(bins.codes[numbers:, whole])])
+    if np.count_nonzero(counts[..., -1]):  # what is missed may stand between equal ones
+        gappy = np.flatnonzero(counts[..., -1].any(axis=1))
+        may[gappy] |= _few_bins(counts[gappy], gappy < numbers)
     if before:
-        may[:numbers] = _few_bins(counts[:numbers, :1], 2)
-    looks = bins.z[:, before : before + whole * LOOK].reshape(numbers, whole, LOOK)
-    if np.count_nonzero(looks[..., -1] == looks[..., 0]):
-        some = looks[..., ::_EVERY]
-        may[:numbers] |= (some == some[..., :1]).all(axis=2).any(axis=1)
-    if np.count_nonzero(counts[:numbers, :, -1]):  # what is missed may stand between equal ones
-        gappy = np.flatnonzero(counts[:numbers, :, -1].any(axis=1))
-        may[gappy] |= _few_bins(counts[gappy], 2)
+        may |= _few_bins(counts[:, :1], np.arange(len(counts)) < numbers)
     return may
 
 
-def _few_bins(counts: Floats, bins: int) -> Bools:
-    """Which features have all values of a look in so few bins, as far as the fullest one tells."""
-    most, present = bins * counts[..., :-1].max(axis=-1, initial=0.0), LOOK - counts[..., -1]
+def _alike(values: NDArray[Any]) -> Bools:
+    """Which features, of (F, 50 · L) values, may have one value in a look, as some of its rows tell."""
+    looks = values.reshape(len(values), values.shape[1] // LOOK, LOOK)
+    alike = looks[..., 0] == looks[..., -1]
+    if np.count_nonzero(alike):
+        some = looks[..., ::_EVERY]
+        alike &= np.logical_and.reduce(some[..., 1:] == some[..., :1], axis=2)
+    any_look: Bools = np.logical_or.reduce(alike, axis=1)
+    return any_look
+
+
+def _few_bins(counts: Floats, number: Bools) -> Bools:
+    """Which features have all values of a look in one bin, as far as the fullest one tells; a number in two:
+    those that are equal but for rounding may lie on both sides of an edge."""
+    most, present = counts[..., :-1].max(axis=-1), LOOK - counts[..., -1]
+    most *= 1 + number[:, None]
     few: Bools = ((most >= present) & (present > 0)).any(axis=1)
     return few

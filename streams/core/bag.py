@@ -97,13 +97,13 @@ class Bag:
     def serve(self, rows: Served, objective_ms: float | None) -> None:
         self.n += len(rows.failed)
         self._bound()
-        self.failed += int(rows.failed.sum())
+        self.failed += int(np.count_nonzero(rows.failed))
         self.latency.update_many(rows.latency_ms)
         if rows.cells is not None and rows.cells.max() >= 0:
             self.cells = self.cells or CellCounts()
             self.cells.update_many(rows.cells)
         if objective_ms is not None:
-            self.slow += int((rows.latency_ms > objective_ms).sum())
+            self.slow += int(np.count_nonzero(rows.latency_ms > objective_ms))
 
     def label(self, pairs: Labelled, positive: int | None) -> None:
         for sign, rows in split_by(pairs.sign):
@@ -209,6 +209,19 @@ def split_by(codes: NDArray[Any]) -> list[tuple[int, Bools | None]]:
     if len(codes) == 0:
         return []
     first = int(codes[0])
-    if (codes == first).all():
+    if np.count_nonzero(codes == first) == len(codes):
         return [(first, None)]
     return [(int(value), codes == value) for value in np.unique(codes)]
+
+
+def split_by_window(time_us: Ints, window_us: int) -> list[tuple[int, Bools | None]]:
+    """As `split_by`, of the start of each time's window.
+
+    >>> split_by_window(np.array([9, 5]), 5), len(split_by_window(np.array([9, 4]), 5))
+    ([(5, None)], 2)
+    """
+    if len(time_us):
+        start = int(time_us.min()) // window_us * window_us
+        if time_us.max() < start + window_us:
+            return [(start, None)]
+    return split_by(time_us - time_us % window_us)

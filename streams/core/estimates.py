@@ -79,12 +79,12 @@ class EstimateBank:
             edges = self._edges(profile)
             return None if edges is None else regression_cells(predicted, edges)
         several = names.task == "multiclass"
-        if (names.positive is None) != several or np.isnan(score).all():
+        if (names.positive is None) != several or not np.count_nonzero(score == score):
             return None
         said = np.ones(len(score), np.bool_) if several else predicted == names.positive
         cells = classifier_cells(score, said)
         failed = np.isnan(predicted)
-        if failed.any():
+        if np.count_nonzero(failed):
             cells[failed] = -1
         return cells
 

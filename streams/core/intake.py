@@ -89,7 +89,7 @@ class Intake(Tally):
     def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
         fits = on_time(batch.time_us, watermark, self.definition)
         self.now_us = max(self.now_us, int(batch.time_us.max()))
-        if not fits.all():
+        if fits is not None:
             self.counts.late += int((~fits).sum())
             batch = take_rows(batch, fits)
             offsets, watermark, paid = offsets[fits], watermark[fits], paid[fits]
@@ -112,8 +112,8 @@ class Intake(Tally):
                 last_us = int(time_us[start])  # it cannot be a duplicate
                 if version is not None:
                     version.renew(self.live_segments())
-            after = np.flatnonzero(watermark[start + 1 :] - last_us > silence)
-            stop = start + 1 + int(after[0]) if len(after) else len(time_us)
+            after = np.searchsorted(watermark[start + 1 :], last_us + silence, side="right")
+            stop = start + 1 + int(after)
             yield slice(start, stop)
             start = stop
 
@@ -128,14 +128,14 @@ class Intake(Tally):
         new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, watermark)
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
-        self.traffic.count(batch.time_us[new], watermark[new])
         version = self.version(self.names.versions.values[code])
         version.repeat(~new, batch.time_us, paid, self.names.classifies)
         if len(rows) == 0:
             return
         if len(rows) < len(new):
-            batch, offsets, paid = take_rows(batch, new), offsets[new], paid[new]
+            batch, offsets, paid, watermark = take_rows(batch, new), offsets[new], paid[new], watermark[new]
             values = {name: column[new] for name, column in values.items()}
+        self.traffic.count(batch.time_us, watermark)
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():
             name = SEGMENT + "\0".join(keys)
             self.join.predictions.declare(name, "<i2", NONE)

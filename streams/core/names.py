@@ -128,7 +128,7 @@ class Names:
 
     def class_column(self, predicted: Floats) -> Categories:
         """Codes back to strings, for detectors that compare by name."""
-        codes = np.where(np.isnan(predicted), -1, predicted).astype(np.int32)
+        codes = np.fmax(predicted, -1.0).astype(np.int32)  # which a number wins against NaN
         return Categories(codes, tuple(self.classes.values))
 
     def group_codes(self, batch: PredictionBatch) -> dict[str, NDArray[np.int64]]:
@@ -226,7 +226,9 @@ def _of_predicted(batch: PredictionBatch) -> Floats | None:
 
 def _as_floats(codes: NDArray[np.int64]) -> Floats:
     numbers = codes.astype(np.float64)
-    numbers[codes < 0] = np.nan
+    missing = codes < 0
+    if np.count_nonzero(missing):
+        numbers[missing] = np.nan
     return numbers
 
 

@@ -114,18 +114,17 @@ class QualityBank:
 
     def repeat(self, again: Bools, time_us: Ints, paid: Floats) -> list[Alarm]:
         """Whether each of these events had come before, bool (n,), in order."""
-        head = again[: max(self.definition.baseline.rows - self._seen, 0)]
-        self._seen += len(head)
-        self._again += int(head.sum())
-        outcomes = again[len(head) :].astype(np.int64)
+        head = min(max(self.definition.baseline.rows - self._seen, 0), len(again))
+        self._seen += head
+        self._again += int(np.count_nonzero(again[:head]))
         if not self.definition.rule(MONITOR).enabled:
             self._repeats = None
             return []
-        if self._repeats is None and not outcomes.any():
+        if self._repeats is None and not np.count_nonzero(again[head:]):
             return []
         evidence = self._repeats or self._repeated()
-        balance = paid[len(head) :] if self._paid else 0.0
-        evidence.update_many(outcomes, time_us[len(head) :], balance)
+        balance = paid[head:] if self._paid else 0.0
+        evidence.update_many(again[head:].astype(np.int64), time_us[head:], balance)
         self._repeats = evidence if evidence.is_open else None
         return evidence.take_alarms()
 

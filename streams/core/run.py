@@ -23,16 +23,19 @@ class Run:
     """
 
     def __init__(self, now_us: int, parts: Sequence[tuple[Ints, Ints]]) -> None:
-        time = np.concatenate([part for part, _ in parts])
-        self._ends = np.cumsum([len(part) for part, _ in parts])
+        time = parts[0][0]
         #: Of each part, the places of its rows in the order; they rise.
         self._places: list[Ints] | None = None
         if len(parts) > 1:
+            time = np.concatenate([part for part, _ in parts])
+            ends = np.cumsum([len(part) for part, _ in parts])
             order = np.argsort(np.concatenate([offsets for _, offsets in parts]), kind="stable")
             place = np.empty_like(order)
             place[order] = np.arange(len(order))
-            self._places, time = np.split(place, self._ends[:-1]), time[order]
-        self.latest_us: Ints = np.maximum.accumulate(np.concatenate([[now_us], time]))
+            self._places, time = np.split(place, ends[:-1]), time[order]
+        self.latest_us: Ints = np.empty(len(time) + 1, np.int64)
+        self.latest_us[0], self.latest_us[1:] = now_us, time
+        np.maximum.accumulate(self.latest_us, out=self.latest_us)
 
     def __len__(self) -> int:
         return len(self.latest_us) - 1
@@ -64,9 +67,14 @@ def cap_times(batch: Timed, cap_us: Ints) -> tuple[Timed, int]:
     return (replace(batch, time_us=np.minimum(batch.time_us, cap_us)) if beyond else batch), beyond
 
 
-def on_time(time_us: Ints, watermark_us: Ints, definition: MonitorDefinition) -> Bools:
-    """Whether each event came while its window was open and a label could still reach it."""
+def on_time(time_us: Ints, watermark_us: Ints, definition: MonitorDefinition) -> Bools | None:
+    """Whether each event came while its window was open and a label could still reach it; None: all did.
+
+    The watermark is that at which each came, and never falls.
+    """
+    if time_us.min() >= watermark_us[-1]:
+        return None
     end_us = time_us - time_us % definition.window + definition.window
     latest_us = np.minimum(end_us + definition.lateness, time_us + definition.labels.ttl)
     in_time: Bools = latest_us >= watermark_us
-    return in_time
+    return None if in_time.all() else in_time

@@ -30,7 +30,7 @@ class Probe(NamedTuple):
     hashes: Hashes
 
     def take(self, mask: Bools) -> "Probe":
-        return Probe(*(column[mask] for column in self))
+        return Probe(self.rows[mask], self.places[mask], self.hashes[mask])
 
 
 class IdTable(BlockTable):

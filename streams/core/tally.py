@@ -13,7 +13,7 @@ from streamgauge.detectors.ranking import ranked_lengths, ranking_values
 from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.core.bag import Labelled, Served, split_by
+from streamgauge.streams.core.bag import Labelled, Served, split_by, split_by_window
 from streamgauge.streams.core.comparisons import Comparisons
 from streamgauge.streams.core.join import LabelJoin
 from streamgauge.streams.core.label_bank import LABEL
@@ -98,23 +98,23 @@ class Tally:
         version.last_served_us = max(version.last_served_us, int(time.max()))
         column: Column = names.class_column(predicted) if names.classifies else predicted
         values = self._crossed(values)
-        watch.groups.expect(self._groups(values))
-        cells = None
-        if not names.ranks:
-            cells = watch.estimates.cells(predicted, values["score"], names, watch.profile)
+        groups = self._groups(values)
+        watch.groups.expect(groups)
+        score = values["score"]
+        cells = None if names.ranks else watch.estimates.cells(predicted, score, names, watch.profile)
         watch.estimates.latest_us = version.last_served_us
-        bins = self.meter(watch.serve, batch.features, column, values["score"], time, paid)
+        bins = self.meter(watch.serve, batch.features, column, score, time, paid)
         if bins is not None and version.segments.names:
             slots = {name: column for name, column in values.items() if name.startswith(SEGMENT)}
             version.latest.add(time, bins.codes, slots)
-        if positive is not None:
+        if positive is not None and groups:
             answered = ~np.isnan(predicted)
-            groups = {a: np.where(answered, codes, -1) for a, codes in self._groups(values).items()}
+            groups = {a: np.where(answered, codes, -1) for a, codes in groups.items()}
             self.meter(watch.compare, watch.groups.serve(groups, predicted == positive, time, paid))
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for duel in self.comparisons.of(version.name):
             self.meter(duel.serve, version.name, served, time, names.classifies)
-        for start, mask in split_by(time - time % length):
+        for start, mask in split_by_window(time, length):
             window = version.served(start, names.classifies)
             here = offsets if mask is None else offsets[mask]
             window.saw(PREDICTIONS, int(here[0]), int(here[-1]))

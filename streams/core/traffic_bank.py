@@ -62,17 +62,21 @@ class TrafficBank:
         return [MONITOR] if self.evidence is not None and self.evidence.has_band else []
 
     def count(self, time_us: Ints, watermark_us: Ints) -> None:
-        """Requests at these times, and the watermark before each; int64 (n,)."""
+        """Requests at these times, and the watermark before each, which never falls; int64 (n,)."""
         if not self.definition.rule(MONITOR).enabled:
+            return
+        if len(time_us) == 0:
+            return
+        first = int(time_us.min()) // _MINUTE_US
+        end_us = (first + 1) * _MINUTE_US
+        if time_us.max() < end_us and watermark_us[-1] < end_us:
+            self._count(first, first, len(time_us))
             return
         minutes = time_us // _MINUTE_US
         on_time = minutes[(minutes + 1) * _MINUTE_US > watermark_us]
         numbers, counts = np.unique(on_time, return_counts=True)
         for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            self._open[number] = self._open.get(number, 0) + count
-        if self.evidence is None and len(on_time):
-            # its first minute is not a whole one
-            self.evidence = TrafficEvidence(int(on_time[0]) + 1, self.definition.rule(MONITOR).weight)
+            self._count(number, int(on_time[0]), count)
 
     def pass_minutes(self, watermark_us: Ints, paid: Floats) -> None:
         """The watermark before the events of a run and after each, (n + 1,); the account's balance, (n,)."""
@@ -105,6 +109,12 @@ class TrafficBank:
             return None
         self._latest = _continued(self._latest, alarms)
         return _finding(self._latest)
+
+    def _count(self, number: int, first: int, count: int) -> None:
+        self._open[number] = self._open.get(number, 0) + count
+        if self.evidence is None:
+            # its first minute is not a whole one
+            self.evidence = TrafficEvidence(first + 1, self.definition.rule(MONITOR).weight)
 
     def redefine(self, definition: MonitorDefinition) -> None:
         """The monitor may be on or off now; what is normal is learned anew where it was off."""

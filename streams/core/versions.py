@@ -66,7 +66,7 @@ class Version:
     def repeat(self, again: Bools, time_us: Ints, paid: Floats, classes: bool) -> None:
         """Which predictions had come before, bool (n,): each counts in the window of its own time."""
         self.watch.repeat(again, time_us, paid)
-        if not again.any():
+        if not np.count_nonzero(again):
             return
         starts = time_us[again] - time_us[again] % self.window_us
         starts, counts = np.unique(starts, return_counts=True)

@@ -35,12 +35,12 @@ class Vocabulary:
 
     def codes(self, column: Categories) -> NDArray[np.int64]:
         """int64, shape (n,); -1 where missing. Only values that occur enter the vocabulary."""
-        used = np.unique(column.codes)
-        translate = np.full(len(column.values) + 1, -1, np.int64)
-        for local in used.tolist():
-            if local >= 0:
-                translate[local] = self.code(column.values[local])
-        return translate[column.codes]
+        known = [self._index.get(value) for value in column.values]
+        if None in known:
+            for local in np.unique(column.codes).tolist():
+                if local >= 0:
+                    known[local] = self.code(column.values[local])
+        return np.array([*(-1 if code is None else code for code in known), -1], np.int64)[column.codes]
 
     def codes_of_numbers(self, numbers: Floats) -> NDArray[np.int64]:
         """Numbers that stand for classes: 1.0 is the class "1"."""
