@@ -9,7 +9,9 @@ import numpy as np
 from streamgauge.schemas.batch import (
     Bools,
     Categories,
+    Floats,
     GroundTruthBatch,
+    Ints,
     Outcome,
     PredictionBatch,
     take_column,
@@ -25,12 +27,14 @@ from streamgauge.schemas.times import EARLIEST_US, LATEST_US
 Refusals = list[tuple[BadEvent, int]]
 
 _ROWS_NAMED = 20
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 class _Check(NamedTuple):
     reason: Reason
     detail: str
-    bad: Bools
+    #: Which rows fail it; None if none does.
+    bad: Bools | None
 
 
 def read_prediction_batch(
@@ -83,12 +87,8 @@ def _predictions(datum: dict[str, Any], limits: Limits) -> tuple[PredictionBatch
     checks = [
         _time_check(batch.time_us),
         _Check(Reason.MISSING_FIELD, "neither prediction nor error is given", missing & ~batch.failed),
-        _Check(
-            Reason.OUT_OF_RANGE,
-            "latency_ms is negative or infinite",
-            (batch.latency_ms < 0) | (batch.latency_ms == np.inf),
-        ),
-        _Check(Reason.OUT_OF_RANGE, "score lies outside 0 to 1", (batch.score < 0) | (batch.score > 1)),
+        _range_check("latency_ms is negative or infinite", batch.latency_ms, 0.0, _LARGEST),
+        _range_check("score lies outside 0 to 1", batch.score, 0.0, 1.0),
         *_outcome_checks("prediction", batch.prediction, limits),
     ]
     if batch.scores:
@@ -96,8 +96,10 @@ def _predictions(datum: dict[str, Any], limits: Limits) -> tuple[PredictionBatch
         outside: Bools = np.any((scores < 0) | (scores > 1), axis=0)
         checks.append(_Check(Reason.OUT_OF_RANGE, "one of scores lies outside 0 to 1", outside))
     keep, refusals = _judge(checks)
+    if keep is None and not np.count_nonzero(batch.failed):
+        return batch, refusals
     to_blank = batch.failed & ~missing
-    if keep is None and not to_blank.any():
+    if keep is None and not np.count_nonzero(to_blank):
         return batch, refusals
     rows: Bools | slice = slice(None) if keep is None else keep
     return _good_predictions(batch, rows, to_blank), refusals
@@ -139,7 +141,9 @@ def _ground_truth(datum: dict[str, Any], limits: Limits) -> tuple[GroundTruthBat
     unexplained = _missing(batch.label) & ~batch.retracted
     keep, refusals = _judge(
         [
-            _time_check(batch.time_us),
+            _range_check(
+                "time lies outside the years 2000 to 2099", batch.time_us, EARLIEST_US, LATEST_US - 1
+            ),
             _Check(Reason.MISSING_FIELD, "label is missing, and retracted is not set", unexplained),
             _Check(Reason.OUT_OF_RANGE, "revision is negative", batch.revision < 0),
             *_outcome_checks("label", batch.label, limits),
@@ -160,9 +164,15 @@ def _ground_truth(datum: dict[str, Any], limits: Limits) -> tuple[GroundTruthBat
     return good, refusals
 
 
-def _time_check(time_us: Any) -> _Check:
-    bad = (time_us < EARLIEST_US) | (time_us >= LATEST_US)
-    return _Check(Reason.OUT_OF_RANGE, "time lies outside the years 2000 to 2099", bad)
+def _time_check(time_us: Ints) -> _Check:
+    return _range_check("time lies outside the years 2000 to 2099", time_us, EARLIEST_US, LATEST_US - 1)
+
+
+def _range_check(detail: str, column: Floats | Ints, low: float, high: float) -> _Check:
+    """That no value lies outside; NaN is none."""
+    if np.fmin.reduce(column) < low or np.fmax.reduce(column) > high:
+        return _Check(Reason.OUT_OF_RANGE, detail, (column < low) | (column > high))
+    return _Check(Reason.OUT_OF_RANGE, detail, None)
 
 
 def _outcome_checks(field: str, column: Outcome, limits: Limits) -> list[_Check]:
@@ -186,7 +196,7 @@ def _judge(checks: list[_Check]) -> tuple[Bools | None, Refusals]:
     bad: Bools | None = None
     refusals: Refusals = []
     for check in checks:
-        if not check.bad.any():
+        if check.bad is None or not np.count_nonzero(check.bad):
             continue
         new = check.bad if bad is None else check.bad & ~bad
         bad = new if bad is None else bad | new
