@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.baseline import rank_scores
+from streamgauge.detectors.binning import bin_masses
 from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.bets import location_of_size, spread_of_ratio
@@ -60,7 +61,7 @@ class Season:
             () if isinstance(profile, NumericProfile) else profile.categories[: len(profile.design_effects)]
         )
         effects = np.array(profile.design_effects, np.float64)
-        masses = np.array(profile.counts) / profile.n
+        masses = bin_masses(profile) / profile.n
         if isinstance(profile, NumericProfile):
             self._table = np.zeros((width, 2))
             location, _ = rank_scores(np.array(profile.counts))

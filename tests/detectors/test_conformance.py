@@ -9,7 +9,8 @@ import pytest
 
 import streamgauge.detectors
 from streamgauge.detectors import checks
-from streamgauge.detectors.baseline import build_profile
+from streamgauge.detectors.baseline import build_profile, categorical_profile
+from streamgauge.detectors.binning import bin_count
 from streamgauge.detectors.cell_counts import CellCounts
 from streamgauge.detectors.checks import Case
 from streamgauge.detectors.classification import ConfusionCounts, classification_metrics
@@ -184,6 +185,19 @@ def hours(seed, n):
 
 def season():
     return Season(NUMBERS[0], width=22, began_us=None)
+
+
+MANY = categorical_profile(Categories.of([f"c{i}" for i in REFERENCE.geometric(0.02, 3_000)]))
+
+
+def crowds(seed, n):
+    codes, time_us = hours(seed, n)
+    return codes % (bin_count(MANY) + 2), time_us
+
+
+def crowded():
+    """More categories than bins: those beyond share one."""
+    return Season(MANY, width=bin_count(MANY) + 2, began_us=None)
 
 
 def gap():
@@ -380,6 +394,10 @@ CASES.append(
 CASES.append(
     Case("Season", season, restored(season), hours, feed, None, False,
          [(np.full(300, 21), np.arange(300)), (np.zeros(3, np.int64), np.array([0, 2**60, -(2**60)]))],
+         lambda one: one.is_usual(0, 0.1, 50))
+)  # fmt: skip
+CASES.append(
+    Case("Season of many categories", crowded, restored(crowded), crowds, feed, None, False, [],
          lambda one: one.is_usual(0, 0.1, 50))
 )  # fmt: skip
 IDS = [case.name for case in CASES]
