@@ -10,8 +10,11 @@ from typing import Any
 from streamgauge.cli import arguments, differences
 from streamgauge.cli.progress import ProgressBar
 from streamgauge.cli.watching import add_connection, connection_of
+from streamgauge.clients.connection import Connection
+from streamgauge.clients.schema_resolver import resolver_of
 from streamgauge.schemas.control import AdoptBaseline, ControlEvent, Define, encode_control
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.schemas.times import EARLIEST_US
@@ -76,12 +79,14 @@ def run(args: argparse.Namespace) -> int:
     outs = [args.out, None if args.out is None else args.out / "what-if"]
     with ExitStack() as opened:
         watched = [_read_monitors(file) for file in files]
-        history, prefix = _history(args, opened)
+        connection = connection_of(args) if args.from_topics else None
+        resolve = None if connection is None else resolver_of(connection.schema_registry)
+        history, prefix = _history(args, connection, resolve, opened)
         metrics = allowed_metrics(load_settings({}).custom_metrics)
         clock: Any = "wall" if args.from_topics else "events"
         variants = [
             Variant(
-                CoreSettings(fleet=fleet, clock=clock, prefix=prefix, metrics=metrics),
+                CoreSettings(fleet=fleet, clock=clock, prefix=prefix, metrics=metrics, resolve=resolve),
                 control,
                 out,
                 orders=file is None,
@@ -102,15 +107,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _history(args: argparse.Namespace, opened: ExitStack) -> tuple[History, str]:
+def _history(
+    args: argparse.Namespace, connection: Connection | None, resolve: Resolver | None, opened: ExitStack
+) -> tuple[History, str]:
     """What to replay, and the prefix of its topics."""
-    if args.from_topics:
+    if connection is not None:
         from streamgauge.streams.sources.topics import TopicHistory
 
-        connection = connection_of(args)
-        topics = TopicHistory(
-            connection, since_us=args.since, until_us=args.until, orders=args.monitors is None
-        )
+        bounds: Any = {"since_us": args.since, "until_us": args.until}
+        topics = TopicHistory(connection, **bounds, orders=args.monitors is None, resolve=resolve)
         return opened.enter_context(topics), connection.prefix
     paths = {PREDICTIONS: args.predictions}
     if args.ground_truth is not None:

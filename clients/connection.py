@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.errors import ConfigurationError
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -41,7 +42,8 @@ _LIBRDKAFKA = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Kafka's addresses and credentials, checked when made. Raises `ConfigurationError`.
+    """Kafka's addresses and credentials, checked when made, and the schema registry's if there is one.
+    Raises `ConfigurationError`.
 
     The security protocol follows from the rest if it is not given: SASL if there is a username, TLS if
     there is a CA or a certificate.
@@ -63,6 +65,7 @@ class Connection:
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
     ssl_key_password: str = field(default="", repr=False)
+    schema_registry: SchemaRegistry | None = None
 
     def __post_init__(self) -> None:
         if not self.bootstrap_servers.strip():
@@ -125,13 +128,15 @@ class Connection:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Connection":
-        """From ``STREAMGAUGE_BOOTSTRAP_SERVERS``, ``_TOPIC_PREFIX``, ``_SASL_*``, ``_SSL_*``; empty is unset.
+        """From ``STREAMGAUGE_BOOTSTRAP_SERVERS``, ``_TOPIC_PREFIX``, ``_SASL_*``, ``_SSL_*`` and
+        ``_SCHEMA_REGISTRY_*``; empty is unset.
 
         >>> Connection.from_environment({"STREAMGAUGE_BOOTSTRAP_SERVERS": "localhost:9092"}).protocol
         'PLAINTEXT'
         """
         given = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
-        return cls(**{"bootstrap_servers": ""} | given)
+        registry = SchemaRegistry.from_environment(environ)
+        return cls(**{"bootstrap_servers": ""} | given, schema_registry=registry)
 
     @property
     def protocol(self) -> str:

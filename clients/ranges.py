@@ -9,9 +9,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import OffsetRange
 from streamgauge.clients.kafka_answers import explain
-from streamgauge.clients.reach import Reach
+from streamgauge.clients.reach import LOG, Reach
+from streamgauge.clients.schema_resolver import resolver_of
 from streamgauge.schemas.batch import GroundTruthBatch, PredictionBatch
-from streamgauge.schemas.errors import ConfigurationError, StreamgaugeError
+from streamgauge.schemas.errors import ConfigurationError, Reason, StreamgaugeError
 from streamgauge.schemas.message import DATA_INPUTS, Message
 
 #: Records that are decoded at a time.
@@ -24,8 +25,8 @@ def read_batches(connection: Connection, ranges: Iterable[OffsetRange], model: s
     """Predictions and labels of `model`, of each partition in the order in which they were stored.
 
     Only what was committed; what cannot be read is passed over, as the worker did. Raises
-    `StreamgaugeError` if Kafka gives nothing for half a minute, `ConfigurationError` where the extra
-    `training` is not installed.
+    `StreamgaugeError` if Kafka gives nothing for half a minute, or the schema registry, if events need it,
+    and `ConfigurationError` where the extra `training` is not installed.
     """
     try:
         from streamgauge.schemas.decode import decode_messages  # what it needs, a serving app does not
@@ -38,6 +39,7 @@ def read_batches(connection: Connection, ranges: Iterable[OffsetRange], model: s
     left = {(each.topic, each.partition): each.end for each in wanted}
     if not left:
         return
+    resolve, lacking = resolver_of(connection.schema_registry), False
     reach = Reach(connection)
     consumer = Consumer(
         reach.config(
@@ -62,14 +64,17 @@ def read_batches(connection: Connection, ranges: Iterable[OffsetRange], model: s
                 heard = time.monotonic()
                 _take(record, short, left, runs)
             for topic, messages in runs.items():
-                found = (batch for batch, _ in decode_messages(topic, messages).batches)
-                yield from (batch for batch in found if batch.model == model)
+                decoded = decode_messages(topic, messages, resolve=resolve)
+                lacking |= any(error.reason is Reason.UNKNOWN_SCHEMA for _, error in decoded.refused)
+                yield from (batch for batch, _ in decoded.batches if batch.model == model)
             if time.monotonic() - heard > _SILENCE_S:
                 raise StreamgaugeError(
                     f"Kafka gave nothing for {_SILENCE_S:.0f} s: {len(left)} partitions are unread"
                 )
     finally:
         consumer.close()
+    if lacking and resolve is None:
+        LOG.warning("events of unknown schemas were left out: STREAMGAUGE_SCHEMA_REGISTRY_URL is not set")
 
 
 def _take(

@@ -8,6 +8,8 @@ from fastavro.schema import SchemaParseException
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.registry import Schema
 
+_DETAIL = 500
+_TIME = "timestamp-micros"
 _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -15,8 +17,9 @@ def foreign_schema(document: dict[str, Any]) -> Schema:
     """The writer's schema that a `Resolver` gives back, from the registry's JSON.
 
     It is named by its record: ``PredictionBatch`` becomes ``prediction_batch``, and is read as that. Raises
-    `BadEvent` (unknown_schema) for what is no record schema, for one that contains itself, and for one with
-    values that take no bytes: 20 bytes could claim an array of 10^18 of those.
+    `BadEvent` (unknown_schema) for what is no record schema, for one that contains itself, for one with
+    values that take no bytes (20 bytes could claim an array of 10^18 of those), and for a `time` in another
+    unit than microseconds.
 
     >>> field = {"name": "model", "type": "string"}
     >>> foreign_schema({"type": "record", "name": "acme.GroundTruth", "fields": [field]}).name
@@ -26,9 +29,20 @@ def foreign_schema(document: dict[str, Any]) -> Schema:
         name = _WORD.sub("_", _short(document["name"])).lower()
         schema = Schema.of(name, document)
     except (SchemaParseException, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise BadEvent(Reason.UNKNOWN_SCHEMA, f"not an Avro record schema: {error}") from error
+        detail = f"not an Avro record schema: {error}"[:_DETAIL]  # some of these quote all of it
+        raise BadEvent(Reason.UNKNOWN_SCHEMA, detail) from error
     _check_bounded(document, {}, inside=False)
+    _check_time(document)
     return schema
+
+
+def _check_time(document: dict[str, Any]) -> None:
+    """In another unit it would be read as a moment in 1970, which says nothing of what is wrong."""
+    for field in document["fields"]:
+        node = field["type"]
+        unit = node.get("logicalType", _TIME) if isinstance(node, dict) else _TIME
+        if field["name"] == "time" and unit != _TIME:
+            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"its time is of the type {unit}; it is read as {_TIME}")
 
 
 def _check_bounded(node: Any, is_open: dict[str, bool], inside: bool) -> None:

@@ -2,18 +2,21 @@
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from streamgauge.schemas.errors import BadEvent, Reason
-from streamgauge.schemas.limits import Limits
+from streamgauge.schemas.limits import DEFAULT, Limits
 from streamgauge.schemas.registry import SINGLE_OBJECT, Schema, writers
 
 #: Finds the writer's schema of a Confluent schema id; None if the registry does not have it.
 Resolver = Callable[[int], Schema | None]
 
+#: Registries count in Java's int: beyond it, an answer says nothing of the id.
+_IDS_END = 1 << 31
 _STRUCTURED = b"application/cloudevents+json"
 _CLOUDEVENTS = b"application/cloudevents"
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
@@ -51,6 +54,26 @@ def unwrap(
             if name.lower() == "content-type" and content and content.lower().startswith(_CLOUDEVENTS):
                 return _structured(value, content, limits, resolve)
     return _by_first_bytes(value, resolve)
+
+
+def schema_id_of(
+    value: bytes | None, headers: tuple[tuple[str, bytes], ...], limits: Limits = DEFAULT
+) -> int | None:
+    """The Confluent schema id that `unwrap` asks its `resolve` for; None if it asks for none.
+
+    >>> schema_id_of(b"\x00\x00\x00\x00\x07...", ()), schema_id_of(b"{}", ())
+    (7, None)
+    """
+    if not headers and value is not None and value[:1] != b"\x00":
+        return None
+    asked: list[int] = []
+
+    def note(number: int) -> None:
+        asked.append(number)
+
+    with contextlib.suppress(BadEvent):
+        unwrap(value, headers, limits, note)
+    return asked[0] if asked else None
 
 
 def parse_json(text: bytes, limits: Limits) -> Any:
@@ -91,12 +114,14 @@ def _by_first_bytes(value: bytes, resolve: Resolver | None) -> Frame:
         if len(value) < 5:
             raise BadEvent(Reason.UNDECODABLE, "truncated within the id of its schema")
         number = int.from_bytes(value[1:5], "big")
-        found = resolve(number) if resolve is not None else None
-        if found is None:
-            known_by = (
-                "the schema registry" if resolve is not None else "this worker, which has no schema registry"
+        if resolve is None:
+            raise BadEvent(
+                Reason.UNKNOWN_SCHEMA,
+                f"schema id {number} is not known here: STREAMGAUGE_SCHEMA_REGISTRY_URL is not set",
             )
-            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"schema id {number} is not known to {known_by}")
+        found = resolve(number) if number < _IDS_END else None
+        if found is None:
+            raise BadEvent(Reason.UNKNOWN_SCHEMA, f"schema id {number} is not known to the schema registry")
         return Frame(found, value, 5)
     return Frame(None, value)
 

@@ -16,6 +16,7 @@ from streamgauge.schemas.errors import BadEvent, Reason
 #: First two bytes of Avro's single-object encoding; 8 bytes of fingerprint follow.
 SINGLE_OBJECT = b"\xc3\x01"
 
+_DETAIL = 500
 _AVRO_ERRORS = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
@@ -60,7 +61,7 @@ class Schema:
             )
         except fastavro.read.SchemaResolutionError as error:
             raise BadEvent(
-                Reason.WRONG_TYPE, f"schema {writer.name} cannot be read as {self.name}"
+                Reason.WRONG_TYPE, f"schema {writer.name} cannot be read as {self.name}: {error}"[:_DETAIL]
             ) from error
         except _AVRO_ERRORS as error:
             raise BadEvent(Reason.UNDECODABLE, f"not a {self.name} in Avro: {error}") from error

@@ -15,6 +15,8 @@ from streamgauge.streams.topics import describe_topics
 
 #: Those who may read what workers know.
 _INSIDERS = ("worker", "operator")
+#: Those who read what serving apps sent.
+_DECODERS = ("worker", "training")
 
 
 def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checked]:
@@ -22,6 +24,8 @@ def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checke
     connection = settings.connection
     if role == "worker" and settings.state_dir is not None:
         yield worker_checks.disk(settings.state_dir)
+    if role in _DECODERS and connection.schema_registry is not None:
+        yield worker_checks.schemas(connection.schema_registry)
     reach = Reach(connection)
     admin = AdminClient(reach.config(connection.librdkafka()), logger=reach)
     began = time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from streamgauge.streams.broker_clock import BrokerClock
 from streamgauge.streams.group_metadata import group_metadata
@@ -48,15 +49,20 @@ class Probe:
 _LOG_APPEND_TIME = 1
 #: Since a poll, by this machine's clock, for its consumer to be up to date.
 _RECENT_US = 1_000_000
+_NOTHING = TP("", -1)
 #: How long a broker may hold a fetch that finds nothing.
 FETCH_WAIT_MS = 100
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Reads committed records only, and notes the last one delivered of each partition, and the time."""
+    """Reads committed records only, and notes the last one delivered of each partition, and the time.
+
+    Partitions in `held` are left alone. Faust's own way to pause one drops what it has read of it.
+    """
 
     delivered: dict[Any, int]
     clock: BrokerClock
+    held: frozenset[int] = frozenset()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         self.delivered = {}
@@ -68,8 +74,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
-    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(*args, **kwargs)
+    async def _fetch_records(self, consumer: Any, active: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.held:
+            wanted = {tp for tp in active if tp.partition not in self.held}
+            active = wanted or {_NOTHING}  # of none at all, aiokafka gives everything
+        records = await super()._fetch_records(consumer, active, *args, **kwargs)
         for tp, batch in records.items():
             if batch:
                 last = batch[-1]
@@ -122,6 +131,12 @@ class Membership:
         """Whether nothing fetched waits behind this message in Faust's hands."""
         thread = self._thread()
         return thread is None or offset >= thread.delivered.get((topic, partition), -1)
+
+    def hold(self, partitions: frozenset[int]) -> None:
+        """Read no more of the inputs of these partitions; what Faust has in hand still comes."""
+        thread = self._thread()
+        if thread is not None:
+            thread.held = partitions
 
     def probe(self, *, for_errors: bool = False) -> "Future[Probe] | None":
         """One consistent look, taken in the consumer's own loop; None before it has started.

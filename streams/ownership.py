@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from streamgauge.schemas.message import (
     RETRAIN_STATUS,
     Message,
 )
+from streamgauge.streams.holding import Holding
 from streamgauge.streams.membership import Probe
 from streamgauge.streams.task import PartitionTask
 from streamgauge.streams.task_context import TaskContext
@@ -56,23 +57,24 @@ class Ownership:
         self._context = context
         self._inbox = _Inbox()
         self._names = {context.connection.topic(name): name for name in INPUTS}
+        self.holding = Holding(context.schemas, self._take_all, context.membership.hold, context.fail)
 
     @property
     def restoring(self) -> str:
-        """What is left to restore, in words; empty if every assigned partition is open."""
+        """What stands between the partitions and their messages, in words; empty if nothing does."""
         if not self.assigned:
             return "waiting for partitions"
         tasks = list(self.tasks.values())
         opening = [task.progress for task in tasks if task.core is None]
         if not opening:
-            return ""
+            return self.holding.trouble
         read, offsets = sum(part.read for part in opening), sum(part.offsets for part in opening)
         return f"restoring {len(opening)} of {len(tasks)} partitions: {read} records read, {offsets} offsets"
 
     def revoke(self) -> None:
         """A rebalance begins. What was gathered comes again after it, from the committed offsets."""
         self.assigned = False
-        self._inbox.clear()
+        self._forget()
 
     async def assign(self, assigned: Iterable[tuple[str, int]]) -> None:
         """A rebalance is over. A partition that stays keeps its task, and with it its state.
@@ -85,7 +87,7 @@ class Ownership:
         mine = next(iter(numbers.values()))
         if any(partitions != mine for partitions in numbers.values()):
             raise NotCoassignedError(f"the inputs were assigned apart: {numbers}")
-        self._inbox.clear()
+        self._forget()
         lost = [self.tasks.pop(number) for number in sorted(self.tasks.keys() - mine)]
         for task in lost:
             await task.close()
@@ -114,10 +116,8 @@ class Ownership:
                 self._context.telemetry.stale.inc()
             else:
                 self._gather(message)
-            if (
-                self._inbox.count >= MAX_GATHERED
-                or self._inbox.size >= MAX_GATHERED_BYTES
-                or (nothing_waits() and last_fetched(message.topic, message.partition, message.offset))
+            if self._is_full or (
+                nothing_waits() and last_fetched(message.topic, message.partition, message.offset)
             ):
                 self.apply()
 
@@ -132,6 +132,7 @@ class Ownership:
                 messages.sort(key=lambda message: _TURNS[message.topic])
                 self.tasks[number].apply(messages)
                 telemetry.messages.inc(len(messages))
+        self.holding.applied()
 
     def tick(self, probe: Probe) -> None:
         """Tell each partition the time up to which everything was applied, where that is known."""
@@ -154,6 +155,7 @@ class Ownership:
         """Let go of every partition, each after a last commit if `final`."""
         if final:
             self.apply()
+        self._forget()
         await asyncio.gather(*(task.close(final=final) for task in self.tasks.values()))
         self.tasks.clear()
 
@@ -163,16 +165,36 @@ class Ownership:
         return self.tasks.get(message.partition)
 
     def _gather(self, message: Any) -> None:
-        inbox = self._inbox
-        inbox.messages[message.partition].append(
-            Message(
-                topic=self._names[message.topic],
-                offset=message.offset,
-                timestamp_us=round(message.timestamp * 1_000_000),
-                key=message.key,
-                value=message.value,
-                headers=tuple((name, value or b"") for name, value in message.headers or ()),
-            )
+        got = Message(
+            topic=self._names[message.topic],
+            offset=message.offset,
+            timestamp_us=round(message.timestamp * 1_000_000),
+            key=message.key,
+            value=message.value,
+            headers=tuple((name, value or b"") for name, value in message.headers or ()),
         )
+        if not self.holding.takes(message.partition, got):
+            self._take(message.partition, got)
+
+    def _take(self, number: int, message: Message) -> None:
+        inbox = self._inbox
+        inbox.messages[number].append(message)
         inbox.count += 1
         inbox.size += len(message.value or b"")
+
+    def _take_all(self, number: int, messages: Sequence[Message]) -> None:
+        """Of a partition that has waited: what it got before, and then these, with nothing in between."""
+        for message in messages:
+            self._take(number, message)
+            if self._is_full:
+                self.apply()
+        self.apply()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._inbox.count >= MAX_GATHERED or self._inbox.size >= MAX_GATHERED_BYTES
+
+    def _forget(self) -> None:
+        """What was gathered comes again, from the committed offsets."""
+        self._inbox.clear()
+        self.holding.clear()

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.errors import ConfigurationError
 
 
@@ -34,6 +35,9 @@ class WorkerSettings(BaseSettings):
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
     ssl_key_password: SecretStr = SecretStr("")
+    schema_registry_url: str = ""
+    schema_registry_basic_auth_user_info: SecretStr = SecretStr("")
+    schema_registry_ssl_ca_location: str = ""
 
     #: `wall`: idle windows close by the clock. `events`: event times alone drive time (replay, demo, tests).
     clock: Literal["wall", "events"] = "wall"
@@ -72,6 +76,17 @@ class WorkerSettings(BaseSettings):
             ssl_certificate_location=self.ssl_certificate_location,
             ssl_key_location=self.ssl_key_location,
             ssl_key_password=self.ssl_key_password.get_secret_value(),
+            schema_registry=self._schema_registry,
+        )
+
+    @property
+    def _schema_registry(self) -> SchemaRegistry | None:
+        if not self.schema_registry_url:
+            return None
+        return SchemaRegistry(
+            self.schema_registry_url,
+            self.schema_registry_basic_auth_user_info.get_secret_value(),
+            self.schema_registry_ssl_ca_location,
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import NoReturn, Protocol
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import Checkpoint, Message, Output
 from streamgauge.streams.membership import Membership
+from streamgauge.streams.schema_lookup import SchemaLookup
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import Get, StateStore
 from streamgauge.streams.telemetry import Telemetry
@@ -48,3 +49,5 @@ class TaskContext:
     telemetry: Telemetry
     fail: Callable[[BaseException], NoReturn]
     new_store: Callable[[int], StateStore]
+    #: If a schema registry is set up.
+    schemas: SchemaLookup | None = None

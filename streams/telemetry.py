@@ -80,6 +80,12 @@ class Telemetry:
             "Of the time that applying takes, what detectors take.",
             registry=registry,
         )
+        self.schema_lookups = Counter(
+            "streamgauge_schema_lookups_total",
+            "Questions to the schema registry, by what came of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self.messages = Counter(
             "streamgauge_messages_total", "Input messages given to the core.", registry=registry
         )

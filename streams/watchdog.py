@@ -23,11 +23,13 @@ _POLL_AGE_US = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at a worker. `probe` is None if its consumer did not answer."""
+    """One look at a worker. `probe` is None if its consumer did not answer; partitions in `held` wait for a
+    schema, and are not read."""
 
     probe: Probe | None
     uncommitted: bool
     opening: bool
+    held: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -52,9 +54,10 @@ class Judge:
             return f"the consumer group refuses this worker: {probe.trouble}"
         troubles = {"the consumer does not answer": probe is None}
         if probe is not None:
-            positions = {at: reach.position for at, reach in probe.reaches.items()}
-            lag = any(reach.position < reach.highwater for reach in probe.reaches.values())
-            oldest_us = min((reach.polled_us for reach in probe.reaches.values()), default=probe.now_us)
+            reaches = {at: reach for at, reach in probe.reaches.items() if at[1] not in observation.held}
+            positions = {at: reach.position for at, reach in reaches.items()}
+            lag = any(reach.position < reach.highwater for reach in reaches.values())
+            oldest_us = min((reach.polled_us for reach in reaches.values()), default=probe.now_us)
             troubles |= {
                 "no place in the consumer group": probe.generation < 0,
                 "messages wait and none is read": lag and positions == self._last and not observation.opening,

@@ -8,14 +8,22 @@ from streamgauge.schemas.message import STATE, Output
 from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 from streamgauge.streams.heartbeat import Beating
 from streamgauge.streams.mirror import Mirrors
+from streamgauge.streams.schema_lookup import SchemaLookup
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.store import Get, MemoryStore, StateStore
 from streamgauge.streams.task_context import Core, CoreFactory, Encoder
+from streamgauge.streams.telemetry import Telemetry
 
 
-def core_of(settings: WorkerSettings, meter: Meter = unmetered, applied: Applied = untold) -> CoreFactory:
-    """The core that every partition of a worker with these settings has; `meter` measures its detectors, and
-    `applied` is told the times of predictions that were applied."""
+def core_of(
+    settings: WorkerSettings,
+    meter: Meter = unmetered,
+    applied: Applied = untold,
+    schemas: SchemaLookup | None = None,
+) -> CoreFactory:
+    """The core that every partition of a worker with these settings has; `meter` measures its detectors,
+    `applied` is told the times of predictions that were applied, `schemas` has those of messages with
+    Confluent framing."""
     from streamgauge.streams.core.partition import CoreSettings, Partition
     from streamgauge.streams.custom_metrics import allowed_metrics
 
@@ -27,6 +35,7 @@ def core_of(settings: WorkerSettings, meter: Meter = unmetered, applied: Applied
         hot_rows=settings.hot_predictions,
         meter=meter,
         applied=applied,
+        resolve=None if schemas is None else schemas.cache.resolve,
     )
 
     def core(number: int, records: Iterable[tuple[bytes, bytes]], get: Get | None) -> Core:
@@ -34,6 +43,12 @@ def core_of(settings: WorkerSettings, meter: Meter = unmetered, applied: Applied
         return Beating(restored, number, core_settings.software) if settings.clock == "wall" else restored
 
     return core
+
+
+def schemas_of(settings: WorkerSettings, telemetry: Telemetry) -> SchemaLookup | None:
+    """Where schemas are looked up, if there is a registry."""
+    registry = settings.connection.schema_registry
+    return None if registry is None else SchemaLookup(registry, telemetry)
 
 
 def encoder_of(settings: WorkerSettings) -> Encoder:

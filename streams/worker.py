@@ -22,6 +22,7 @@ from streamgauge.streams.health import HealthServer
 from streamgauge.streams.logs import configure_logs
 from streamgauge.streams.membership import Membership, Probe, ReadCommittedApp
 from streamgauge.streams.ownership import Ownership
+from streamgauge.streams.schema_lookup import SchemaLookup
 from streamgauge.streams.settings import WorkerSettings, check_state_dir
 from streamgauge.streams.task import LONGEST_PAUSE_S
 from streamgauge.streams.task_context import CoreFactory, Encoder, TaskContext
@@ -29,7 +30,7 @@ from streamgauge.streams.telemetry import Telemetry
 from streamgauge.streams.topics import check_topics, describe_topics
 from streamgauge.streams.transaction import FencedError
 from streamgauge.streams.watchdog import Observation, Watchdog
-from streamgauge.streams.wiring import core_of, encoder_of, stores_of
+from streamgauge.streams.wiring import core_of, encoder_of, schemas_of, stores_of
 
 #: Exit codes. After 1 and 3 a supervisor should start the worker again; 2 needs a person.
 STOPPED, FAILED, WRONG_USE, DISPLACED = 0, 1, 2, 3
@@ -59,8 +60,9 @@ def run_worker(
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
         telemetry = Telemetry()
-        core = core or core_of(settings, telemetry.detecting, telemetry.applied)
-        worker = _Worker(settings, core, encode or encoder_of(settings), Path(directory), telemetry)
+        schemas = schemas_of(settings, telemetry)
+        core = core or core_of(settings, telemetry.detecting, telemetry.applied, schemas)
+        worker = _Worker(settings, core, encode or encoder_of(settings), Path(directory), telemetry, schemas)
         # A full collection would walk all that was imported: 75 ms in which no event moves.
         gc.collect()
         gc.freeze()
@@ -78,12 +80,14 @@ class _Worker:
         encode: Encoder,
         directory: Path,
         telemetry: Telemetry,
+        schemas: SchemaLookup | None,
     ) -> None:
         self._settings = settings
         self._core = core
         self._encode = encode
         self._directory = directory
         self._telemetry = telemetry
+        self._schemas = schemas
 
     async def run(self) -> None:
         settings = self._settings
@@ -100,6 +104,7 @@ class _Worker:
                 telemetry=self._telemetry,
                 fail=fail,
                 new_store=stores_of(settings, self._telemetry.mirrors_given_up.inc),
+                schemas=self._schemas,
             )
         )
         self._attach(app)
@@ -178,6 +183,7 @@ class _Worker:
         telemetry.spending(core.spending() for core in cores.values())
         telemetry.partitions.labels("open").set(len(cores))
         telemetry.partitions.labels("opening").set(len(tasks) - len(cores))
+        telemetry.partitions.labels("held").set(len(self._ownership.holding.numbers))
         connection = self._settings.connection
         for name in INPUTS:
             lags = [
@@ -202,6 +208,7 @@ class _Worker:
             probe,
             uncommitted=self._uncommitted_s() > LONGEST_PAUSE_S + 5,
             opening=any(task.core is None for task in tasks),
+            held=self._ownership.holding.numbers,
         )
 
 

@@ -9,6 +9,8 @@ from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.registry_address import SchemaRegistry
+from streamgauge.clients.schema_registry import RegistryError, check
 from streamgauge.schemas.errors import ConfigurationError, StateError
 from streamgauge.schemas.heartbeat import SILENT_US
 from streamgauge.schemas.message import CONTROL
@@ -70,6 +72,16 @@ def disk(directory: Path) -> Checked:
         advice = "make room for twice what it holds: while files are rewritten, both are there"
         return Checked("disk", "warn", what, advice)
     return Checked("disk", "ok", what)
+
+
+def schemas(registry: SchemaRegistry) -> Checked:
+    """Whether the schemas of messages with Confluent framing can be had."""
+    try:
+        check(registry)
+    except RegistryError as error:
+        what = f"the schema registry at {registry.url} {error.cause}: partitions wait for new schemas"
+        return Checked("schemas", "fail", what, error.advice)
+    return Checked("schemas", "ok", f"the schema registry at {registry.url} answers")
 
 
 def workers(

@@ -93,6 +93,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for missing, tests in (
         ("no real Kafka broker", "real-broker"),
         ("no real Alertmanager", "Alertmanager"),
+        ("no real schema registry", "schema-registry"),
         ("no verdict", "chaos"),
     ):
         skipped = [r for r in terminalreporter.stats.get("skipped", []) if missing in str(r.longrepr)]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from streamgauge.detectors.custom import Allowed, custom_metric, usable_metrics
 from streamgauge.schemas.errors import BadEvent, Reason
+from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.intake import Intake
@@ -37,6 +38,8 @@ class CoreSettings:
     meter: Meter = unmetered
     #: Is told what has been applied.
     applied: Applied = untold
+    #: Of ids that whoever hands messages over has looked for.
+    resolve: Resolver | None = None
 
     def context(self, partition: int, fleet: Fleet, cold: ColdStore | None) -> "Context":
         """What models of this partition are told."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.decode import DecodeResult, decode_messages
+from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.message import Message
 from streamgauge.streams.core.rows import neighbours_merged
 
@@ -29,7 +30,7 @@ class DecodedEvents:
     appended_us: Ints | None = None
 
     @classmethod
-    def of(cls, topic: str, messages: Sequence[Message]) -> "DecodedEvents":
+    def of(cls, topic: str, messages: Sequence[Message], resolve: Resolver | None = None) -> "DecodedEvents":
         """A run of messages of one topic, in the order of their offsets.
 
         >>> event = b'{"prediction_id": "a", "model": "m", "time": 1795255200000000, "prediction": 3}'
@@ -45,7 +46,7 @@ class DecodedEvents:
 
         return cls(
             topic,
-            decode_messages(topic, messages),
+            decode_messages(topic, messages, resolve=resolve),
             messages[-1].offset,
             quote,
             places,

@@ -101,7 +101,7 @@ class Partition:
             if not fresh:
                 continue
             if topic in DATA_INPUTS:
-                self.take(DecodedEvents.of(topic, fresh))
+                self.take(DecodedEvents.of(topic, fresh, self.settings.resolve))
                 continue
             self._applied[topic] = fresh[-1].offset
             self._moved = True
@@ -188,11 +188,12 @@ class Partition:
             self._refuse(message, error)
 
     def _order(self, message: Message) -> None:
+        resolve = self.settings.resolve
         try:
             if message.topic == CONTROL:
-                self._control(decode_control(message))
+                self._control(decode_control(message, resolve=resolve))
             else:
-                self._retrain_status(decode_retrain_status(message))
+                self._retrain_status(decode_retrain_status(message, resolve=resolve))
         except BadEvent as error:
             self._dead_lettered += 1
             self._refuse(message, error)

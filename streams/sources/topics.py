@@ -13,6 +13,7 @@ from streamgauge.clients.reach import passes
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.message import CONTROL, DATA_INPUTS, RETRAIN_STATUS, Message
 from streamgauge.streams.sources.block import Block
 from streamgauge.streams.sources.merging import Timed, merged
@@ -51,8 +52,10 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
         since_us: int | None = None,
         until_us: int | None = None,
         orders: bool = True,
+        resolve: Resolver | None = None,
     ) -> None:
         self._connection = connection
+        self._resolve = resolve
         self._topics = ((CONTROL, RETRAIN_STATUS) if orders else ()) + DATA_INPUTS
         self.capped = 0  # the core does that here, and counts
         self.read = 0
@@ -117,7 +120,9 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
             return [messages[at] for at in np.searchsorted(places, wanted).tolist()]
 
         topic = messages[0].topic
-        return Block.of(topic, places, decode_messages(topic, messages), quote, appended_us)
+        return Block.of(
+            topic, places, decode_messages(topic, messages, resolve=self._resolve), quote, appended_us
+        )
 
     def _runs(self, topic: str, number: int) -> Iterator[list[Message]]:
         """Messages between the bounds, some at a time; where they are cut depends on them alone."""

@@ -127,6 +127,11 @@ STUCK = Reach(position=5, delivered=4, highwater=9, polled_us=NOW)
         (Observation(None, False, False), (61, "the consumer does not answer for 60 s")),
         (observation(IDLE), None),
         (observation(IDLE, Reach(3, 3, 9, NOW - 9_000_000), opening=True), None),  # a slow backlog
+        (Observation(observation(STUCK).probe, False, False, held=frozenset({0})), None),  # by a registry
+        (
+            Observation(observation(STUCK, STUCK).probe, False, False, held=frozenset({0})),
+            (62, "messages wait and none is read for 60 s"),
+        ),
         (observation(), None),  # an empty assignment with a valid generation is healthy
         (observation(STUCK, opening=True), None),  # restoring holds reading back, within its own deadlines
     ],
