@@ -61,7 +61,7 @@ def schema_id_of(
 ) -> int | None:
     """The Confluent schema id that `unwrap` asks its `resolve` for; None if it asks for none.
 
-    >>> schema_id_of(b"\x00\x00\x00\x00\x07...", ()), schema_id_of(b"{}", ())
+    >>> schema_id_of(bytes([0, 0, 0, 0, 7]), ()), schema_id_of(b"{}", ())
     (7, None)
     """
     if not headers and value is not None and value[:1] != b"\x00":
