@@ -8,6 +8,8 @@ from fastavro.schema import SchemaParseException
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.registry import Schema
 
+#: What the parser, or what looks at a schema here, makes of JSON that is none.
+_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 _DETAIL = 500
 _TIME = "timestamp-micros"
 _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
@@ -26,14 +28,15 @@ def foreign_schema(document: dict[str, Any]) -> Schema:
     'ground_truth'
     """
     try:
-        name = _WORD.sub("_", _short(document["name"])).lower()
-        schema = Schema.of(name, document)
-    except (SchemaParseException, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        if document["type"] != "record":
+            raise BadEvent(Reason.UNKNOWN_SCHEMA, "not the schema of a record")
+        schema = Schema.of(_WORD.sub("_", _short(document["name"])).lower(), document)
+        _check_bounded(document, {}, inside=False)
+        _check_time(document)
+        return schema
+    except (SchemaParseException, *_MALFORMED) as error:
         detail = f"not an Avro record schema: {error}"[:_DETAIL]  # some of these quote all of it
         raise BadEvent(Reason.UNKNOWN_SCHEMA, detail) from error
-    _check_bounded(document, {}, inside=False)
-    _check_time(document)
-    return schema
 
 
 def _check_time(document: dict[str, Any]) -> None:
