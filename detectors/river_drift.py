@@ -66,6 +66,8 @@ class RiverDrift:
         self.n += len(indices)
         self.ignored += len(errors) - len(indices)
         values = 1 - errors[usable] if self.name == "fhddm" else errors[usable]
+        if self.name == "adwin" and self._takes_at_once(values.tolist()):
+            return np.zeros(0, np.intp)
         fired = []
         detector = self._detector
         level = _LEVELS.get(self.name)
@@ -75,6 +77,18 @@ class RiverDrift:
             if detector.drift_detected and (level is None or level(detector) > before):
                 fired.append(index)
         return np.array(fired, np.intp)
+
+    def _takes_at_once(self, values: list[float]) -> bool:
+        """Gives values to what ADWIN keeps in Rust, in one go: whether it finds no change in them. If it does,
+        it is as it was, so that they can be looked at one by one."""
+        detector = self._detector
+        if detector.drift_detected:  # it starts over with the next value
+            return False
+        before = _encode(detector._helper)
+        if not any(list(map(detector._helper.update, values))):
+            return True
+        detector._helper = _decode(detector._helper, before)
+        return False
 
     def to_state(self) -> State:
         """Attributes of River's objects as plain values; what it keeps in Rust as the bytes it gives."""

@@ -10,7 +10,7 @@ from streamgauge.detectors.estimate import State
 from streamgauge.schemas.batch import Floats, Ints
 
 #: So many looks may wait: suffixes matter at an alarm and in a snapshot only, and cost less in bulk.
-_PENDING_LOOKS = 64
+_PENDING_LOOKS = 128
 #: A change may as well have begun where the evidence since then is at most e⁴ times less than since the best
 #: start; or e⁸ times towards the past, for of each such step there only the first start is remembered.
 _DOUBT = 4.0
