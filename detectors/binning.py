@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgauge.detectors.digits import Digitiser
 from streamgauge.schemas.batch import Bools, Categories, Column, Floats, Ints
 from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile
 
@@ -72,11 +73,7 @@ class FeatureBinner:
             name: {c: min(i, CATEGORY_BINS) for i, c in enumerate(p.categories)}
             for name, p in categories.items()
         }
-        edges = [p.edges for p in numbers.values()]
-        #: Float64 (most edges, numbers, 1), filled up with inf, which no value exceeds.
-        self._edges = np.full((max(map(len, edges), default=0), len(edges), 1), np.inf)
-        for row, of_row in enumerate(edges):
-            self._edges[: len(of_row), row, 0] = of_row
+        self._digits = Digitiser([p.edges for p in numbers.values()])
         scales = [(p.mean, 1 / p.sd / Z_UNIT) if p.sd > 1e-300 else (0.0, 0.0) for p in numbers.values()]
         of_numbers = [(*scale, p.low, p.high) for scale, p in zip(scales, numbers.values(), strict=True)]
         #: Float64 (numbers, 1) each.
@@ -107,8 +104,8 @@ class FeatureBinner:
             codes[row] = self.width - 1
             if column is not None:
                 mistyped[row] = ~np.isnan(column)
-        codes[: len(values)] = self._places(values)
         with np.errstate(invalid="ignore", over="ignore"):
+            codes[: len(values)] = self._digits.places(values)
             outside = (values < self._low) | (values > self._high)
             z = values - self._mean
             z *= self._scale
@@ -126,17 +123,6 @@ class FeatureBinner:
         """The place of each code of the first rows, (F, n), among those of all rows one after the other."""
         cells: NDArray[np.int16] | Ints = codes + self._first_cell[: len(codes)]
         return cells
-
-    def _places(self, values: Floats) -> NDArray[np.int8] | NDArray[np.int16]:
-        """How many edges each value exceeds. Comparing all values with one edge at a time has no branches to
-        mispredict: 5 ns a value, where a binary search takes 20."""
-        places = np.zeros(values.shape, np.int8 if len(self._edges) <= 127 else np.int16)
-        beyond = np.empty(values.shape, np.bool_)
-        ones = beyond.view(np.int8)
-        for edges in self._edges:
-            np.greater(values, edges, out=beyond)
-            np.add(places, ones, out=places)
-        return places
 
 
 def bin_count(profile: FeatureProfile) -> int:

@@ -79,8 +79,8 @@ class RiverDrift:
         return np.array(fired, np.intp)
 
     def _takes_at_once(self, values: list[float]) -> bool:
-        """Gives values to what ADWIN keeps in Rust, in one go: whether it finds no change in them. If it does,
-        it is as it was, so that they can be looked at one by one."""
+        """Gives values to what ADWIN keeps in Rust, in one go: whether it finds no change in them. If it
+        does, it is as it was, so that they can be looked at one by one."""
         detector = self._detector
         if detector.drift_detected:  # it starts over with the next value
             return False

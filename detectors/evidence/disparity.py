@@ -190,7 +190,7 @@ def bets_on(seen: Floats, n: Floats, band: Band) -> tuple[Floats, Floats]:
     rows and hits before a look, in which the groups have `n` rows, (groups,)."""
     rows, hits = seen
     pooled = hits.sum(axis=1, keepdims=True) / np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
-    rates = np.clip((hits + _PRIOR * pooled) / (rows + _PRIOR), _RARE, 1 - _RARE)
+    rates = _within((hits + _PRIOR * pooled) / (rows + _PRIOR), _RARE, 1 - _RARE)
     edges, kappa = _laid(rates, n, band)
     # A factor is least where a group that was high is not selected, or one that was low is.
     worst = np.maximum(edges * kappa, (edges - 1) * kappa).max(axis=1)
@@ -213,11 +213,16 @@ def _laid(rates: Floats, n: Floats, band: Band) -> tuple[Floats, Floats]:
     row = np.arange(len(rates))
     at = np.maximum((pulls >= 0).argmax(axis=1), 1)
     left, right = pulls[row, at - 1], pulls[row, at]
-    share = np.clip(-left / np.maximum(right - left, 1e-12), 0.0, 1.0)
+    share = _within(-left / np.maximum(right - left, 1e-12), 0.0, 1.0)
     start = knots[row, at - 1]
     low = (start + share * (knots[row, at] - start))[:, None]
-    edges = np.clip(rates, low, scale * low + width)
+    edges = _within(rates, low, scale * low + width)
     return edges, (rates - edges) / variances
+
+
+def _within(numbers: Floats, low: Floats | float, high: Floats | float) -> Floats:
+    """As `np.clip`, which takes thrice as long for so few."""
+    return np.minimum(np.maximum(numbers, low), high)
 
 
 _DECAYS = np.exp(-BLOCK / np.array(_MEMORIES))[:, None]

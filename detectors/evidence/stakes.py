@@ -43,7 +43,7 @@ class Bets:
 def on_grid(log_factors: Floats, events: int = 1) -> Floats:
     """Log factors of one event, or of so many, rounded down so that sums of them are exact."""
     most = _MOST_LOG * min(events, _MOST_EVENTS)
-    return np.floor(np.clip(log_factors, -most, most) / _GRID) * _GRID
+    return np.floor(np.minimum(np.maximum(log_factors, -most), most) / _GRID) * _GRID
 
 
 @dataclass(frozen=True, slots=True)

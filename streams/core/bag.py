@@ -32,8 +32,9 @@ class Served:
     cells: Ints | None = None
 
     def take(self, mask: Bools) -> "Served":
-        cells = None if self.cells is None else self.cells[mask]
-        return Served(self.latency_ms[mask], self.failed[mask], self.predicted[mask], cells)
+        rows = np.flatnonzero(mask)
+        cells = None if self.cells is None else self.cells.take(rows)
+        return Served(self.latency_ms.take(rows), self.failed.take(rows), self.predicted.take(rows), cells)
 
 
 @dataclass(slots=True)
@@ -51,7 +52,8 @@ class Labelled:
     values: Floats
 
     def take(self, mask: Bools) -> "Labelled":
-        return Labelled(*(getattr(self, name)[..., mask] for name in self.__slots__))
+        rows = np.flatnonzero(mask)
+        return Labelled(*(getattr(self, name).take(rows, axis=-1) for name in self.__slots__))
 
 
 class Bag:

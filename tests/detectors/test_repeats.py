@@ -5,7 +5,8 @@ import pytest
 
 from streamgauge.detectors.baseline import build_profile, repeat_profile
 from streamgauge.detectors.binning import FeatureBinner
-from streamgauge.detectors.evidence.repeat_keys import repeatable
+from streamgauge.detectors.evidence.looks import LOOK, Looks
+from streamgauge.detectors.evidence.repeat_keys import may_repeat, repeatable
 from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.schemas.batch import Categories
 
@@ -59,6 +60,37 @@ def test_categories_that_share_a_bin_and_unseen_ones_do_not_repeat():
     assert keys[0, 0] == 0
     assert np.isinf(keys[0, 1:3]).all()
     assert np.isnan(keys[0, 3])
+
+
+@pytest.mark.parametrize("held", [0, 1, 30, 49])
+@pytest.mark.parametrize("holes", [0.0, 0.4])
+def test_a_look_of_one_value_is_never_passed_by(held, holes):
+    rng = np.random.default_rng(held)
+    names, n, seen = ["flag", "still", "varied"], 230, 0
+    columns = {name: rng.normal(size=2_000) for name in names} | {"word": Categories.of(["a", "b"] * 1_000)}
+    binner = FeatureBinner(build_profile(columns).features)
+    for _ in range(40):
+        rows = {
+            "flag": (rng.random(n) < 0.9).astype(float),
+            "still": np.full(n, 0.1),
+            "varied": rng.normal(size=n),
+        }
+        rows = {name: np.where(rng.random(n) < holes, np.nan, column) for name, column in rows.items()}
+        rows["word"] = Categories((rng.random(n) < 0.03).astype(np.int32), ("a", "b"))
+        bins, looks = binner.bins(rows), Looks(4, binner.width)
+        looks.take(bins.codes[:, :held], np.arange(held), np.zeros(held)) if held else None
+        keys = repeatable(bins.take(slice(held, n)), binner)
+        taken = looks.take(bins.codes[:, held:], np.arange(n - held), np.zeros(n - held))
+        may = may_repeat(bins.take(slice(held, n)), taken.counts, held)
+        ends = np.arange(LOOK - held, n - held + 1, LOOK)
+        for start, end in zip(np.maximum(ends - LOOK, 0), ends, strict=True):
+            present = np.isfinite(keys[:, start:end])
+            flat = [len(set(row[there])) == 1 for row, there in zip(keys[:, start:end], present, strict=True)]
+            whole = held == 0 or start > 0  # of the first one some rows came before
+            assert not whole or all(may[np.array(flat)])
+            seen += sum(flat)
+        assert not may[binner.names.index("varied")]
+    assert seen > 40
 
 
 def test_missing_values_neither_make_nor_break_a_run():

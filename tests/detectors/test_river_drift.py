@@ -24,6 +24,18 @@ def test_a_rising_error_rate_is_found_soon_after_it_rose(name):
     assert any(2_000 <= index < 2_300 for index in fired.tolist())
 
 
+def test_adwin_is_as_it_is_by_single_errors_however_many_come_at_once():
+    errors = np.concatenate([stream(1), stream(2), np.random.default_rng(3).normal(size=1_000)])
+    alone, at_once = RiverDrift("adwin"), RiverDrift("adwin")
+    fired = [index for index, error in enumerate(errors) if len(alone.update_many(np.array([error])))]
+    assert at_once.update_many(errors[:5_000]).tolist() == [index for index in fired if index < 5_000]
+    assert (at_once.update_many(errors[5_000:]) + 5_000).tolist() == [
+        index for index in fired if index >= 5_000
+    ]
+    assert at_once.to_state() == alone.to_state()
+    assert fired
+
+
 @pytest.mark.parametrize("name", ["adwin", "page_hinkley", KSWIN])
 def test_errors_that_became_fewer_are_no_alarm(name):
     fired = RiverDrift(name).update_many(1 - stream())
