@@ -19,7 +19,7 @@ _ID = "id"
 #: The row that had the identity before; there is no such column as long as no two rows share one.
 _OLDER = "older"
 #: Rows that are indexed anew in one go.
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 12
 
 
 class Probe(NamedTuple):
