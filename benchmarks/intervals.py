@@ -18,6 +18,7 @@ from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.scores import ScoreHistogram
+from streamgauge.detectors.sparse_counts import SparseCounts
 from streamgauge.schemas.batch import Bools, Floats
 
 RUNS = 4_000
@@ -170,7 +171,7 @@ def _of_groups(n: int) -> Iterator[Coverage]:
         found = []
         for selected in rng.binomial(n, true, size=(RUNS, groups)):
             counts = GroupCounts()
-            counts.predicted = np.stack([n - selected, selected], axis=1)
+            counts.predicted = SparseCounts.of_table(np.stack([n - selected, selected], axis=1))
             found.append(fairness_metrics(counts, [*"abcdefgh"][:groups], ["no", "yes"], "yes", 1))
         stream = f"{groups} groups, {'all at .3' if rates == 'equal' else '.2 to .45'}"
         truth = {

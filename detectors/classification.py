@@ -15,6 +15,7 @@ from streamgauge.detectors.class_intervals import (
 )
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.intervals import f1_interval, proportion
+from streamgauge.detectors.sparse_counts import SparseCounts
 from streamgauge.schemas.batch import Codes, Ints
 
 #: Classes of which single metrics are given.
@@ -23,61 +24,60 @@ _AVERAGED = ("precision", "recall", "f1")
 
 
 class ConfusionCounts:
-    """How often each true class was predicted as each class; grows with the codes it sees.
-
-    `matrix` is int64 (K, K), [true, predicted]. Negative codes mean missing and are ignored.
+    """How often each true class was predicted as each class. Negative codes mean missing and are ignored.
 
     >>> counts = ConfusionCounts()
-    >>> counts.update_many(np.array([0, 1, 1], np.int32), np.array([0, 0, 1], np.int32))
-    >>> counts.matrix.tolist()
-    [[1, 0], [1, 1]]
+    >>> counts.update_many(np.array([0, 7, 7], np.int32), np.array([0, 0, 7], np.int32))
+    >>> codes, matrix = counts.used()
+    >>> codes.tolist(), matrix.tolist()
+    ([0, 7], [[1, 0], [1, 1]])
     """
 
-    __slots__ = ("matrix",)
+    __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self.matrix: Ints = np.zeros((0, 0), np.int64)
+        self._counts = SparseCounts()
 
     @property
     def n(self) -> int:
         """How many pairs are counted."""
-        return int(self.matrix.sum())
+        return self._counts.n
 
     def update_many(self, true_codes: Codes, pred_codes: Codes) -> None:
         """Count pairs of codes, int (n,) each."""
-        self._add(true_codes, pred_codes, 1)
+        self._counts.add_codes((true_codes, pred_codes), 1)
 
     def subtract_many(self, true_codes: Codes, pred_codes: Codes) -> None:
         """Take back pairs that were counted before."""
-        self._add(true_codes, pred_codes, -1)
+        self._counts.add_codes((true_codes, pred_codes), -1)
 
     def merge(self, other: "ConfusionCounts") -> None:
         """As if `other`'s pairs had been counted here too; both must use the same codes."""
-        k = len(other.matrix)
-        self.matrix = grown(self.matrix, (k, k))
-        self.matrix[:k, :k] += other.matrix
+        self._counts.merge(other._counts)
+
+    def used(self) -> tuple[Ints, Ints]:
+        """The codes that occur, rising, int64 (k,), and their matrix, int64 (k, k), [true, predicted]."""
+        true, predicted = self._counts.codes(2)
+        codes, places = np.unique(np.concatenate([true, predicted]), return_inverse=True)
+        matrix = np.zeros((len(codes), len(codes)), np.int64)
+        matrix[places[: len(true)], places[len(true) :]] = self._counts.counts
+        return codes, matrix
+
+    def named(self, classes: Sequence[str]) -> tuple[Ints, list[str]]:
+        """The matrix of `used`, and what `classes` call its codes."""
+        codes, matrix = self.used()
+        return matrix, [classes[code] for code in codes.tolist()]
 
     def to_state(self) -> State:
         """The same for the same counts, however they came about."""
-        return {"matrix": trimmed(self.matrix)}
+        return self._counts.to_state()
 
     @classmethod
     def from_state(cls, state: State) -> "ConfusionCounts":
         """What `to_state` gave."""
         counts = cls()
-        counts.matrix = np.array(state["matrix"], dtype=np.int64)
+        counts._counts = SparseCounts.from_state(state)
         return counts
-
-    def _add(self, true_codes: Codes, pred_codes: Codes, sign: int) -> None:
-        known = (true_codes >= 0) & (pred_codes >= 0)
-        if not known.all():
-            true_codes, pred_codes = true_codes[known], pred_codes[known]
-        if len(true_codes) == 0:
-            return
-        k = max(int(true_codes.max()), int(pred_codes.max()), len(self.matrix) - 1) + 1
-        self.matrix = grown(self.matrix, (k, k))
-        cells = true_codes.astype(np.int64) * k + pred_codes
-        self.matrix += sign * np.bincount(cells, minlength=k * k).reshape(k, k)
 
 
 def grown(counts: Ints, shape: tuple[int, ...]) -> Ints:
@@ -86,13 +86,6 @@ def grown(counts: Ints, shape: tuple[int, ...]) -> Ints:
         return counts
     missing = [(0, max(0, want - have)) for want, have in zip(shape, counts.shape, strict=True)]
     return np.pad(counts, missing) if any(after for _, after in missing) else counts
-
-
-def trimmed(counts: Ints) -> Ints:
-    """A copy of a (K, K) matrix without the zeros behind its last used class."""
-    used = np.flatnonzero(counts.any(axis=0) | counts.any(axis=1))
-    k = int(used[-1]) + 1 if len(used) else 0
-    return counts[:k, :k].copy()
 
 
 def classification_metrics(

@@ -8,60 +8,56 @@ from itertools import permutations
 import numpy as np
 from scipy import special
 
-from streamgauge.detectors.classification import grown
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.intervals import Z95, agresti_caffo, proportion
-from streamgauge.schemas.batch import Codes, Ints
+from streamgauge.detectors.sparse_counts import SparseCounts
+from streamgauge.schemas.batch import Bools, Codes, Ints
 
 
 class GroupCounts:
-    """Predictions by group and class, and labelled pairs by group, true and predicted class; both grow.
+    """Predictions by group and class, and labelled pairs by group, true and predicted class.
 
-    `predicted` is int64 (G, K), over all predictions; `confusion` int64 (G, K, K), [group, true, predicted].
     Negative codes mean missing and are ignored.
 
     >>> counts = GroupCounts()
     >>> counts.update_predictions(np.array([0, 1], np.int32), np.array([1, 0], np.int32))
-    >>> counts.predicted.tolist()
+    >>> [column.tolist() for column in counts.predicted.codes(2)]
     [[0, 1], [1, 0]]
     """
 
     __slots__ = ("confusion", "predicted")
 
     def __init__(self) -> None:
-        self.predicted: Ints = np.zeros((0, 0), np.int64)
-        self.confusion: Ints = np.zeros((0, 0, 0), np.int64)
+        self.predicted = SparseCounts()
+        self.confusion = SparseCounts()
 
     def update_predictions(self, group_codes: Codes, pred_codes: Codes) -> None:
         """Count predictions, int (n,) each."""
-        self.predicted = _counted(self.predicted, (group_codes, pred_codes), 1)
+        self.predicted.add_codes((group_codes, pred_codes), 1)
 
     def update_labels(self, group_codes: Codes, true_codes: Codes, pred_codes: Codes) -> None:
         """Count labelled pairs, int (n,) each."""
-        self.confusion = _counted(self.confusion, (group_codes, true_codes, pred_codes), 1)
+        self.confusion.add_codes((group_codes, true_codes, pred_codes), 1)
 
     def subtract_labels(self, group_codes: Codes, true_codes: Codes, pred_codes: Codes) -> None:
         """Take back labelled pairs that were counted before."""
-        self.confusion = _counted(self.confusion, (group_codes, true_codes, pred_codes), -1)
+        self.confusion.add_codes((group_codes, true_codes, pred_codes), -1)
 
     def merge(self, other: "GroupCounts") -> None:
         """As if `other`'s events had been counted here too; both must use the same codes."""
-        for name in ("predicted", "confusion"):
-            theirs: Ints = getattr(other, name)
-            mine = grown(getattr(self, name), theirs.shape)
-            mine[tuple(slice(size) for size in theirs.shape)] += theirs
-            setattr(self, name, mine)
+        self.predicted.merge(other.predicted)
+        self.confusion.merge(other.confusion)
 
     def to_state(self) -> State:
         """The same for the same counts, however they came about."""
-        return {"predicted": _trimmed(self.predicted), "confusion": _trimmed(self.confusion)}
+        return {"predicted": self.predicted.to_state(), "confusion": self.confusion.to_state()}
 
     @classmethod
     def from_state(cls, state: State) -> "GroupCounts":
         """What `to_state` gave."""
         counts = cls()
-        counts.predicted = np.array(state["predicted"], dtype=np.int64)
-        counts.confusion = np.array(state["confusion"], dtype=np.int64)
+        counts.predicted = SparseCounts.from_state(state["predicted"])
+        counts.confusion = SparseCounts.from_state(state["confusion"])
         return counts
 
 
@@ -130,28 +126,38 @@ def group_metrics(
 
 def too_few(counts: GroupCounts, groups: Sequence[str], min_n: int) -> list[str]:
     """The groups that were seen, but in fewer than `min_n` predictions."""
-    seen = grown(counts.predicted, (len(groups), counts.predicted.shape[1])).sum(axis=1).tolist()
+    group, _ = counts.predicted.codes(2)
+    seen = _by_group(group, counts.predicted.counts, len(groups)).tolist()
     return [group for group, n in zip(groups, seen, strict=True) if 0 < n < min_n]
 
 
 def _rates(counts: GroupCounts, n_groups: int, classes: Sequence[str], pos_label: str) -> dict[str, _Rate]:
-    k = len(classes)
-    predicted = grown(counts.predicted, (n_groups, k))
-    confusion = grown(counts.confusion, (n_groups, k, k))
-    if pos_label in classes:
-        positive = list(classes).index(pos_label)
-        selected = predicted[:, positive]
-        tp = confusion[:, positive, positive]
-        true, chosen = confusion[:, positive, :].sum(axis=1), confusion[:, :, positive].sum(axis=1)
-    else:
-        selected = tp = true = chosen = np.zeros(n_groups, np.int64)
-    labelled = confusion.sum(axis=(1, 2))
+    positive = list(classes).index(pos_label) if pos_label in classes else -1
+    group, said = counts.predicted.codes(2)
+    served = counts.predicted.counts
+    of, true, chosen = counts.confusion.codes(3)
+    labelled = counts.confusion.counts
+
+    def among(mask: Bools) -> Ints:
+        return _by_group(of[mask], labelled[mask], n_groups)
+
+    is_true, is_chosen = true == positive, chosen == positive
     return {
-        "selection_rate": _Rate(selected, predicted.sum(axis=1)),
-        "true_positive_rate": _Rate(tp, true),
-        "false_positive_rate": _Rate(chosen - tp, labelled - true),
-        "precision": _Rate(tp, chosen),
+        "selection_rate": _Rate(
+            _by_group(group[said == positive], served[said == positive], n_groups),
+            _by_group(group, served, n_groups),
+        ),
+        "true_positive_rate": _Rate(among(is_true & is_chosen), among(is_true)),
+        "false_positive_rate": _Rate(among(~is_true & is_chosen), among(~is_true)),
+        "precision": _Rate(among(is_true & is_chosen), among(is_chosen)),
     }
+
+
+def _by_group(group: Ints, counts: Ints, n_groups: int) -> Ints:
+    """Sums of counts, int64 (groups,)."""
+    sums = np.zeros(n_groups, np.int64)
+    np.add.at(sums, group, counts)
+    return sums
 
 
 def _difference(rate: _Rate, min_n: int) -> Estimate:
@@ -199,26 +205,3 @@ def _larger(a: Estimate, b: Estimate) -> Estimate:
         return Estimate.undefined(a.n + b.n)
     low, high = max(a.low or 0.0, b.low or 0.0), max(a.high or 0.0, b.high or 0.0)
     return Estimate(max(a.value, b.value), low, high, a.n + b.n)
-
-
-def _counted(counts: Ints, codes: tuple[Codes, ...], sign: int) -> Ints:
-    known = np.logical_and.reduce([column >= 0 for column in codes])
-    if not known.all():
-        codes = tuple(column[known] for column in codes)
-    if len(codes[0]) == 0:
-        return counts
-    groups = max(int(codes[0].max()) + 1, counts.shape[0])
-    classes = max(*(int(column.max()) + 1 for column in codes[1:]), counts.shape[1])
-    shape = (groups, *(classes for _ in codes[1:]))
-    cells = np.ravel_multi_index(tuple(column.astype(np.intp) for column in codes), shape)
-    added: Ints = np.bincount(cells, minlength=math.prod(shape)).reshape(shape)
-    return grown(counts, shape) + sign * added
-
-
-def _trimmed(counts: Ints) -> Ints:
-    """A copy without the groups and classes behind the last used ones; the class axes stay equally long."""
-    if not counts.any():
-        return np.zeros((0,) * counts.ndim, np.int64)
-    used = np.argwhere(counts).max(axis=0) + 1
-    classes = int(used[1:].max())
-    return counts[(slice(int(used[0])), *(slice(classes) for _ in used[1:]))].copy()

@@ -128,7 +128,7 @@ def _of_errors(version: Version, windows: Iterable[Window]) -> tuple[Carrier, ..
 def _errors(bag: Bag) -> tuple[float, int]:
     """The sum of errors, and of how many."""
     if bag.classes:
-        matrix = bag.confusion.matrix
+        _, matrix = bag.confusion.used()
         return float(matrix.sum() - np.trace(matrix)), int(matrix.sum())
     mean = bag.errors.metrics()["mean_absolute_error"].value
     return (0.0, 0) if mean is None else (mean * bag.errors.n, bag.errors.n)

@@ -141,9 +141,9 @@ def _rarest(metric: str, estimate: Estimate, arm: Arm) -> int:
     if metric in _PROPORTIONS:
         hits = round((estimate.value or 0.0) * estimate.n)
         return min(hits, estimate.n - hits)
-    true = arm.bag.confusion.matrix.sum(axis=1)
     if not arm.bag.classes or metric == "latency_mean_ms":
         return MIN_OUTCOMES
+    true = arm.bag.confusion.used()[1].sum(axis=1)
     return int(true[true > 0].min(initial=0)) if (true > 0).sum() > 1 else 0
 
 

@@ -39,7 +39,7 @@ def explain_gap(
         errors.merge(bag.errors)
     metric = "accuracy" if classes else "mean_absolute_error"
     realised = (
-        classification_metrics(confusion.matrix, naming.classes, naming.pos_label)
+        classification_metrics(*confusion.named(naming.classes), naming.pos_label)
         if classes
         else errors.metrics()
     )[metric]

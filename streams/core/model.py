@@ -171,8 +171,8 @@ class ModelState:
 
     def _expire(self) -> list[Output]:
         names = self.intake.names
-        classes = names.classes.values if names.classifies else None
-        return orphan_letters(self.definition.model, self.intake.expire(), classes, self.context)
+        name_of = names.classes.name if names.classifies else None
+        return orphan_letters(self.definition.model, self.intake.expire(), name_of, self.context)
 
     def _consider(self, outputs: list[Output]) -> list[Output]:
         return consider(self.retrain, self.intake, self.book, self.judge, outputs)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgauge.detectors.ranking import packed_rankings, packed_relevance
+from streamgauge.detectors.ranking import packed_rankings, packed_relevance, ranked_lengths
 from streamgauge.schemas.batch import (
     Bools,
     Categories,
@@ -22,7 +22,7 @@ from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.schemas.monitor_fields import Task
 from streamgauge.streams.core.intersections import intersect
-from streamgauge.streams.core.vocabulary import Vocabulary
+from streamgauge.streams.core.vocabulary import Classes, Vocabulary
 
 _KEYS = 50
 _VALUES = 50
@@ -36,7 +36,7 @@ class Names:
 
     task: Task | None = None
     pos_label: str | None = None
-    classes: Vocabulary = field(default_factory=Vocabulary)
+    classes: Classes = field(default_factory=Classes)
     versions: Vocabulary = field(default_factory=lambda: Vocabulary(limit=_VERSIONS))
     groups: dict[str, Vocabulary] = field(default_factory=dict)
     segment_keys: list[str] = field(default_factory=list)
@@ -126,9 +126,19 @@ class Names:
             given = _of_predicted(batch) if self.task == "multiclass" else None
         return batch.score if given is None else np.where(np.isnan(batch.score), given, batch.score)
 
+    def counted(self, predicted: NDArray[Any]) -> Floats:
+        """What is counted of `predicted`, float64 (n,): of rankings, how many items they have."""
+        if self.ranks:
+            return ranked_lengths(predicted)
+        return self.classes.folded(predicted) if self.classifies else predicted
+
+    def counted_pairs(self, predicted: NDArray[Any], label: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """As `counted`, of pairs; rankings stay as they are."""
+        return self.classes.folded_pairs(predicted, label) if self.classifies else (predicted, label)
+
     def class_column(self, predicted: Floats) -> Categories:
         """Codes back to strings, for detectors that compare by name."""
-        codes = np.fmax(predicted, -1.0).astype(np.int32)  # which a number wins against NaN
+        codes = np.fmax(self.classes.folded(predicted), -1.0).astype(np.int32)  # a number wins against NaN
         return Categories(codes, tuple(self.classes.values))
 
     def group_codes(self, batch: PredictionBatch) -> dict[str, NDArray[np.int64]]:
@@ -166,7 +176,7 @@ class Names:
         return cls(
             state["task"],
             state["pos_label"],
-            Vocabulary(state["classes"]),
+            Classes(state["classes"]),
             Vocabulary(state["versions"], _VERSIONS),
             {key: Vocabulary(values, _VALUES) for key, values in state["groups"].items()},
             state["segment_keys"],

@@ -1,7 +1,7 @@
 """Dead letters of labels whose prediction never came."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,13 @@ from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.pairs import Orphans
 
 
-def orphan_letters(model: str, orphans: Orphans, classes: Sequence[str] | None, context: Any) -> list[Output]:
-    """One letter a label; its value is written anew from what the join kept of it."""
+def orphan_letters(
+    model: str, orphans: Orphans, name_of: Callable[[int], str] | None, context: Any
+) -> list[Output]:
+    """One letter a label; its value is written anew from what the join kept of it.
+
+    `name_of` gives a class by its code; None where labels are numbers.
+    """
     ids = orphans.ids.tobytes()
     letters = []
     for row in range(len(orphans.ids)):
@@ -22,7 +27,7 @@ def orphan_letters(model: str, orphans: Orphans, classes: Sequence[str] | None, 
         if isinstance(found, bytes):
             name, label = "relevance", json.loads(found)
         elif found is not None and found == found:
-            label = float(found) if classes is None else classes[int(found)]
+            label = float(found) if name_of is None else name_of(int(found))
         time_us = int(orphans.time_us[row])
         value = {
             "prediction_id": str(UUID(bytes=ids[row * 16 : row * 16 + 16])),

@@ -100,7 +100,7 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
 def built_in_metrics(bag: Bag, naming: Naming) -> dict[str, Estimate]:
     """What labels say of the predictions of a bag, by the metrics of its task."""
     if bag.classes:
-        metrics = classification_metrics(bag.confusion.matrix, naming.classes, naming.pos_label)
+        metrics = classification_metrics(*bag.confusion.named(naming.classes), naming.pos_label)
         return metrics | (bag.scores.metrics() if naming.pos_label is not None and bag.was_scored else {})
     if naming.ks:
         sums = [] if bag.values is None else bag.values.values()
@@ -154,7 +154,7 @@ def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:
                 (
                     Estimate.undefined(bag.confusion.n)
                     if metric is None
-                    else metric.of_counts(bag.confusion.matrix, naming.classes, naming.pos_label)
+                    else metric.of_counts(*bag.confusion.named(naming.classes), naming.pos_label)
                 ),
             )
     elif bag.values is not None:
@@ -174,8 +174,8 @@ def _custom(bag: Bag, naming: Naming) -> Iterator[tuple[str, Estimate]]:
 def _classes(window: Window, naming: Naming) -> Iterator[Measured]:
     """Each class against the rest, where there are more than two sides."""
     if window.classes and naming.pos_label is None:
-        matrix = window.bags[ALL].confusion.matrix
-        for name, metrics in class_metrics(matrix, naming.classes).items():
+        matrix, classes = window.bags[ALL].confusion.named(naming.classes)
+        for name, metrics in class_metrics(matrix, classes).items():
             for metric, estimate in metrics.items():
                 yield Measured(metric, estimate, of_class=name)
 

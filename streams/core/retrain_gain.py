@@ -73,7 +73,7 @@ def _realised(windows: list[Window], naming: Naming) -> float | None:
         confusion.merge(window.bags[ALL].confusion)
         errors.merge(window.bags[ALL].errors)
     if windows[-1].classes:
-        metrics = classification_metrics(confusion.matrix, naming.classes, naming.pos_label)
+        metrics = classification_metrics(*confusion.named(naming.classes), naming.pos_label)
         return _rest(metrics["accuracy"])
     return errors.metrics()["mean_absolute_error"].low
 

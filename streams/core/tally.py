@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.evidence.account import Balance, paid_of
-from streamgauge.detectors.ranking import ranked_lengths, ranking_values
+from streamgauge.detectors.ranking import ranking_values
 from streamgauge.schemas.batch import Column, Floats, Ints, Outcome, PredictionBatch, take_column
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -92,7 +92,7 @@ class Tally:
     ) -> None:
         """Rows of a batch that are new: codes by column, offsets, the account's balance at each."""
         length, names, watch = self.definition.window, self.names, version.watch
-        predicted: Floats = ranked_lengths(values["prediction"]) if names.ranks else values["prediction"]
+        predicted = names.counted(values["prediction"])
         time, positive = batch.time_us, names.positive
         version.first_served_us = version.first_served_us or int(time.min())
         version.last_served_us = max(version.last_served_us, int(time.max()))
@@ -139,14 +139,14 @@ class Tally:
         if not answered.all():
             pairs, predicted = pairs.take(answered), predicted[answered]
             paid = paid_of(paid, answered)
-        rows = pairs.rows
-        time = table.gather("time", rows)
+        predicted, label = names.counted_pairs(predicted, pairs.label)
+        rows, time = pairs.rows, table.gather("time", pairs.rows)
         lag_s = np.maximum(pairs.lag_us, 0) / 1e6
-        values = self._values(predicted, pairs.label)
+        values = self._values(predicted, label)
         if names.ranks:  # all that is said of a ranking are its values
-            predicted = np.full(len(rows), np.nan)
-            pairs = replace(pairs, label=predicted)
-        labelled = Labelled(predicted, table.gather("score", rows), pairs.label, lag_s, pairs.sign, values)
+            predicted = label = np.full(len(rows), np.nan)
+        pairs = pairs if label is pairs.label else replace(pairs, label=label)
+        labelled = Labelled(predicted, table.gather("score", rows), label, lag_s, pairs.sign, values)
         codes = self._crossed({name: table.gather(name, rows) for name in table.names if ":" in name})
         starts = time - time % length
         for code, of_version in split_by(table.gather("version", rows)):

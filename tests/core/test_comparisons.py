@@ -100,12 +100,12 @@ def test_a_corrected_label_corrects_the_comparison():
     run = compared(1_500, {"7": 0.9, "8": 0.9})
     [duel] = run.partition.models["m"].intake.comparisons
     matrices = {version: arm.bag.confusion for version, arm in duel.arms.items()}
-    counted = {version: (int(np.trace(m.matrix)), m.n) for version, m in matrices.items()}
+    counted = {version: (int(np.trace(m.used()[1])), m.n) for version, m in matrices.items()}
     corrected = {"model": "m", "time": START_US + MINUTE_US, "label": "never", "revision": 1}
     labels = [{**corrected, "prediction_id": f"p{i}"} for i in range(1_500)]
     run.apply(list(run.feed.packed((GROUND_TRUTH, label) for label in labels)))
     assert all(right > 500 for right, _ in counted.values())
-    now = {version: (int(np.trace(m.matrix)), m.n) for version, m in matrices.items()}
+    now = {version: (int(np.trace(m.used()[1])), m.n) for version, m in matrices.items()}
     assert now == {version: (0, n) for version, (_, n) in counted.items()}
 
 

@@ -27,8 +27,8 @@ def counted(pairs):
 def test_every_defined_value_is_that_of_scikit_learn(pairs):
     true, pred = [NAMES[t] for t, _ in pairs], [NAMES[p] for _, p in pairs]
     binary_true, binary_pred = [t == "a" for t in true], [p == "a" for p in pred]
-    macro = classification_metrics(counted(pairs).matrix, NAMES, None)
-    binary = classification_metrics(counted(pairs).matrix, NAMES, "a")
+    macro = classification_metrics(*counted(pairs).named(NAMES), None)
+    binary = classification_metrics(*counted(pairs).named(NAMES), "a")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = {
@@ -74,8 +74,8 @@ def test_the_order_of_the_classes_does_not_matter_to_the_bit(pairs, order):
     for code, place in enumerate(order):
         names[place] = NAMES[code]
     for pos_label in (None, "c"):
-        assert classification_metrics(counted(pairs).matrix, NAMES, pos_label) == classification_metrics(
-            counted(renamed).matrix, names, pos_label
+        assert classification_metrics(*counted(pairs).named(NAMES), pos_label) == classification_metrics(
+            *counted(renamed).named(names), pos_label
         )
 
 
@@ -89,6 +89,6 @@ def test_micro_averages_are_accuracy_so_they_are_not_given_again():
     true, said = rng.integers(0, 4, 500), rng.integers(0, 4, 500)
     counts = ConfusionCounts()
     counts.update_many(true.astype(np.int32), said.astype(np.int32))
-    accuracy = classification_metrics(counts.matrix, list("abcd"), None)["accuracy"].value
+    accuracy = classification_metrics(*counts.named("abcd"), None)["accuracy"].value
     for micro in (sk.precision_score, sk.recall_score, sk.f1_score):
         assert micro(true, said, average="micro") == pytest.approx(accuracy)

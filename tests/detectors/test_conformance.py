@@ -38,6 +38,7 @@ from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.river_drift import DETECTORS, RiverDrift
 from streamgauge.detectors.score_counts import ScoreCounts
 from streamgauge.detectors.scores import ScoreHistogram
+from streamgauge.detectors.sparse_counts import SparseCounts
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.estimator import ResidualProfile
 from streamgauge.schemas.profile import RateProfile
@@ -66,6 +67,13 @@ def scored(seed, n):
     rng = np.random.default_rng(seed)
     score = rng.random(n)
     return score, rng.random(n) < score
+
+
+def combinations(seed, n):
+    """Few at first, so that they are counted as a table, then too many for one."""
+    codes = np.random.default_rng(seed).integers(-1, 60, (2, n))
+    codes[:, n // 2 :] *= 16
+    return tuple(codes)
 
 
 def few_scored(seed, n):
@@ -328,7 +336,7 @@ CASES = [
          [(np.tile(NASTY, (3, 1)),)], lambda one: one.values()),
     Case("ConfusionCounts", ConfusionCounts, ConfusionCounts.from_state, pairs_of_codes, feed, take_back,
          True,
-         [(CODES, CODES[::-1])], lambda one: classification_metrics(one.matrix, list("abcd"), "a")),
+         [(CODES, CODES[::-1])], lambda one: classification_metrics(*one.named("abcd"), "a")),
     Case("ScoreHistogram", ScoreHistogram, ScoreHistogram.from_state, scored, feed, take_back, True,
          [(NASTY, NASTY > 0), (np.ones(300), np.ones(300, bool))], read_metrics),
     Case("ScoreHistogram exact", lambda: ScoreHistogram(exact=True), ScoreHistogram.from_state, few_scored,
@@ -337,6 +345,9 @@ CASES = [
     Case("ScoreCounts", ScoreCounts, ScoreCounts.from_state, scored, feed, take_back, True,
          [(np.array([0.0, -0.0, 5e-324, 1.0]), np.array([True, False, True, False]))],
          lambda one: one.by_outcome()),
+    Case("SparseCounts", SparseCounts, SparseCounts.from_state, combinations,
+         lambda one, *codes: one.add_codes(codes, 1), lambda one, *codes: one.add_codes(codes, -1), True,
+         [(np.array([-1, 999, -(2**31)]), np.array([999, 999, 0]))], lambda one: (one.n, one.codes(2))),
     Case("RegressionErrors", RegressionErrors, RegressionErrors.from_state, pairs_of_numbers, feed, take_back,
          True, [(NASTY, NASTY[::-1]), (FLAT, FLAT)], read_metrics),
     Case("GroupCounts", GroupCounts, GroupCounts.from_state, grouped, feed_groups, None, True,

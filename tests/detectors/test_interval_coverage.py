@@ -8,6 +8,7 @@ from streamgauge.detectors.classification import classification_metrics
 from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.detectors.scores import ScoreHistogram
+from streamgauge.detectors.sparse_counts import SparseCounts
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +106,7 @@ def test_intervals_of_group_differences(rates, n):
     for _ in range(RUNS):
         counts = GroupCounts()
         selected = rng.binomial(n, rates)
-        counts.predicted = np.stack([n - selected, selected], axis=1)
+        counts.predicted = SparseCounts.of_table(np.stack([n - selected, selected], axis=1))
         estimates.append(fairness_metrics(counts, [*"abcdefgh"][:groups], ["no", "yes"], "yes", 1))
     difference = [e["demographic_parity_difference"] for e in estimates]
     ratio = [e["demographic_parity_ratio"] for e in estimates]
