@@ -35,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--role", choices=_ROLES, default="worker", help="whose permissions to check (default worker)"
     )
     parser.add_argument(
-        "--probe", action="store_true", help="compare clocks by a record in a topic made for it, and deleted"
+        "--probe",
+        action="store_true",
+        help="compare clocks by a record in a topic made for it, and deleted; show the broker a forged token",
     )
     parser.add_argument("--rate", type=number(0), metavar="N", help="predictions a second of each model")
     parser.add_argument("--monitors", metavar="FILE", help="the definitions to size (default: all defaults)")

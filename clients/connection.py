@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from streamgauge.clients.registry_address import SchemaRegistry
+from streamgauge.clients.token_endpoint import TokenEndpoint
 from streamgauge.schemas.errors import ConfigurationError
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 #: field of `Connection` -> environment variable, and -> librdkafka property where there is one
 _ENVIRONMENT = {
@@ -22,6 +23,10 @@ _ENVIRONMENT = {
     "sasl_mechanism": "STREAMGAUGE_SASL_MECHANISM",
     "sasl_username": "STREAMGAUGE_SASL_USERNAME",
     "sasl_password": "STREAMGAUGE_SASL_PASSWORD",
+    "sasl_token_url": "STREAMGAUGE_SASL_TOKEN_URL",
+    "sasl_token_scope": "STREAMGAUGE_SASL_TOKEN_SCOPE",
+    "sasl_token_ca_location": "STREAMGAUGE_SASL_TOKEN_CA_LOCATION",
+    "sasl_extensions": "STREAMGAUGE_SASL_EXTENSIONS",
     "ssl_ca_location": "STREAMGAUGE_SSL_CA_LOCATION",
     "ssl_certificate_location": "STREAMGAUGE_SSL_CERTIFICATE_LOCATION",
     "ssl_key_location": "STREAMGAUGE_SSL_KEY_LOCATION",
@@ -46,7 +51,7 @@ class Connection:
     Raises `ConfigurationError`.
 
     The security protocol follows from the rest if it is not given: SASL if there is a username, TLS if
-    there is a CA or a certificate.
+    there is a CA or a certificate, or a token endpoint: whoever overhears a token can use it.
 
     >>> connection = Connection("broker:9093", sasl_username="app", sasl_password="secret")
     >>> connection.protocol, connection.topic("alerts")
@@ -61,6 +66,10 @@ class Connection:
     sasl_mechanism: str = ""
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
+    sasl_token_url: str = ""
+    sasl_token_scope: str = ""
+    sasl_token_ca_location: str = ""
+    sasl_extensions: str = ""
     ssl_ca_location: str = ""
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
@@ -92,6 +101,16 @@ class Connection:
             raise ConfigurationError(
                 "SASL needs both STREAMGAUGE_SASL_USERNAME and STREAMGAUGE_SASL_PASSWORD"
             )
+        if self.mechanism == "OAUTHBEARER" and not self.sasl_token_url:
+            raise ConfigurationError(
+                "OAUTHBEARER needs STREAMGAUGE_SASL_TOKEN_URL, the token endpoint of the authorization server"
+            )
+        if self.sasl_token_url and self.mechanism != "OAUTHBEARER":
+            raise ConfigurationError(
+                "STREAMGAUGE_SASL_TOKEN_URL is for OAUTHBEARER: unset it, or STREAMGAUGE_SASL_MECHANISM and "
+                "STREAMGAUGE_SECURITY_PROTOCOL"
+            )
+        _ = self.token_endpoint  # which is checked when made
         if bool(self.ssl_certificate_location) != bool(self.ssl_key_location):
             raise ConfigurationError(
                 "a TLS client certificate needs both STREAMGAUGE_SSL_CERTIFICATE_LOCATION "
@@ -143,13 +162,29 @@ class Connection:
         """The security protocol in force."""
         if self.security_protocol:
             return self.security_protocol
-        tls = "SSL" if self.ssl_ca_location or self.ssl_certificate_location else "PLAINTEXT"
-        return f"SASL_{tls}" if self.sasl_username else tls
+        encrypted = self.ssl_ca_location or self.ssl_certificate_location or self.sasl_token_url
+        tls = "SSL" if encrypted else "PLAINTEXT"
+        return f"SASL_{tls}" if self.sasl_username or self.sasl_token_url else tls
 
     @property
     def mechanism(self) -> str:
         """The SASL mechanism in force, or an empty text without SASL."""
-        return (self.sasl_mechanism or "SCRAM-SHA-512") if self.protocol.startswith("SASL") else ""
+        default = "OAUTHBEARER" if self.sasl_token_url else "SCRAM-SHA-512"
+        return (self.sasl_mechanism or default) if self.protocol.startswith("SASL") else ""
+
+    @property
+    def token_endpoint(self) -> TokenEndpoint | None:
+        """Where tokens are to be had, with OAUTHBEARER. Raises `ConfigurationError`."""
+        if not self.sasl_token_url:
+            return None
+        return TokenEndpoint(
+            self.sasl_token_url,
+            self.sasl_username,
+            self.sasl_password,
+            scope=self.sasl_token_scope,
+            ca_location=self.sasl_token_ca_location,
+            extensions=self.sasl_extensions,
+        )
 
     def librdkafka(self) -> dict[str, str]:
         """The properties for every confluent-kafka client.
@@ -159,7 +194,11 @@ class Connection:
         """
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         given |= {"security_protocol": self.protocol, "sasl_mechanism": self.mechanism}
-        return {_LIBRDKAFKA[name]: value for name, value in given.items() if value and name in _LIBRDKAFKA}
+        endpoint = self.token_endpoint
+        if endpoint is not None:
+            given |= {"sasl_username": "", "sasl_password": ""}
+        config = {_LIBRDKAFKA[name]: value for name, value in given.items() if value and name in _LIBRDKAFKA}
+        return config if endpoint is None else config | endpoint.librdkafka()
 
     def topic(self, name: str) -> str:
         """The full name of one of our topics."""

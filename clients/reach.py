@@ -25,6 +25,7 @@ _QUIET_S = 60.0
 
 #: Waiting does not help against these.
 _HOPELESS = frozenset([KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._BAD_MSG])
+_UNTRUSTED = frozenset([KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED])
 #: Of these librdkafka says neither "retriable" nor "fatal", and they pass.
 _PASSING = frozenset([KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT])
 _ADVICE = {
@@ -35,6 +36,11 @@ _ADVICE = {
     KafkaError._BAD_MSG: "what listens there does not speak Kafka's protocol, or wants another "
     "STREAMGAUGE_SECURITY_PROTOCOL",
 }
+_TOKEN = (
+    "the broker refuses the token: its issuer and audience must be those that the broker expects, which may "
+    "need another STREAMGAUGE_SASL_TOKEN_SCOPE"
+)
+_NO_TOKEN = "check STREAMGAUGE_SASL_TOKEN_URL, and what its authorization server says of it"
 _REFUSED = "nothing listens there: start Kafka, or set STREAMGAUGE_BOOTSTRAP_SERVERS to where it is"
 _DISCONNECTED = "it hangs up: the port may want another STREAMGAUGE_SECURITY_PROTOCOL"
 _SILENT = "check STREAMGAUGE_BOOTSTRAP_SERVERS, and what stands between: a firewall drops packets in silence"
@@ -60,13 +66,26 @@ class Reach:
     def __init__(self, connection: Connection) -> None:
         self._servers = connection.bootstrap_servers
         self._protocol = connection.protocol
+        self._endpoint = connection.token_endpoint
         self._cause: KafkaError | None = None
         self._line = ""
         self._reached = False
         self._told_s = -_QUIET_S
 
     def config(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The client's configuration, with errors coming here."""
+        """The client's configuration, with errors coming here.
+
+        Raises `UnreachableError` if no token is to be had: librdkafka would try for a minute, and a client
+        that tries cannot be closed.
+        """
+        if self._endpoint is not None:
+            # brings HTTP, which nobody else wants
+            from streamgauge.clients.tokens import TokenError, request_token
+
+            try:
+                request_token(self._endpoint, REACH_S)
+            except TokenError as error:
+                raise UnreachableError(self._servers, error.cause, error.advice) from None
         return config | {"error_cb": self._note}
 
     def log(self, level: int, form: str, *words: object) -> None:
@@ -112,7 +131,9 @@ class Reach:
     def _unreachable(self) -> UnreachableError:
         cause = self._said() or f"no answer within {REACH_S:.0f} s"
         advice = _SILENT if self._cause is None else _ADVICE.get(self._cause.code(), _SILENT)
-        if "Connection refused" in cause:
+        if self._endpoint is not None and self._cause is not None and self._cause.code() in _UNTRUSTED:
+            advice = _NO_TOKEN if "Failed to acquire" in cause else _TOKEN
+        elif "Connection refused" in cause:
             advice = _REFUSED
         elif "Disconnected" in cause:
             advice = f"{_DISCONNECTED} (now {self._protocol})"

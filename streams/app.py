@@ -10,6 +10,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS
 from streamgauge.streams.membership import ReadCommittedApp
 from streamgauge.streams.settings import WorkerSettings
+from streamgauge.streams.token_provider import TokenProvider
 
 
 def build_app(settings: WorkerSettings, data_directory: Path) -> ReadCommittedApp:
@@ -65,6 +66,9 @@ def _credentials(connection: Connection) -> Any:
                 connection.ssl_key_location,
                 connection.ssl_key_password or None,
             )
+    endpoint = connection.token_endpoint
+    if endpoint is not None:
+        return faust.OAuthCredentials(oauth_cb=TokenProvider(endpoint), ssl_context=context)
     if connection.protocol.startswith("SASL"):
         return faust.SASLCredentials(
             username=connection.sasl_username,

@@ -100,9 +100,11 @@ def _copies(there: Sequence[TopicState], metadata: Any) -> Iterator[Checked]:
         )
 
 
-def permissions(admin: AdminClient, connection: Connection, role: str) -> tuple[list[Checked], set[str]]:
+def permissions(
+    admin: AdminClient, connection: Connection, role: str, user: str
+) -> tuple[list[Checked], set[str]]:
     """Whether these credentials may do what a role needs, as the broker's authorizer says; and the full names
-    of topics that they may not even see."""
+    of topics that they may not even see. `user` is whom they are for, or empty if only the broker knows."""
     reads, writes = ROLES[role]
     names = {topic: connection.topic(topic) for topic in topics_of(role)}
     asked = admin.describe_topics(
@@ -125,7 +127,7 @@ def permissions(admin: AdminClient, connection: Connection, role: str) -> tuple[
             return [Checked("permissions", "skip", "this broker does not say what is allowed")], set()
         missing += [("read", name)] * (topic in reads and AclOperation.READ not in allowed)
         missing += [("write", name)] * (topic in writes and AclOperation.WRITE not in allowed)
-    who = f"User:{connection.sasl_username}" if connection.sasl_username else "the client's principal"
+    who = f"User:{user}" if user else "the client's principal"
     found = [
         Checked(
             "permissions",
@@ -150,7 +152,10 @@ def topics_of(role: str) -> list[str]:
 def clock(admin: AdminClient, connection: Connection, inputs: Sequence[TopicState], probe: bool) -> Checked:
     """How far this clock is from the brokers': by their records, or by one that is made for it (`probe`)."""
     if probe:
-        return _skew(*_probed(admin, connection))
+        try:
+            return _skew(*_probed(admin, connection))
+        except KafkaException as error:
+            return Checked("clock", "skip", f"no topic of its own can be made: {error.args[0].str()}")
     asked = admin.list_offsets(
         {
             TopicPartition(topic.name, number): OffsetSpec.max_timestamp()

@@ -7,8 +7,9 @@ from confluent_kafka.admin import AdminClient
 
 from streamgauge.clients.heartbeats import latest_heartbeats
 from streamgauge.clients.reach import Reach, UnreachableError
+from streamgauge.clients.tokens import TokenError, request_token
 from streamgauge.schemas.message import INPUTS
-from streamgauge.streams import cluster_checks, worker_checks
+from streamgauge.streams import cluster_checks, token_checks, worker_checks
 from streamgauge.streams.checked import Checked
 from streamgauge.streams.settings import WorkerSettings
 from streamgauge.streams.topics import describe_topics
@@ -26,6 +27,16 @@ def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checke
         yield worker_checks.disk(settings.state_dir)
     if role in _DECODERS and connection.schema_registry is not None:
         yield worker_checks.schemas(connection.schema_registry)
+    user = connection.sasl_username
+    endpoint = connection.token_endpoint
+    if endpoint is not None:
+        try:
+            token = request_token(endpoint)
+        except TokenError as error:
+            yield Checked("token", "fail", error.cause, error.advice)
+            return
+        user = token.subject
+        yield token_checks.given(endpoint, token)
     reach = Reach(connection)
     admin = AdminClient(reach.config(connection.librdkafka()), logger=reach)
     began = time.monotonic()
@@ -35,12 +46,14 @@ def examine(settings: WorkerSettings, role: str, probe: bool) -> Iterator[Checke
         yield Checked("broker", "fail", f"{connection.bootstrap_servers}: {error.cause}", error.advice)
         return
     yield from cluster_checks.brokers(metadata, time.monotonic() - began)
+    if endpoint is not None and probe:
+        yield token_checks.forged(connection, endpoint, token)
     embedded = metadata.controller_id not in metadata.brokers
     if embedded:
         allowed = [Checked("permissions", "skip", "the embedded broker lets everybody in")]
         hidden: set[str] = set()
     else:
-        allowed, hidden = cluster_checks.permissions(admin, connection, role)
+        allowed, hidden = cluster_checks.permissions(admin, connection, role, user)
     needed = {connection.topic(topic) for topic in cluster_checks.topics_of(role)} - hidden
     found = [topic for topic in describe_topics(connection) if topic.name in needed]
     yield from cluster_checks.topics(found, metadata, connection.prefix)

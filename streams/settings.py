@@ -31,6 +31,10 @@ class WorkerSettings(BaseSettings):
     sasl_mechanism: str = ""
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
+    sasl_token_url: str = ""
+    sasl_token_scope: str = ""
+    sasl_token_ca_location: str = ""
+    sasl_extensions: str = ""
     ssl_ca_location: str = ""
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
@@ -72,6 +76,10 @@ class WorkerSettings(BaseSettings):
             sasl_mechanism=self.sasl_mechanism,
             sasl_username=self.sasl_username,
             sasl_password=self.sasl_password.get_secret_value(),
+            sasl_token_url=self.sasl_token_url,
+            sasl_token_scope=self.sasl_token_scope,
+            sasl_token_ca_location=self.sasl_token_ca_location,
+            sasl_extensions=self.sasl_extensions,
             ssl_ca_location=self.ssl_ca_location,
             ssl_certificate_location=self.ssl_certificate_location,
             ssl_key_location=self.ssl_key_location,

@@ -25,16 +25,20 @@ class Certificates:
         )
         return self._directory / f"{name}.pem", self._directory / locked
 
+    def server(self, name: str) -> Path:
+        """Key and certificate, in one file, of a server at 127.0.0.1."""
+        self._sign(name, "IP:127.0.0.1")
+        store = self._directory / f"{name}.store.pem"
+        store.write_text(
+            (self._directory / f"{name}.key").read_text() + (self._directory / f"{name}.pem").read_text()
+        )
+        return store
+
     def broker_properties(self) -> dict[str, object]:
         """Of a broker at 127.0.0.1 whose TLS listener asks for a certificate; its name is the principal."""
-        self._sign("broker", "IP:127.0.0.1")
-        store = self._directory / "broker.store.pem"
-        store.write_text(
-            (self._directory / "broker.key").read_text() + (self._directory / "broker.pem").read_text()
-        )
         return {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": store,
+            "ssl.keystore.location": self.server("broker"),
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": self.ca,
             "listener.name.ssl.ssl.client.auth": "required",

@@ -148,7 +148,13 @@ class WorkerProcess:
             self.kill()
 
 
-def notifier(broker: str, prefix: str, folder: Path, config: Mapping[str, object]) -> WorkerProcess:
+def notifier(
+    broker: str,
+    prefix: str,
+    folder: Path,
+    config: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+) -> WorkerProcess:
     """`streamgauge notifier` with this configuration, which may reach this machine.
 
     Its groups give a dead member's partitions away soon.
@@ -157,7 +163,8 @@ def notifier(broker: str, prefix: str, folder: Path, config: Mapping[str, object
     (folder / "notifier.yaml").write_text(json.dumps({"allow": ["127.0.0.1"], **config}))
     return WorkerProcess(
         broker, prefix, folder / "notifier.log", module="streamgauge",
-        arguments=["notifier", "--config", str(folder / "notifier.yaml")], environment=session,
+        arguments=["notifier", "--config", str(folder / "notifier.yaml")],
+        environment=session | dict(environment or {}),
     )  # fmt: skip
 
 

@@ -46,7 +46,9 @@ def start(words: list[str], environment: Mapping[str, str], folder: Path) -> tup
         ({}, "cannot reach Kafka"),
         ({"STREAMGAUGE_LOG_FORMAT": "text"}, "cannot reach Kafka"),
         ({"STREAMGAUGE_SESSION_TIMEOUT_S": "soon"}, "STREAMGAUGE_SESSION_TIMEOUT_S"),
-        ({"STREAMGAUGE_SASL_MECHANISM": "OAUTHBEARER"}, "OAUTHBEARER"),
+        ({"STREAMGAUGE_SASL_MECHANISM": "GSSAPI"}, "OAUTHBEARER"),
+        ({"STREAMGAUGE_SASL_MECHANISM": "OAUTHBEARER"}, "STREAMGAUGE_SASL_TOKEN_URL"),
+        ({"STREAMGAUGE_SASL_TOKEN_URL": "http://127.0.0.1:1/token"}, "no token: http://127.0.0.1:1/token"),
         ({"STREAMGAUGE_SASL_USERNAME": "", "STREAMGAUGE_SECURITY_PROTOCOL": "SASL_SSL"}, "SASL needs both"),
         ({"STREAMGAUGE_SSL_CA_LOCATION": "no-such-file"}, "no-such-file"),
         (

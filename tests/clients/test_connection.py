@@ -15,6 +15,8 @@ SASL = {
     "STREAMGAUGE_SASL_USERNAME": "app",
     "STREAMGAUGE_SASL_PASSWORD": "hunter2",
 }
+SASL_USER = {"sasl_username": "a", "sasl_password": "b"}
+TOKENS = SASL_USER | {"sasl_token_url": "https://login.example/token"}
 
 
 def test_every_setting_reaches_librdkafka() -> None:
@@ -61,6 +63,45 @@ def test_files_of_certificates_are_passed_on(certificates: Certificates) -> None
         assert "hunter" not in str(caught.value)
 
 
+OAUTH = {
+    "STREAMGAUGE_BOOTSTRAP_SERVERS": "a:9093",
+    "STREAMGAUGE_SASL_USERNAME": "app",
+    "STREAMGAUGE_SASL_PASSWORD": "hunter2",
+    "STREAMGAUGE_SASL_TOKEN_URL": "https://login.example/token",
+}
+
+
+def test_tokens_are_got_by_librdkafka_itself(certificates: Certificates) -> None:
+    given = {
+        "STREAMGAUGE_SASL_TOKEN_SCOPE": "kafka read",
+        "STREAMGAUGE_SASL_TOKEN_CA_LOCATION": str(certificates.ca),
+        "STREAMGAUGE_SASL_EXTENSIONS": "cluster=a, pool=b",
+    }
+    connection = Connection.from_environment(OAUTH | given)
+    config = connection.librdkafka()
+    assert config == {
+        "bootstrap.servers": "a:9093",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": "https://login.example/token",
+        "sasl.oauthbearer.client.id": "app",
+        "sasl.oauthbearer.client.secret": "hunter2",
+        "sasl.oauthbearer.scope": "kafka%20read",
+        "sasl.oauthbearer.extensions": "cluster=a,pool=b",
+        "https.ca.location": str(certificates.ca),
+    }
+    assert "hunter2" not in repr(connection)
+    Producer(config | {"log_level": 0, "sasl.oauthbearer.token.endpoint.url": "http://127.0.0.1:1/"})
+
+
+def test_without_authorities_of_its_own_the_token_endpoint_is_checked_with_the_systems(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))  # where OpenSSL takes them from
+    assert Connection.from_environment(OAUTH).librdkafka()["https.ca.location"] == str(certificates.ca)
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     environ = {"STREAMGAUGE_BOOTSTRAP_SERVERS": "a:1", "STREAMGAUGE_TOPIC_PREFIX": ""}
     assert Connection.from_environment(environ).topic("alerts") == "streamgauge.alerts"
@@ -86,6 +127,8 @@ def test_secrets_are_in_no_repr_and_no_message() -> None:
         ),
         ({"ssl_ca_location": "CA"}, "SSL", ""),
         ({"security_protocol": "SSL"}, "SSL", ""),
+        (TOKENS, "SASL_SSL", "OAUTHBEARER"),
+        (TOKENS | {"security_protocol": "SASL_PLAINTEXT"}, "SASL_PLAINTEXT", "OAUTHBEARER"),
     ],
     ids=str,
 )
@@ -109,6 +152,12 @@ def test_the_protocol_follows_from_what_is_given(
         ({"security_protocol": "TLS"}, "SASL_SSL"),
         ({"sasl_mechanism": "GSSAPI"}, "SCRAM-SHA-512"),
         ({"security_protocol": "SASL_SSL"}, "STREAMGAUGE_SASL_PASSWORD"),
+        ({"sasl_token_url": "https://login.example/token"}, "STREAMGAUGE_SASL_PASSWORD"),
+        ({"sasl_mechanism": "OAUTHBEARER"} | SASL_USER, "OAUTHBEARER needs STREAMGAUGE_SASL_TOKEN_URL"),
+        (TOKENS | {"sasl_mechanism": "PLAIN"}, "STREAMGAUGE_SASL_TOKEN_URL is for OAUTHBEARER"),
+        (TOKENS | {"security_protocol": "SSL"}, "STREAMGAUGE_SASL_TOKEN_URL is for OAUTHBEARER"),
+        (TOKENS | {"sasl_token_url": "http://login.example/token"}, "only https"),
+        (TOKENS | {"sasl_extensions": "cluster"}, "STREAMGAUGE_SASL_EXTENSIONS"),
         ({"ssl_certificate_location": __file__}, "STREAMGAUGE_SSL_KEY_LOCATION"),
         ({"ssl_ca_location": "/no/such/file"}, "STREAMGAUGE_SSL_CA_LOCATION"),
         ({"ssl_ca_location": __file__}, "holds no certificates"),

@@ -17,6 +17,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.reach import LIBRDKAFKA, Reach, UnreachableError
 from streamgauge.streams.topics import _configs
 from tests.kafka_broker import SASL_USER, JarBroker
+from tests.token_issuer import Issuer
 
 
 def reached(connection: Connection) -> None:
@@ -82,6 +83,23 @@ def test_refused_credentials_are_told_at_once(restartable_broker: JarBroker) -> 
 def test_a_port_that_wants_credentials_says_which_setting_is_missing(restartable_broker: JarBroker) -> None:
     with pytest.raises(UnreachableError, match="STREAMGAUGE_SECURITY_PROTOCOL"):
         reached(Connection(restartable_broker.sasl_servers))
+
+
+def test_no_token_for_librdkafka_is_told_too(tmp_path: Path) -> None:
+    class OnceOnly(Issuer):
+        def _answered(self, authorization: str, form: str) -> tuple[int, bytes]:
+            answer = super()._answered(authorization, form)
+            self.failing = 401
+            return answer
+
+    with OnceOnly(tmp_path, {"app": "secret"}) as issuer:
+        connection = Connection(
+            "127.0.0.1:1", security_protocol="SASL_PLAINTEXT", sasl_username="app", sasl_password="secret",
+            sasl_token_url=issuer.url,
+        )  # fmt: skip
+        with pytest.raises(UnreachableError, match=r"token.*check STREAMGAUGE_SASL_TOKEN_URL, and what"):
+            reached(connection)
+    assert [each.status for each in issuer.asked[:2]] == [200, 401]
 
 
 def test_an_outage_after_the_start_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

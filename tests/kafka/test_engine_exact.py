@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,14 @@ KEYS = 40
 class Traffic:
     """Events of 40 models on two inputs, sent in the background; knows what the sums must be."""
 
-    def __init__(self, broker: str, prefix: str, events: int = EVENTS, per_second: int = 5_000) -> None:
+    def __init__(
+        self,
+        broker: str,
+        prefix: str,
+        events: int = EVENTS,
+        per_second: int = 5_000,
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": broker,
@@ -32,6 +39,7 @@ class Traffic:
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "log_level": 2,
+                **(credentials or {}),
             }
         )
         self._prefix = prefix

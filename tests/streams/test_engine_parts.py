@@ -235,6 +235,21 @@ def test_both_kafka_clients_get_the_same_credentials(
         assert credentials.mechanism.value == settings.connection.mechanism
 
 
+def test_with_tokens_both_kafka_clients_get_theirs_from_one_place(tmp_path: Path) -> None:
+    tokens = {
+        "sasl_username": "me", "sasl_password": "hush", "sasl_token_url": "https://login.example/token",
+        "sasl_token_scope": "kafka", "sasl_extensions": "cluster=a",
+    }  # fmt: skip
+    settings = WorkerSettings(bootstrap_servers="a:1", **tokens)  # type: ignore[arg-type]
+    credentials = build_app(settings, tmp_path).conf.broker_credentials
+    assert credentials.protocol.value == settings.connection.protocol == "SASL_SSL"
+    assert credentials.mechanism.value == settings.connection.mechanism == "OAUTHBEARER"
+    assert credentials.oauth_cb.extensions() == {"cluster": "a"}
+    assert "hush" not in repr(credentials)
+    config = settings.connection.librdkafka()
+    assert (config["sasl.oauthbearer.client.id"], config["sasl.oauthbearer.scope"]) == ("me", "kafka")
+
+
 def test_outcomes_neither_fall_nor_jump_when_partitions_come_and_go() -> None:
     outcomes = Outcomes()
     outcomes.opened(0, {"applied": 100})

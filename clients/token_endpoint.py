@@ -1,0 +1,98 @@
+"""Where a client gets its tokens for SASL/OAUTHBEARER, and what it shows there; checked when made."""
+
+import ipaddress
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from streamgauge.schemas.errors import ConfigurationError
+
+_NO_ADDRESS = (
+    "STREAMGAUGE_SASL_TOKEN_URL: write https://host[:port]/path, as the authorization server names it"
+)
+#: A name is letters only, and a value what can be printed (RFC 7628); librdkafka takes commas as separators.
+_EXTENSION = re.compile(r"(?!auth=)[A-Za-z]+=[\x21-\x2b\x2d-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """The token endpoint of an authorization server, for the grant of client credentials (RFC 6749, 4.4).
+
+    Raises `ConfigurationError`: also for an address without TLS that is not this machine's own, for the
+    secret would be sent to it in the clear.
+
+    >>> endpoint = TokenEndpoint("https://login.example/token?tenant=1", "app", "secret", scope="kafka read")
+    >>> endpoint.shown, endpoint.librdkafka()["sasl.oauthbearer.scope"]
+    ('https://login.example/token', 'kafka%20read')
+    >>> "secret" in repr(endpoint)
+    False
+    """
+
+    url: str
+    client: str
+    secret: str = field(repr=False)
+    scope: str = ""
+    ca_location: str = ""
+    extensions: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            wrong = parts.port == 0 or not parts.hostname or parts.username is not None or parts.fragment
+        except ValueError:  # a port that is no number, brackets that do not close
+            wrong = True
+        if wrong or parts.scheme not in ("http", "https") or not re.fullmatch(r"[\x21-\x7e]+", self.url):
+            raise ConfigurationError(_NO_ADDRESS)
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise ConfigurationError(
+                "STREAMGAUGE_SASL_TOKEN_URL: only https keeps the client's secret; http is for addresses of "
+                "this machine"
+            )
+        if self.ca_location and not Path(self.ca_location).exists():
+            raise ConfigurationError(
+                f"STREAMGAUGE_SASL_TOKEN_CA_LOCATION: there is no file {self.ca_location}"
+            )
+        for extension in self.extensions.split(",") if self.extensions else ():
+            if not _EXTENSION.fullmatch(extension.strip()):
+                raise ConfigurationError(
+                    "STREAMGAUGE_SASL_EXTENSIONS: write name=value[,name=value…]; a name has letters only, "
+                    "and is not auth"
+                )
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be told: what follows a question mark may be nobody else's business."""
+        return self.url.partition("?")[0]
+
+    def extension_map(self) -> dict[str, str]:
+        """What goes to the broker with a token, by name."""
+        pairs = (each.strip().partition("=") for each in self.extensions.split(",") if self.extensions)
+        return {name: value for name, _, value in pairs}
+
+    def trusted(self) -> str:
+        """A file or folder with the authorities to trust; empty if OpenSSL names none that is there."""
+        found = ssl.get_default_verify_paths()
+        return self.ca_location or found.cafile or found.capath or ""
+
+    def librdkafka(self) -> dict[str, str]:
+        """The properties by which librdkafka gets the tokens itself."""
+        given = {
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": self.url,
+            "sasl.oauthbearer.client.id": self.client,
+            "sasl.oauthbearer.client.secret": self.secret,
+            "sasl.oauthbearer.scope": quote(self.scope, safe=""),  # it is sent as it stands
+            "sasl.oauthbearer.extensions": ",".join(f"{k}={v}" for k, v in self.extension_map().items()),
+            # its wheel looks for authorities where it was built
+            "https.ca.location": (self.trusted() or "probe") if self.url.startswith("https:") else "",
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
