@@ -14,6 +14,13 @@ _NO_ADDRESS = (
 )
 #: A name is letters only, and a value what can be printed (RFC 7628); librdkafka takes commas as separators.
 _EXTENSION = re.compile(r"(?!auth=)[A-Za-z]+=[\x21-\x2b\x2d-\x7e]+")
+#: Where distributions keep the authorities in one file: Debian, Fedora, SUSE, Alpine.
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,14 @@ class TokenEndpoint:
                 "STREAMGAUGE_SASL_TOKEN_URL: only https keeps the client's secret; http is for addresses of "
                 "this machine"
             )
-        if self.ca_location and not Path(self.ca_location).exists():
+        if self.ca_location and not Path(self.ca_location).is_file():
             raise ConfigurationError(
                 f"STREAMGAUGE_SASL_TOKEN_CA_LOCATION: there is no file {self.ca_location}"
+            )
+        if parts.scheme == "https" and not self.trusted:
+            raise ConfigurationError(
+                "STREAMGAUGE_SASL_TOKEN_CA_LOCATION: name the file with the authorities to trust, or install "
+                "ca-certificates: this system has none"
             )
         for extension in self.extensions.split(",") if self.extensions else ():
             if not _EXTENSION.fullmatch(extension.strip()):
@@ -71,10 +83,14 @@ class TokenEndpoint:
         pairs = (each.strip().partition("=") for each in self.extensions.split(",") if self.extensions)
         return {name: value for name, _, value in pairs}
 
+    @property
     def trusted(self) -> str:
-        """A file or folder with the authorities to trust; empty if OpenSSL names none that is there."""
-        found = ssl.get_default_verify_paths()
-        return self.ca_location or found.cafile or found.capath or ""
+        """The file with the authorities to trust; empty if there is none.
+
+        librdkafka's wheel would look for it where it was built, and makes nothing of a folder.
+        """
+        known = (self.ca_location, ssl.get_default_verify_paths().cafile, *_BUNDLES)
+        return next((name for name in known if name and Path(name).is_file()), "")
 
     def librdkafka(self) -> dict[str, str]:
         """The properties by which librdkafka gets the tokens itself."""
@@ -85,8 +101,7 @@ class TokenEndpoint:
             "sasl.oauthbearer.client.secret": self.secret,
             "sasl.oauthbearer.scope": quote(self.scope, safe=""),  # it is sent as it stands
             "sasl.oauthbearer.extensions": ",".join(f"{k}={v}" for k, v in self.extension_map().items()),
-            # its wheel looks for authorities where it was built
-            "https.ca.location": (self.trusted() or "probe") if self.url.startswith("https:") else "",
+            "https.ca.location": self.trusted if self.url.startswith("https:") else "",
         }
         return {name: value for name, value in given.items() if value}
 

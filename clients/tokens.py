@@ -12,7 +12,6 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -103,14 +102,10 @@ def _asked(endpoint: TokenEndpoint, timeout_s: float) -> Token:
 
 
 def _opener(endpoint: TokenEndpoint) -> OpenerDirector:
-    given = endpoint.ca_location or None
-    folder = given is not None and Path(given).is_dir()
     try:
-        context = ssl.create_default_context(
-            cafile=None if folder else given, capath=given if folder else None
-        )
+        context = ssl.create_default_context(cafile=endpoint.trusted or None)
     except OSError:  # an SSLError is one
-        raise TokenError(f"no token: {given} holds no certificates", _TLS) from None
+        raise TokenError(f"no token: {endpoint.trusted} holds no certificates", _TLS) from None
     return build_opener(_NoRedirect, HTTPSHandler(context=context))
 
 

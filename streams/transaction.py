@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from threading import Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -126,10 +127,17 @@ class FencedProducer:
         return False
 
     def close(self) -> None:
-        """Let go of the producer; what is in flight is not waited for."""
-        if self._producer is not None:
-            self._producer.purge()
-            self._producer = None
+        """Let go of the producer; what is in flight is not waited for.
+
+        With tokens it ends in a thread of its own: one that is asking for a token would hold us up for as
+        long as that takes, 20 s and more. What its successor fences needs not be gone.
+        """
+        if self._producer is None:
+            return
+        self._producer.purge()
+        held, self._producer = [self._producer], None
+        if self._connection.token_endpoint is not None:
+            Thread(target=held.clear, name="ending", daemon=True).start()
 
     def _new_producer(self) -> None:
         self.close()

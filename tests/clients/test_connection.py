@@ -100,6 +100,12 @@ def test_without_authorities_of_its_own_the_token_endpoint_is_checked_with_the_s
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))  # where OpenSSL takes them from
     assert Connection.from_environment(OAUTH).librdkafka()["https.ca.location"] == str(certificates.ca)
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    monkeypatch.setattr("streamgauge.clients.token_endpoint._BUNDLES", ())
+    with pytest.raises(ConfigurationError, match="install ca-certificates"):
+        Connection.from_environment(OAUTH)
+    monkeypatch.setattr("streamgauge.clients.token_endpoint._BUNDLES", (str(certificates.ca),))
+    assert Connection.from_environment(OAUTH).librdkafka()["https.ca.location"] == str(certificates.ca)
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from streamgauge.cli.main import main
 from streamgauge.clients.alerts import AlertSubscription
@@ -52,6 +59,16 @@ class Cluster:
         rows = [*ROWS, *((ENGINE, "All", kind, f"{ENGINE_PREFIX}*") for kind in kinds)]
         for granted in admin.create_acls([binding(*row) for row in rows]).values():
             granted.result(20)
+        every = AclBindingFilter(
+            ResourceType.ANY,
+            None,
+            ResourcePatternType.ANY,
+            None,
+            None,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        wait_until(lambda: len(admin.describe_acls(every).result(20)) == len(rows), 20, saying="rights hold")
 
     def environment(self, principal: str) -> dict[str, str]:
         return {
