@@ -182,7 +182,7 @@ def _errors(
     """
     if not labels:
         return np.zeros(sum(map(len, parts)), np.bool_), np.zeros(0)
-    fits = [names.fits(batch) for batch in labels]
+    fits = [names.fits(batch.label) for batch in labels]
     ids = np.concatenate([batch.ids[fit] for batch, fit in zip(labels, fits, strict=True)])
     truth = np.concatenate([names.labels(b)[fit] for b, fit in zip(labels, fits, strict=True)])
     revision = np.concatenate([b.revision[fit] for b, fit in zip(labels, fits, strict=True)])

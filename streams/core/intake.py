@@ -12,6 +12,7 @@ from streamgauge.schemas.batch import Floats, GroundTruthBatch, Ints, Prediction
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.counts import Counts
+from streamgauge.streams.core.fitting import fitting
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.reference import Reference
@@ -60,24 +61,23 @@ class Intake(Tally):
         parts: Sequence[tuple[PredictionBatch, Ints]],
         appended_us: Sequence[Ints] | None,
         account: Account,
-    ) -> None:
-        """Batches of a run with the offsets of their rows, which say in which order those came; if
-        `appended_us` says when each was appended, times further ahead of that than `grace` are capped."""
+    ) -> Ints:
+        """Batches of a run with the offsets of their rows, in whose order they came; gives those of a wrong
+        type. Where `appended_us` says when each was appended, times are capped at `grace` after that."""
         self.infer([(batch.prediction, offsets) for batch, offsets in parts])
         self.counts.lost_by_client += sum(batch.dropped for batch, _ in parts)
-        named = self.definition.baseline.version
-        capped = [
-            (self._capped(batch, None if appended_us is None else appended_us[number]), offsets)
-            for number, (batch, offsets) in enumerate(parts)
-        ]
+        named = self.definition.baseline.version  # whose baseline others may take
+        fit, unfit = fitting(self.names, parts, appended_us)
+        if not fit:
+            return unfit
+        capped = [(self._capped(batch, at), offsets) for batch, offsets, at in fit]
         run = Run(self.now_us, [(batch.time_us, offsets) for batch, offsets in capped])
         begins = account.rounds(account.clock(run.latest_us[1:])).tolist()
         for start, stop in pairwise(sorted({0, *begins, len(run)})):
             if start in begins:
                 begin_round(account, self.traffic, self.versions)
             paid = account.advance_many(run.latest_us[start + 1 : stop + 1])
-            stretch = list(run.parts(start, stop))
-            stretch.sort(key=lambda one: capped[one[0]][0].version != named)  # whose baseline others may take
+            stretch = sorted(run.parts(start, stop), key=lambda one: capped[one[0]][0].version != named)
             for part, rows in stretch:
                 batch, offsets = capped[part]
                 watermark = np.maximum(run.before(part)[rows] - self.definition.grace, self.passed_us)
@@ -85,6 +85,7 @@ class Intake(Tally):
                 self._predictions(some, offsets[rows], watermark, paid[run.among(part, rows, start)])
             passed = np.maximum(run.latest_us[start : stop + 1] - self.definition.grace, self.passed_us)
             self.meter(self.traffic.pass_minutes, passed, paid)
+        return unfit
 
     def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
         fits = on_time(batch.time_us, watermark, self.definition)
@@ -165,7 +166,7 @@ class Intake(Tally):
         """
         batch = self._capped(batch, appended_us)
         self.infer([(batch.label, offsets)])
-        fits = self.names.fits(batch)
+        fits = self.names.fits(batch.label)
         unfit = offsets[~fits]
         if len(unfit):
             batch, offsets = take_rows(batch, fits), offsets[fits]

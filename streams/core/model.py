@@ -59,16 +59,17 @@ class ModelState:
 
     def apply_predictions(
         self, parts: Sequence[tuple[PredictionBatch, Ints]], appended_us: Sequence[Ints] | None
-    ) -> list[Output]:
-        """Batches with the offsets of their rows, and when those were appended if that bounds their times."""
+    ) -> tuple[list[Output], Ints]:
+        """Batches with the offsets of their rows, and when those were appended if that bounds their times:
+        (outputs, offsets of the rows of a wrong type)."""
         self.awaits_round = True
-        self.intake.predictions(parts, appended_us, self.account)
-        return self._settle()
+        unfit = self.intake.predictions(parts, appended_us, self.account)
+        return self._settle(), unfit
 
     def apply_labels(
         self, parts: Sequence[tuple[GroundTruthBatch, Ints]], appended_us: Sequence[Ints] | None
     ) -> tuple[list[Output], Ints]:
-        """As `apply_predictions`: (outputs, offsets of the rows of a wrong type)."""
+        """As `apply_predictions`."""
         self.awaits_round = True
         unfit = [
             self.intake.labels(

@@ -100,13 +100,13 @@ class Names:
             return self._numbers(column)
         return packed_rankings(column, depth) if isinstance(column, ItemLists) else _nothing(len(batch))
 
-    def fits(self, batch: GroundTruthBatch) -> Bools:
-        """Which labels have the task's type; bool, shape (n,)."""
-        if self.ranks != isinstance(batch.label, ItemLists):
-            return ~present(batch.label)
-        if self.classifies or not isinstance(batch.label, Categories):
-            return np.ones(len(batch), np.bool_)
-        return ~present(batch.label)
+    def fits(self, column: Outcome) -> Bools:
+        """Which predictions or labels have the task's type, or no value; bool, shape (n,)."""
+        if self.ranks != isinstance(column, ItemLists):
+            return ~present(column)
+        if self.classifies or not isinstance(column, Categories):
+            return np.ones(len(column), np.bool_)
+        return ~present(column)
 
     def labels(self, batch: GroundTruthBatch) -> NDArray[Any]:
         """As `predicted`."""

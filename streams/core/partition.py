@@ -123,13 +123,13 @@ class Partition:
                 continue
             appended_us = events.appended_times(parts) if self.settings.clock == "wall" else None
             if events.topic == PREDICTIONS:
-                self._outputs += model.apply_predictions(parts, appended_us)
+                outputs, unfit = model.apply_predictions(parts, appended_us)
                 self.settings.applied(np.concatenate([batch.time_us for batch, _ in parts]))
-                continue
-            outputs, unfit = model.apply_labels(parts, appended_us)
+            else:
+                outputs, unfit = model.apply_labels(parts, appended_us)
             self._outputs += outputs
             if len(unfit):
-                detail = f"this label is not of the kind that {name} predicts"
+                detail = f"it is not of the kind that {name} predicts"
                 self._refuse_rows(events, unfit, BadEvent(Reason.WRONG_TYPE, detail))
 
     def drain(self) -> tuple[Output, ...]:
