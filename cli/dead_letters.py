@@ -4,6 +4,7 @@ import argparse
 import getpass
 import heapq
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,6 +16,7 @@ from streamgauge.cli.progress import ProgressBar
 from streamgauge.cli.watching import add_verb, clock, connection_of
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.dead_letters import DeadLetter, Retry, Survey, select, survey
+from streamgauge.clients.output_encoding import OutputEncoding
 from streamgauge.schemas.dead_letter import original
 from streamgauge.schemas.errors import BadEvent, ConfigurationError
 
@@ -120,7 +122,8 @@ def retry(args: argparse.Namespace) -> int:
     arguments.agree(
         args, f"send the messages of {min(counted.wanted, args.limit or counted.wanted):,} letters again"
     )
-    with Retry(connection, args.actor or getpass.getuser()) as again:
+    encode = OutputEncoding.from_environment(os.environ, connection)
+    with Retry(connection, args.actor or getpass.getuser(), encode) as again:
         # looked at again: what another retry sent meanwhile is known now, and none goes on beside this one
         return _send(args, connection, chosen, survey(connection, chosen), again)
 

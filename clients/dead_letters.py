@@ -15,9 +15,9 @@ from streamgauge.clients.producer import producer_config
 from streamgauge.clients.reach import Reach
 from streamgauge.clients.subscription import Subscription
 from streamgauge.schemas.dead_letter import original, retried
-from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.encode import Headers, encode_output
 from streamgauge.schemas.errors import ConfigurationError, StreamgaugeError
-from streamgauge.schemas.message import DEAD_LETTERS, INPUTS
+from streamgauge.schemas.message import DEAD_LETTERS, INPUTS, Output
 
 #: The header of a message that was sent again: the place at which it was refused before.
 RETRY_OF = "streamgauge-retry-of"
@@ -72,6 +72,7 @@ class DeadLetters(Subscription[DeadLetter]):
 
 
 Wanted = Callable[[DeadLetter], bool]
+Encode = Callable[[Output], tuple[bytes, Headers]]
 
 
 @dataclass(slots=True)
@@ -110,11 +111,13 @@ class Retry:
 
     Message and note of it are committed in one transaction, so that a message is sent again once, whatever
     ends the process. Of two that retry at a time, the one that began first is shut out. A context manager.
-    Raises `StreamgaugeError` if Kafka refuses, and what was not committed by then was not sent.
+    Raises `StreamgaugeError` if Kafka refuses, and what was not committed by then was not sent. `encode` is
+    how the worker writes to the topic.
     """
 
-    def __init__(self, connection: Connection, actor: str) -> None:
+    def __init__(self, connection: Connection, actor: str, encode: Encode = encode_output) -> None:
         self._actor = actor
+        self._encode = encode
         self._inputs = {connection.topic(topic) for topic in INPUTS}
         self._letters = connection.topic(DEAD_LETTERS)
         self._open, self._size = 0, 0
@@ -138,7 +141,7 @@ class Retry:
         time_ms = int(letter.time.timestamp() * 1_000)
         self._produce(letter.topic, letter.partition, key, value, headers, time_ms)
         note = retried(letter.record, self._actor, time.time_ns() // 1_000)
-        content, attributes = encode_output(note)
+        content, attributes = self._encode(note)
         place_of_note = letter.position.partition
         self._produce(self._letters, place_of_note, note.key, content, list(attributes), 0)
         self._open += 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, urlsplit
 
 from streamgauge.clients.registry_address import SchemaRegistry
-from streamgauge.schemas.errors import BadEvent, Reason, StreamgaugeError
+from streamgauge.schemas.errors import BadEvent, ConfigurationError, Reason, StreamgaugeError
 from streamgauge.schemas.foreign import foreign_schema
 from streamgauge.schemas.framing import check_depth
 from streamgauge.schemas.registry import Schema
@@ -26,6 +26,8 @@ _PATIENCE_S, _DEADLINE_S = 5.0, 10.0
 _CONTENT = "application/vnd.schemaregistry.v1+json"
 #: With HTTP 404, that nobody has registered this id. Others who answer 404, a proxy say, have no such code.
 _UNKNOWN = 40403
+#: That there is no such subject, or that it has no such schema.
+_NOT_REGISTERED = (40401, _UNKNOWN)
 _START = "start it, or set STREAMGAUGE_SCHEMA_REGISTRY_URL to where it is"
 _ADDRESS = "check STREAMGAUGE_SCHEMA_REGISTRY_URL: a path may belong to it, as /apis/ccompat/v7 to Apicurio's"
 _CREDENTIALS = "check STREAMGAUGE_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, and what that user may read"
@@ -65,6 +67,30 @@ def fetch(registry: SchemaRegistry, number: int) -> Found:
     if status != 200 or not isinstance(answer.get("schema"), str):
         _raise_refusal(registry, status)
     return Found(_taken(number, answer), len(body))
+
+
+def registered(registry: SchemaRegistry, subject: str, schema: Schema, create: bool) -> int:
+    """The id of our schema under a subject, where it is registered now if it may be (`create`).
+
+    Raises `RegistryError`, and `ConfigurationError` if it may not be, or the registry does not want it.
+    """
+    path = f"/subjects/{quote(subject, safe='')}" + ("/versions" if create else "")
+    status, body = _exchange(registry, "POST", path, {"schema": json.dumps(schema.document)})
+    answer = _parsed(body)
+    if status == 200 and isinstance(answer.get("id"), int):
+        return int(answer["id"])
+    if status == 404 and answer.get("error_code") in _NOT_REGISTERED:
+        raise ConfigurationError(
+            f"{subject} has not our schema at {registry.url}: register schemas/avro/{schema.name}.avsc there, or "
+            "let the worker do it with STREAMGAUGE_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS=true"
+        )
+    if status in (409, 422):
+        raise ConfigurationError(
+            f"the schema registry at {registry.url} does not take schemas/avro/{schema.name}.avsc for {subject}: "
+            f"{str(answer.get('message'))[:500]}; it is compatible with that of the release before, and BACKWARD "
+            "compatibility is enough"
+        )
+    _raise_refusal(registry, status)
 
 
 def check(registry: SchemaRegistry) -> None:

@@ -21,7 +21,7 @@ from streamgauge.notify.consuming import open_consumer, raise_if_lasting
 from streamgauge.notify.core.pulse import Pulse
 from streamgauge.notify.records import told_by
 from streamgauge.notify.telemetry import Telemetry
-from streamgauge.schemas.encode import decode_output, encode_output
+from streamgauge.schemas.encode import decode_output
 from streamgauge.schemas.errors import BadEvent, StreamgaugeError
 from streamgauge.schemas.heartbeat import HEARTBEAT, REFUSED_MODELS
 from streamgauge.schemas.message import ALERTS, METRICS, Output
@@ -48,6 +48,7 @@ class HeartbeatWatch:
 
     def __init__(self, *, settings: WorkerSettings, telemetry: Telemetry) -> None:
         connection = settings.connection
+        self._encode = settings.encoding
         self._telemetry = telemetry
         self._topic = connection.topic(METRICS)
         self._pulses: dict[int, Pulse] = {}
@@ -126,7 +127,7 @@ class HeartbeatWatch:
                 return
             try:
                 for record in records:
-                    value, headers = encode_output(Output(ALERTS, b"", record))
+                    value, headers = self._encode(Output(ALERTS, b"", record))
                     self._producer.send(ALERTS, "", value, headers, [number])
                     log.warning("alert_written", partition=number, summary=record["summary"])
             except (KafkaException, StreamgaugeError) as error:  # it may have been written

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from streamgauge.schemas.message import (
     Output,
 )
 from streamgauge.schemas.records import read_record, to_avro, to_json
-from streamgauge.schemas.registry import schema
+from streamgauge.schemas.registry import Schema, schema, writers
 
 Format = Literal["json", "avro"]
 Headers = tuple[tuple[str, bytes], ...]
@@ -43,6 +44,7 @@ SCHEMA_OF_TOPIC = {
     RETRAIN_STATUS: "retrain_status",
 }
 _OUTPUT_LIMITS = Limits(message_bytes=16 << 20, json_depth=32)
+_DATA_SCHEMA = "urn:streamgauge:avro:"
 _CONTENT_TYPES = {"json": b"application/json", "avro": b"application/avro"}
 
 
@@ -123,14 +125,35 @@ def encode_output(output: Output, format: Format = "json") -> tuple[bytes, Heade
     return value, (*output.headers, *attributes)
 
 
+def encode_framed(output: Output, schema_id: int) -> tuple[bytes, Headers]:
+    """Value and headers of an output with Confluent framing; `schema_id` is what a registry calls its schema.
+
+    A header names the schema too, so that whoever reads with this library needs no registry.
+
+    >>> value, headers = encode_framed(Output("control", b"m", {"kind": "retire", "actor": "a", "time": 0}), 7)
+    >>> value[:5], dict(headers)["ce_dataschema"]
+    (b'\x00\x00\x00\x00\x07', b'urn:streamgauge:avro:4a1e0cb1b3d0a6b5')
+    """
+    value, headers = encode_output(output, "avro")
+    named = _DATA_SCHEMA + value[2:10].hex()
+    return b"\x00" + schema_id.to_bytes(4, "big") + value[10:], (*headers, ("ce_dataschema", named.encode()))
+
+
 def encode_value(output: Output, format: Format = "json") -> bytes:
     """The value alone, where there are no headers: in a file."""
     return _encode(SCHEMA_OF_TOPIC[output.topic], output.record, format)
 
 
 def decode_output(value: bytes | None, headers: Headers = ()) -> dict[str, Any]:
-    """A record that `encode_output` wrote, in JSON form. Raises `BadEvent`."""
-    return read_record(unwrap(value, headers, _OUTPUT_LIMITS), _OUTPUT_LIMITS)
+    """A record that `encode_output` or `encode_framed` wrote, in JSON form. Raises `BadEvent`."""
+
+    def resolve(number: int) -> Schema | None:
+        named = dict(headers).get("ce_dataschema", b"").decode("latin-1")
+        with suppress(ValueError):
+            return writers().get(bytes.fromhex(named.removeprefix(_DATA_SCHEMA)))
+        return None
+
+    return read_record(unwrap(value, headers, _OUTPUT_LIMITS, resolve), _OUTPUT_LIMITS)
 
 
 def _encode(name: str, record: Mapping[str, Any], format: Format) -> bytes:

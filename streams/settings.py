@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.output_encoding import OutputEncoding, OutputFormat
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.errors import ConfigurationError
 
@@ -42,10 +43,12 @@ class WorkerSettings(BaseSettings):
     schema_registry_url: str = ""
     schema_registry_basic_auth_user_info: SecretStr = SecretStr("")
     schema_registry_ssl_ca_location: str = ""
+    #: Whether outputs with Confluent framing may register their schemas.
+    schema_registry_auto_register_schemas: bool = True
 
     #: `wall`: idle windows close by the clock. `events`: event times alone drive time (replay, demo, tests).
     clock: Literal["wall", "events"] = "wall"
-    output_format: Literal["json", "avro"] = "json"
+    output_format: OutputFormat = "json"
     #: Import paths, with commas between, of the classes that definitions may name under `metrics`.
     custom_metrics: str = ""
     #: Where partitions' state is mirrored on disk; without it, a start reads all of it from Kafka.
@@ -95,6 +98,13 @@ class WorkerSettings(BaseSettings):
             self.schema_registry_url,
             self.schema_registry_basic_auth_user_info.get_secret_value(),
             self.schema_registry_ssl_ca_location,
+        )
+
+    @property
+    def encoding(self) -> OutputEncoding:
+        """How outputs are written. Raises `ConfigurationError`."""
+        return OutputEncoding(
+            self.output_format, self.connection, self.schema_registry_auto_register_schemas
         )
 
     @property

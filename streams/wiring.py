@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
-from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import STATE, Output
 from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 from streamgauge.streams.heartbeat import Beating
@@ -52,10 +51,12 @@ def schemas_of(settings: WorkerSettings, telemetry: Telemetry) -> SchemaLookup |
 
 
 def encoder_of(settings: WorkerSettings) -> Encoder:
-    """How its outputs are written."""
+    """How its outputs are written. Raises `StreamgaugeError` if that needs a schema registry that is away."""
+    encoding = settings.encoding
+    encoding.prepare()
 
     def encode(output: Output) -> tuple[bytes, list[tuple[str, bytes]]]:
-        value, headers = encode_output(output, settings.output_format)
+        value, headers = encoding(output)
         return value, list(headers)
 
     return encode

@@ -22,12 +22,18 @@ class SmallRegistry:
     def __init__(self, certificate: Path | None = None, key: Path | None = None) -> None:
         self.answers: dict[str, Answer] = {"/schemas/types": (200, ["AVRO", "JSON"])}
         self.asked: list[str] = []
+        self.posted: list[tuple[str, Any]] = []
         self.authorizations: list[str | None] = []
         self.open_for_business = True
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                registry._answer(self)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                registry.posted.append((self.path, json.loads(body)))
                 registry._answer(self)
 
             def log_message(self, format: str, *args: object) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from streamgauge.clients import schema_registry
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.output_encoding import OutputEncoding
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.clients.schema_cache import (
     MOST_SCHEMA_BYTES,
@@ -24,9 +25,11 @@ from streamgauge.clients.schema_cache import (
 )
 from streamgauge.clients.schema_registry import MOST_BYTES, Found, RegistryError, check, fetch
 from streamgauge.clients.schema_resolver import resolver_of
+from streamgauge.schemas.encode import decode_output, encode_output
 from streamgauge.schemas.errors import BadEvent, ConfigurationError, Reason
 from streamgauge.schemas.registry import Schema, schema
 from tests.certificates import Certificates
+from tests.schemas.contract_outputs import OUTPUTS
 from tests.small_registry import SmallRegistry
 
 PREDICTION = schema("prediction").document
@@ -224,6 +227,56 @@ def test_whoever_may_wait_asks_once_for_each_id(small: SmallRegistry) -> None:
         with pytest.raises(BadEvent, match="not known"):
             resolve(8)
     assert small.asked == ["/schemas/ids/7", "/schemas/ids/8"]
+
+
+RECORD = OUTPUTS["alert"]
+
+
+def encoding(small: SmallRegistry, create: bool = True) -> OutputEncoding:
+    connection = Connection("localhost:9092", prefix="t.", schema_registry=SchemaRegistry(small.url))
+    return OutputEncoding("confluent", connection, create)
+
+
+def test_the_schema_of_an_output_is_registered_once_and_its_id_is_in_each(small: SmallRegistry) -> None:
+    small.answers["/subjects/t.alerts-value/versions"] = 200, {"id": 770}
+    encode = encoding(small)
+    values = [encode(RECORD) for _ in range(3)]
+    assert [path for path, _ in small.posted] == ["/subjects/t.alerts-value/versions"]
+    assert json.loads(small.posted[0][1]["schema"]) == schema("alert").document
+    value, headers = values[0]
+    assert value[:5] == b"\x00\x00\x00\x03\x02"
+    assert value[5:] == encode_output(RECORD, "avro")[0][10:]
+    assert decode_output(value, headers) == RECORD.record  # by a header, without a registry
+    with pytest.raises(BadEvent, match="not known"):
+        decode_output(value, ())
+    with pytest.raises(BadEvent, match="not known"):
+        decode_output(value, (("ce_dataschema", b"urn:streamgauge:avro:zz"),))
+
+
+def test_where_schemas_may_not_be_registered_they_are_looked_up(small: SmallRegistry) -> None:
+    small.answers["/subjects/t.alerts-value"] = 200, {"subject": "t.alerts-value", "id": 3, "version": 1}
+    assert encoding(small, create=False)(RECORD)[0][:5] == b"\x00\x00\x00\x00\x03"
+    small.answers["/subjects/t.alerts-value"] = 404, {"error_code": 40401, "message": "no such subject"}
+    with pytest.raises(ConfigurationError, match=r"register schemas/avro/alert\.avsc"):
+        encoding(small, create=False)(RECORD)
+
+
+def test_a_schema_that_the_registry_does_not_take_is_a_matter_for_a_person(small: SmallRegistry) -> None:
+    small.answers["/subjects/t.metrics-value/versions"] = 409, {"error_code": 409, "message": "incompatible"}
+    with pytest.raises(ConfigurationError, match=r"does not take schemas/avro/metric\.avsc.*incompatible"):
+        encoding(small).prepare()
+    small.open_for_business = False
+    with pytest.raises(RegistryError, match="answers HTTP 503"):
+        encoding(small).prepare()
+
+
+def test_framed_outputs_need_a_registry() -> None:
+    connection = Connection("localhost:9092")
+    environ = {"STREAMGAUGE_OUTPUT_FORMAT": "confluent"}
+    with pytest.raises(ConfigurationError, match="STREAMGAUGE_SCHEMA_REGISTRY_URL is not set"):
+        OutputEncoding.from_environment(environ, connection)
+    with pytest.raises(ConfigurationError, match="xml is none of json, avro, confluent"):
+        OutputEncoding.from_environment({"STREAMGAUGE_OUTPUT_FORMAT": "xml"}, connection)
 
 
 class Clock:

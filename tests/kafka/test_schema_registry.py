@@ -12,15 +12,18 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema as Registered
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.events import OffsetRange
+from streamgauge.clients.metrics import MetricSubscription
 from streamgauge.clients.ranges import read_batches
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.control import Define, encode_control
+from streamgauge.schemas.encode import decode_output
 from streamgauge.schemas.message import CONTROL, DEAD_LETTERS, GROUND_TRUTH, METRICS, PREDICTIONS
+from streamgauge.schemas.records import from_avro
 from streamgauge.schemas.registry import schema
 from tests.apicurio import Registry
 from tests.core.scenario import final
@@ -40,6 +43,8 @@ exec(
 OWN = json.loads(PAGE["SCHEMA"])
 TAGS = {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}
 EVOLVED = {**OWN, "fields": [*OWN["fields"], TAGS]}
+AUTO_OFF = {"STREAMGAUGE_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS": "false"}
+Start = Callable[..., WorkerProcess]
 Serialize = Callable[[str, dict[str, Any], dict[str, Any]], bytes]
 
 
@@ -92,15 +97,15 @@ def serialize(confluent: SchemaRegistryClient) -> Serialize:
 @pytest.fixture
 def start(
     broker: str, prefix: str, registry: Registry, tmp_path: Path
-) -> Iterator[Callable[[], WorkerProcess]]:
-    """Starts a worker that knows the registry."""
+) -> Iterator[Start]:
+    """Starts a worker that knows the registry, with more settings."""
     started: list[WorkerProcess] = []
 
-    def start_one() -> WorkerProcess:
+    def start_one(**more: str) -> WorkerProcess:
         log = tmp_path / f"worker{len(started)}.log"
         worker = WorkerProcess(
             broker, prefix, log, module="streamgauge", arguments=["worker"],
-            environment={"STREAMGAUGE_SCHEMA_REGISTRY_URL": registry.url, "STREAMGAUGE_CLOCK": "events"},
+            environment={"STREAMGAUGE_SCHEMA_REGISTRY_URL": registry.url, "STREAMGAUGE_CLOCK": "events", **more},
         )  # fmt: skip
         started.append(worker)
         return worker.start()
@@ -144,7 +149,7 @@ def test_what_confluents_serializer_sends_is_measured_as_its_json_is(
     registry: Registry,
     confluent: SchemaRegistryClient,
     serialize: Serialize,
-    start: Callable[[], WorkerProcess],
+    start: Start,
     command: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -216,7 +221,7 @@ def test_a_registry_that_is_away_holds_up_one_partition_and_costs_nothing(
     prefix: str,
     registry: Registry,
     serialize: Serialize,
-    start: Callable[[], WorkerProcess],
+    start: Start,
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -266,11 +271,68 @@ def test_a_registry_that_is_away_holds_up_one_partition_and_costs_nothing(
     assert line["status"] == "ok"
 
 
+def test_outputs_are_read_with_confluents_deserializer_and_by_subscriptions_without_a_registry(
+    broker: str,
+    prefix: str,
+    registry: Registry,
+    confluent: SchemaRegistryClient,
+    start: Start,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = create_topics(broker, prefix, partitions=1)
+    unregistered = {"STREAMGAUGE_OUTPUT_FORMAT": "confluent", **AUTO_OFF}
+    refused = start(**unregistered)
+    assert refused.wait() == 2
+    assert f"{prefix}metrics-value has not our schema" in refused.logs
+    worker = start(STREAMGAUGE_OUTPUT_FORMAT="confluent")
+    events = [as_json(prediction(n, "m")) for n in range(COUNT)]
+    send(broker, prefix + PREDICTIONS, "m", *events, b"no json", as_json(prediction(END, "m")))
+    wait_until(lambda: applied(worker) == COUNT + 1, 60, saying="every event is applied")
+    assert worker.stop() == 0
+
+    read, count = AvroDeserializer(confluent), 0
+    for topic, name in ((METRICS, "metric"), (DEAD_LETTERS, "dead_letter")):
+        for message in read_topic(broker, prefix + topic):
+            value, headers = message.value(), tuple(message.headers() or ())
+            theirs = read(value, SerializationContext(prefix + topic, MessageField.VALUE))
+            ours = decode_output(value, headers)
+            assert from_avro(name, {**theirs, **times(theirs)}) == ours
+            count += 1
+    assert count > 10
+    assert confluent.get_latest_version(f"{prefix}metrics-value").version == 1
+    with MetricSubscription(connection, start="earliest", stop_at_end=True) as metrics:
+        assert {metric.metric for metric in metrics} >= {"throughput_per_s"}
+
+    # what others write to these topics is in the same encoding, and a worker finds what it registered
+    for name, given in {**unregistered, "STREAMGAUGE_SCHEMA_REGISTRY_URL": registry.url}.items():
+        monkeypatch.setenv(name, given)
+    assert command("dead-letters", "retry", "--yes")[0] == 0
+    assert all((m.value() or b"")[:1] == b"\x00" for m in read_topic(broker, prefix + DEAD_LETTERS))
+    assert command("dead-letters", "list", "--json")[0] == 0
+    again = start(**unregistered)
+    again.wait_ready()
+    wait_until(lambda: len(read_topic(broker, prefix + DEAD_LETTERS)) == 3, 60, saying="it is refused again")
+    assert again.stop() == 0
+
+
+def times(record: dict[str, Any]) -> dict[str, Any]:
+    """Confluent's deserializer makes datetimes of times, ours keeps microseconds."""
+
+    def back(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: back(inner) for key, inner in value.items()}
+        return round(value.timestamp() * 1e6) if isinstance(value, datetime) else value
+
+    converted: dict[str, Any] = back(record)
+    return converted
+
+
 def test_ids_that_the_registry_does_not_know_are_dead_letters_and_a_flood_of_them_is_not_passed_on(
     broker: str,
     prefix: str,
     serialize: Serialize,
-    start: Callable[[], WorkerProcess],
+    start: Start,
 ) -> None:
     create_topics(broker, prefix, partitions=1)
     topic = prefix + PREDICTIONS
