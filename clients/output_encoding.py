@@ -36,7 +36,7 @@ class OutputEncoding:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], connection: Connection) -> "OutputEncoding":
-        """From ``STREAMGAUGE_OUTPUT_FORMAT`` and ``_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS``, as the worker's."""
+        """From ``STREAMGAUGE_OUTPUT_FORMAT`` and ``…_AUTO_REGISTER_SCHEMAS``, as a worker's settings."""
         given = environ.get("STREAMGAUGE_OUTPUT_FORMAT") or "json"
         formats: dict[str, OutputFormat] = {name: name for name in get_args(OutputFormat)}
         if given not in formats:

@@ -9,7 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from streamgauge.clients.registry_address import SchemaRegistry
@@ -30,7 +30,7 @@ _UNKNOWN = 40403
 _NOT_REGISTERED = (40401, _UNKNOWN)
 _START = "start it, or set STREAMGAUGE_SCHEMA_REGISTRY_URL to where it is"
 _ADDRESS = "check STREAMGAUGE_SCHEMA_REGISTRY_URL: a path may belong to it, as /apis/ccompat/v7 to Apicurio's"
-_CREDENTIALS = "check STREAMGAUGE_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, and what that user may read"
+_CREDENTIALS = "check STREAMGAUGE_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, and what that user may do"
 _TLS = "check STREAMGAUGE_SCHEMA_REGISTRY_SSL_CA_LOCATION, and that the port is that of TLS"
 
 
@@ -65,7 +65,7 @@ def fetch(registry: SchemaRegistry, number: int) -> Found:
         detail = f"schema id {number} is not known to the schema registry at {registry.url}"
         return Found(BadEvent(Reason.UNKNOWN_SCHEMA, detail), final=False)
     if status != 200 or not isinstance(answer.get("schema"), str):
-        _raise_refusal(registry, status)
+        raise _refusal(registry, status)
     return Found(_taken(number, answer), len(body))
 
 
@@ -79,25 +79,25 @@ def registered(registry: SchemaRegistry, subject: str, schema: Schema, create: b
     answer = _parsed(body)
     if status == 200 and isinstance(answer.get("id"), int):
         return int(answer["id"])
+    file = f"schemas/avro/{schema.name}.avsc"
     if status == 404 and answer.get("error_code") in _NOT_REGISTERED:
         raise ConfigurationError(
-            f"{subject} has not our schema at {registry.url}: register schemas/avro/{schema.name}.avsc there, or "
-            "let the worker do it with STREAMGAUGE_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS=true"
+            f"{subject} has not our schema at {registry.url}: register {file} there, or let the worker do it "
+            "with STREAMGAUGE_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS=true"
         )
     if status in (409, 422):
         raise ConfigurationError(
-            f"the schema registry at {registry.url} does not take schemas/avro/{schema.name}.avsc for {subject}: "
-            f"{str(answer.get('message'))[:500]}; it is compatible with that of the release before, and BACKWARD "
-            "compatibility is enough"
+            f"the schema registry at {registry.url} does not take {file} for {subject}: "
+            f"{str(answer.get('message'))[:500]}; BACKWARD compatibility is what our schemas keep to"
         )
-    _raise_refusal(registry, status)
+    raise _refusal(registry, status)
 
 
 def check(registry: SchemaRegistry) -> None:
     """Raises `RegistryError` unless there is a registry that lets us in and knows Avro."""
     status, body = _exchange(registry, "GET", "/schemas/types")
     if status != 200 or b'"AVRO"' not in body:
-        _raise_refusal(registry, status)
+        raise _refusal(registry, status)
 
 
 def _taken(number: int, answer: Mapping[str, Any]) -> Schema | BadEvent:
@@ -172,9 +172,9 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _raise_refusal(registry: SchemaRegistry, status: int) -> NoReturn:
+def _refusal(registry: SchemaRegistry, status: int) -> RegistryError:
     if status in (401, 403):
-        raise RegistryError(registry.url, f"refuses the credentials (HTTP {status})", _CREDENTIALS)
+        return RegistryError(registry.url, f"refuses the credentials (HTTP {status})", _CREDENTIALS)
     if status >= 500 or status == 429:
-        raise RegistryError(registry.url, f"answers HTTP {status}", _START)
-    raise RegistryError(registry.url, f"does not answer as one does (HTTP {status})", _ADDRESS)
+        return RegistryError(registry.url, f"answers HTTP {status}", _START)
+    return RegistryError(registry.url, f"does not answer as one does (HTTP {status})", _ADDRESS)

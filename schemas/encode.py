@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from streamgauge.schemas.batch import (
     Outcome,
     PredictionBatch,
 )
+from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.framing import unwrap
 from streamgauge.schemas.item_lists import ItemLists
 from streamgauge.schemas.limits import Limits
@@ -130,9 +130,10 @@ def encode_framed(output: Output, schema_id: int) -> tuple[bytes, Headers]:
 
     A header names the schema too, so that whoever reads with this library needs no registry.
 
-    >>> value, headers = encode_framed(Output("control", b"m", {"kind": "retire", "actor": "a", "time": 0}), 7)
-    >>> value[:5], dict(headers)["ce_dataschema"]
-    (b'\x00\x00\x00\x00\x07', b'urn:streamgauge:avro:4a1e0cb1b3d0a6b5')
+    >>> order = {"kind": "retire", "model": "m", "actor": "ann", "time": "2026-11-21T10:00:00Z"}
+    >>> value, headers = encode_framed(Output("control", b"m", order), 7)
+    >>> value[:6], dict(headers)["ce_dataschema"]
+    (b'\\x00\\x00\\x00\\x00\\x07\\x0c', b'urn:streamgauge:avro:d9adccb3d9439858')
     """
     value, headers = encode_output(output, "avro")
     named = _DATA_SCHEMA + value[2:10].hex()
@@ -147,11 +148,13 @@ def encode_value(output: Output, format: Format = "json") -> bytes:
 def decode_output(value: bytes | None, headers: Headers = ()) -> dict[str, Any]:
     """A record that `encode_output` or `encode_framed` wrote, in JSON form. Raises `BadEvent`."""
 
-    def resolve(number: int) -> Schema | None:
+    def resolve(_: int) -> Schema:
         named = dict(headers).get("ce_dataschema", b"").decode("latin-1")
-        with suppress(ValueError):
-            return writers().get(bytes.fromhex(named.removeprefix(_DATA_SCHEMA)))
-        return None
+        try:
+            return writers()[bytes.fromhex(named.removeprefix(_DATA_SCHEMA))]
+        except (ValueError, KeyError):
+            detail = "its header ce_dataschema names no schema that is known here"
+            raise BadEvent(Reason.UNKNOWN_SCHEMA, detail) from None
 
     return read_record(unwrap(value, headers, _OUTPUT_LIMITS, resolve), _OUTPUT_LIMITS)
 

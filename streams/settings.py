@@ -103,9 +103,7 @@ class WorkerSettings(BaseSettings):
     @property
     def encoding(self) -> OutputEncoding:
         """How outputs are written. Raises `ConfigurationError`."""
-        return OutputEncoding(
-            self.output_format, self.connection, self.schema_registry_auto_register_schemas
-        )
+        return OutputEncoding(self.output_format, self.connection, self.schema_registry_auto_register_schemas)
 
     @property
     def group(self) -> str:
