@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.limits import DEFAULT, Limits
-from streamgauge.schemas.registry import SINGLE_OBJECT, Schema, writers
+from streamgauge.schemas.registry import SINGLE_OBJECT, Schema, schema, writers
 
 #: Finds the writer's schema of a Confluent schema id; None if the registry does not have it.
 Resolver = Callable[[int], Schema | None]
 
 #: Registries count in Java's int: beyond it, an answer says nothing of the id.
 _IDS_END = 1 << 31
+_FRAMED = b"\x00"
 _STRUCTURED = b"application/cloudevents+json"
 _CLOUDEVENTS = b"application/cloudevents"
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
@@ -49,10 +50,9 @@ def unwrap(
         raise BadEvent(Reason.UNDECODABLE, "the record has no value")
     if len(value) > limits.message_bytes:
         raise BadEvent(Reason.OVERSIZED, f"{len(value)} bytes; at most {limits.message_bytes} are read")
-    if headers:
-        for name, content in headers:
-            if name.lower() == "content-type" and content and content.lower().startswith(_CLOUDEVENTS):
-                return _structured(value, content, limits, resolve)
+    content = _cloudevents_type(headers)
+    if content is not None:
+        return _structured(value, content, limits, resolve)
     return _by_first_bytes(value, resolve)
 
 
@@ -64,12 +64,13 @@ def schema_id_of(
     >>> schema_id_of(bytes([0, 0, 0, 0, 7]), ()), schema_id_of(b"{}", ())
     (7, None)
     """
-    if not headers and value is not None and value[:1] != b"\x00":
+    if value is None or (value[:1] != _FRAMED and _cloudevents_type(headers) is None):
         return None
     asked: list[int] = []
 
-    def note(number: int) -> None:
+    def note(number: int) -> Schema:
         asked.append(number)
+        return schema("prediction")  # any will do
 
     with contextlib.suppress(BadEvent):
         unwrap(value, headers, limits, note)
@@ -102,6 +103,14 @@ def check_depth(text: bytes, limit: int) -> None:
             depth -= 1
 
 
+def _cloudevents_type(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
+    """The content type of a message that is a CloudEvent as a whole."""
+    for name, content in headers:
+        if name.lower() == "content-type" and content and content.lower().startswith(_CLOUDEVENTS):
+            return content
+    return None
+
+
 def _by_first_bytes(value: bytes, resolve: Resolver | None) -> Frame:
     if value[:2] == SINGLE_OBJECT:
         known = writers().get(value[2:10])
@@ -110,7 +119,7 @@ def _by_first_bytes(value: bytes, resolve: Resolver | None) -> Frame:
                 raise BadEvent(Reason.UNDECODABLE, "truncated within the fingerprint of its schema")
             raise BadEvent(Reason.UNKNOWN_SCHEMA, f"no schema has the fingerprint {value[2:10].hex()}")
         return Frame(known, value, 10)
-    if value[:1] == b"\x00":
+    if value[:1] == _FRAMED:
         if len(value) < 5:
             raise BadEvent(Reason.UNDECODABLE, "truncated within the id of its schema")
         number = int.from_bytes(value[1:5], "big")
