@@ -24,7 +24,7 @@ from streamgauge.streams.core.keys import key_of
 from streamgauge.streams.core.partition import Partition
 from streamgauge.streams.core.persistence import APPLIED, FLEET
 from streamgauge.streams.core.snapshot import decode_state, encode_state
-from streamgauge.streams.mirror import Mirrors
+from streamgauge.streams.mirrors import Mirrors
 from streamgauge.streams.records import RecordWriter
 from streamgauge.streams.state_log import restore
 from streamgauge.streams.store import LogBounds, MemoryStore, Progress
@@ -116,7 +116,7 @@ def _from_disk(folder: Path, snapshots: list[tuple[bytes, bytes]]) -> float:
     began = time.process_time()
     mirror = mirrors.of(STATE, 0)
     mirror.open(lambda: "bench", LogBounds(0, 1 << 40))
-    partition = Partition.restore(0, _SETTINGS, mirror.snapshots(), mirror.get)
+    partition = Partition.restore(0, _SETTINGS, (), mirror)
     seconds = time.process_time() - began
     assert partition.counts()["models"] > 0
     mirror.close()

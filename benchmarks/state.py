@@ -4,7 +4,6 @@ Each measurement is a process of its own, whose peak memory is all of the proces
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -18,14 +17,23 @@ from benchmarks.figure import Figure
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
+from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.streams.allocator import give_back
 from streamgauge.streams.core.context import CoreSettings
+from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.partition import Partition
-from streamgauge.streams.mirror import Mirror, Mirrors
-from streamgauge.streams.records import StateRecord
+from streamgauge.streams.memory_plan import MemoryPlan
+from streamgauge.streams.mirror import Mirror
+from streamgauge.streams.mirrors import Mirrors
+from streamgauge.streams.sizing import size_of
 from streamgauge.streams.store import LogBounds
 
 _PENDING = 20_000_000
-_MODELS, _MODEL_BYTES = 10_000, 16_000
+_PLAN = MemoryPlan.of(1_500_000_000)
+#: Models of one version each, with so many windows of so many predictions, all labelled late.
+_VERSIONS, _WINDOWS, _IN_WINDOW, _FEATURES = 200, 120, 30, 10
+_WINDOW_US = 300_000_000
+_TIGHT = MemoryPlan.of(800_000_000)
 _START_US = 1_795_255_200_000_000
 _WEEK_US = 7 * 86_400_000_000
 _BATCH = 5_000
@@ -40,17 +48,23 @@ def figures(pending: int = _PENDING) -> list[Figure]:
         filled = _child("fill", folder, pending)
         restored = _child("restore", folder, pending)
     with tempfile.TemporaryDirectory() as folder:
-        scanned = _child("scan", folder, _MODELS)
+        versions = _child("versions", folder, _VERSIONS)
     many = f"{pending:,} predictions wait a week for labels"
+    fleet = (
+        f"{_VERSIONS} versions of {_WINDOWS} windows, with late labels, in {_TIGHT.most_bytes / 1e6:.0f} MB"
+    )
     return [
         Figure(f"{many}: peak memory", filled["peak_mb"], "MB", "≤ 1,500"),
         Figure("their state on disk", filled["disk_mb"], "MB"),
         Figure("applied and committed, one by one", filled["apply_us"], "µs/event"),
         Figure("a late label, in the order of predictions", filled["ordered_us"], "µs/label"),
         Figure("a late label, in no order", filled["scattered_us"], "µs/label"),
-        Figure(f"{many}: restored", restored["seconds"], "s"),
+        Figure(f"{many}: ready from the local disk", restored["ready_s"], "s"),
+        Figure("their model in memory, when something concerns it", restored["woken_s"], "s"),
         Figure("peak memory of that", restored["peak_mb"], "MB", "≤ 1,500"),
-        Figure(f"{_MODELS:,} snapshots of 16 kB from the local disk", scanned["seconds"], "s", "≤ 1"),
+        Figure(f"{fleet}: peak memory", versions["peak_mb"], "MB", f"≤ {_TIGHT.most_bytes / 1e6:.0f}"),
+        Figure("what their state would take in memory", versions["all_mb"], "MB"),
+        Figure("a batch of theirs, or of labels, with its part of a commit", versions["batch_ms"], "ms"),
     ]
 
 
@@ -61,8 +75,12 @@ def _child(what: str, folder: str, n: int) -> dict[str, float]:
     return measured
 
 
-def _mirror(folder: str) -> Mirror:
-    mirror = Mirrors(Path(folder), lambda: None).of("state", 0)
+def _settings(plan: MemoryPlan = _PLAN) -> CoreSettings:
+    return CoreSettings(clock="events", memory=Memory(plan.state_bytes, give_back))
+
+
+def _mirror(folder: str, plan: MemoryPlan = _PLAN) -> Mirror:
+    mirror = Mirrors(Path(folder), lambda: None, memory_bytes=plan.disk_bytes).of("state", 0)
     mirror.open(lambda: "bench", LogBounds(0, 1 << 40))
     return mirror
 
@@ -82,9 +100,9 @@ def _answers(number: int) -> Categories:
 
 def _fill(folder: str, pending: int) -> dict[str, float]:
     mirror = _mirror(folder)
-    settings = CoreSettings(clock="events")
+    settings = _settings()
     settings.fleet.defaults.update(_FLEET)
-    partition = Partition(0, settings, mirror.get)
+    partition = Partition(0, settings, mirror)
     position = 0
 
     def commit() -> None:
@@ -153,29 +171,66 @@ def _fill(folder: str, pending: int) -> dict[str, float]:
 def _restore(folder: str, pending: int) -> dict[str, float]:
     began = time.process_time()
     mirror = _mirror(folder)
-    partition = Partition.restore(0, CoreSettings(clock="events"), mirror.snapshots(), mirror.get)
-    seconds = time.process_time() - began
+    partition = Partition.restore(0, _settings(), (), mirror)
     assert partition.counts()["predictions"] == pending
+    ready_s = time.process_time() - began
+    assert len(partition.models) == 1
+    woken_s = time.process_time() - began
     mirror.close()
-    return {"seconds": seconds}
+    return {"ready_s": ready_s, "woken_s": woken_s}
 
 
-def _scan(folder: str, models: int) -> dict[str, float]:
-    mirror = _mirror(folder)
-    for n in range(models):
-        mirror.committed([StateRecord(b"model-%d" % n, os.urandom(_MODEL_BYTES))], n + 1)
+def _versions(folder: str, versions: int) -> dict[str, float]:
+    """Each round every version has a window's predictions, and the labels of an earlier window of its."""
+    mirror, settings = _mirror(folder, _TIGHT), _settings(_TIGHT)
+    settings.fleet.defaults.update(_FLEET)
+    settings.fleet.defaults["baseline"] = {"first": 500}  # rows of one that is being learned cannot leave
+    partition, offset, spent = Partition(0, settings, mirror), 0, 0.0
+    rng, none = np.random.default_rng(0), np.zeros(_IN_WINDOW, np.int32)
+
+    def ids(model: int, window: int) -> np.ndarray:
+        return np.frombuffer(np.random.default_rng([model, window]).bytes(16 * _IN_WINDOW), "S16")
+
+    def answers() -> Categories:
+        return Categories(rng.integers(0, 2, _IN_WINDOW).astype(np.int32), ("no", "yes"))
+
+    for window in range(_WINDOWS):
+        times = _START_US + window * _WINDOW_US + np.arange(_IN_WINDOW) * 10_000_000
+        for model in range(versions):
+            name, labelled = f"m{model}", int(rng.integers(0, window + 1))
+            served = PredictionBatch(
+                model=name,
+                version="1",
+                ids=ids(model, window),
+                time_us=times,
+                prediction=answers(),
+                latency_ms=rng.exponential(20, _IN_WINDOW),
+                score=rng.random(_IN_WINDOW),
+                failed=none > 0,
+                features={f"f{n}": rng.normal(size=_IN_WINDOW) for n in range(_FEATURES)},
+            )
+            truth = GroundTruthBatch(name, ids(model, labelled), times, answers(), none, none > 0)
+            values = encode_prediction_batch(served), encode_ground_truth_batch(truth)
+            began = time.process_time()
+            for topic, value in zip((PREDICTIONS, GROUND_TRUTH), values, strict=True):
+                partition.apply([Message(topic, offset, 0, name.encode(), value)])
+            spent += time.process_time() - began
+            offset += 1
+        began = time.process_time()
+        checkpoint = partition.checkpoint()
+        mirror.committed(mirror.write(checkpoint.changes), window)
+        partition.settled()
+        spent += time.process_time() - began
+    each = size_of(MonitorDefinition(model="m0", labels=_FLEET["labels"]), 0, _FEATURES)
     mirror.close()
-    began = time.process_time()
-    mirror = _mirror(folder)
-    found = sum(1 for _ in mirror.snapshots())
-    seconds = time.process_time() - began
-    assert found == models
-    mirror.close()
-    return {"seconds": seconds}
+    return {
+        "batch_ms": spent / (2 * versions * _WINDOWS) * 1e3,
+        "all_mb": versions * (_WINDOWS * each.window_bytes + each.other_bytes) / 1e6,
+    }
 
 
 if __name__ == "__main__":
     what, folder, n = sys.argv[1:]
-    measured = {"fill": _fill, "restore": _restore, "scan": _scan}[what](folder, int(n))
+    measured = {"fill": _fill, "restore": _restore, "versions": _versions}[what](folder, int(n))
     measured["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(json.dumps(measured))

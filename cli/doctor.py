@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from streamgauge.cli.arguments import number, whole_number
 from streamgauge.cli.definition_files import read_valid
@@ -11,6 +12,9 @@ from streamgauge.cli.watching import add_connection
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.checked import Checked
+
+if TYPE_CHECKING:
+    from streamgauge.streams.settings import WorkerSettings
 
 _EXAMPLES = """\
 examples:
@@ -26,6 +30,7 @@ _ROLES = ("worker", "serving", "training", "operator")
 _GIB = 1 << 30
 #: Of one model; beyond it a worker is hard to restart in time.
 _MUCH_BYTES = 4 * _GIB
+_BOUND_ADVICE = "set STREAMGAUGE_STATE_DIR: what is not looked at is on disk then; or run more workers"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,28 +87,44 @@ def _sized(args: argparse.Namespace) -> Iterator[Checked]:
     from streamgauge.streams.sizing import size_of
 
     settings = load_settings({})
-    hot_rows = None if settings.state_dir is None else settings.hot_predictions
     definitions = [MonitorDefinition(model="a model")]
     if args.monitors:
         files = read_valid([args.monitors], "nothing was sized")
         definitions = [definition for checked, _ in files.values() for definition in checked.definitions]
-    total = 0
+    total = least = 0
     for definition in definitions:
-        sizing = size_of(definition, args.rate, args.features, args.segments, hot_rows)
+        sizing = size_of(definition, args.rate, args.features, args.segments)
         total += sizing.total_bytes
-        windows_bytes = sizing.windows * sizing.window_bytes
-        on_disk = f" ({sizing.cold_rows:,} of them mostly on disk)" if sizing.cold_rows else ""
+        least += sizing.least_bytes
         what = (
             f"{sizing.model}: {_size(sizing.total_bytes)} of a worker's memory for each live version: "
-            f"{sizing.rows:,} predictions that a label can still reach {_size(sizing.rows_bytes)}{on_disk}, "
-            f"{sizing.windows:,} windows {_size(windows_bytes)}, "
-            f"baseline and evidence {_size(sizing.other_bytes)}"
+            f"{sizing.rows:,} predictions that a label can still reach "
+            f"{_size(sizing.rows * sizing.row_bytes)}, "
+            f"{sizing.windows:,} windows {_size(sizing.windows * sizing.window_bytes)}, "
+            f"baseline and evidence {_size(sizing.other_bytes)}; "
+            f"{_size(sizing.least_bytes)} with all on disk that can be"
         )
         much = sizing.total_bytes > _MUCH_BYTES
         advice = "shorten labels.ttl, log a sample (sample_rate), or take longer windows" if much else None
         yield Checked("sizing", "warn" if much else "ok", what, advice)
     if len(definitions) > 1:
         yield Checked("sizing", "ok", f"all {len(definitions)} models: {_size(total)}")
+    yield _bounded(settings, total, least)
+
+
+def _bounded(settings: "WorkerSettings", total: int, least: int) -> Checked:
+    """Whether one worker that has all of them can keep to its `max_memory`."""
+    plan = settings.memory
+    bound = f"STREAMGAUGE_MAX_MEMORY, {_size(plan.most_bytes)}, leaves {_size(plan.state_bytes)} to state"
+    if settings.state_dir is None:
+        said = f"{bound}, and is not kept without STREAMGAUGE_STATE_DIR: all state stays in memory"
+        holds = total <= plan.state_bytes
+        return Checked("memory", "ok" if holds else "warn", said, None if holds else _BOUND_ADVICE)
+    if least > plan.state_bytes:
+        needed = _size(plan.most_for(least))
+        said = f"{bound}; these models take {_size(least)} at least, if one worker has them all"
+        return Checked("memory", "warn", said, f"raise it to {needed}, or run more workers")
+    return Checked("memory", "ok", f"{bound}; these models take {_size(least)} of it at least")
 
 
 def _show(found: Iterable[Checked], as_json: bool) -> int:

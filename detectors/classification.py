@@ -43,6 +43,11 @@ class ConfusionCounts:
         """How many pairs are counted."""
         return self._counts.n
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        return self._counts.held_bytes
+
     def update_many(self, true_codes: Codes, pred_codes: Codes) -> None:
         """Count pairs of codes, int (n,) each."""
         self._counts.add_codes((true_codes, pred_codes), 1)

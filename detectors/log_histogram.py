@@ -34,6 +34,11 @@ class LogHistogram:
         self._start = 0
         self._counts: Ints = np.zeros(0, np.int64)
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        return 200 + self._counts.nbytes
+
     def update_many(self, values: Floats) -> None:
         """Count `values`, float64 (n,)."""
         self._add(values, 1)

@@ -30,6 +30,11 @@ class ScoreCounts:
         #: Twice the score's place, plus one for positives.
         self._used = SparseCounts()
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        return self._used.held_bytes
+
     def update_many(self, score: Floats, positive: Bools) -> None:
         """Count scores, float64 (n,) in [0, 1], with whether the outcome was positive, bool (n,)."""
         self._add(score, positive, 1)

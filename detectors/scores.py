@@ -11,6 +11,8 @@ from streamgauge.detectors.score_counts import ScoreCounts
 from streamgauge.schemas.batch import Bools, Floats, Ints
 
 CALIBRATION_BINS = 10
+#: Calibration and sums.
+_SMALL_BYTES = 2_200
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -40,6 +42,11 @@ class ScoreHistogram:
     def n(self) -> int:
         """How many scores are counted."""
         return int(self._calibration.sum())
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        return _SMALL_BYTES + self._counts.held_bytes
 
     def bin(self) -> None:
         """From now on in bins, as if it had been so from the beginning: what is held is bounded."""

@@ -43,6 +43,11 @@ class SparseCounts:
         return counts
 
     @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        return 300 + self.cells.nbytes + self.counts.nbytes
+
+    @property
     def n(self) -> int:
         """The sum of all counts."""
         return int(self.counts.sum())

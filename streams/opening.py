@@ -8,8 +8,9 @@ from typing import TypeVar
 import structlog
 
 from streamgauge.clients.connection import Connection
+from streamgauge.streams.core.shelf import Shelf
 from streamgauge.streams.state_log import log_bounds, refuse_foreign_logs, restore
-from streamgauge.streams.store import Get, MemoryStore, MirrorError, Progress, StateStore
+from streamgauge.streams.store import MemoryStore, MirrorError, Progress, StateStore
 from streamgauge.streams.telemetry import Telemetry
 
 log = structlog.get_logger("streamgauge.opening")
@@ -28,10 +29,10 @@ class Opening:
     telemetry: Telemetry
 
     def restore(
-        self, store: StateStore, make: Callable[[Iterable[tuple[bytes, bytes]], Get | None], Made]
+        self, store: StateStore, make: Callable[[Iterable[tuple[bytes, bytes]], Shelf | None], Made]
     ) -> tuple[StateStore, Made]:
-        """What `make` makes of the live snapshots, those in `store` and those new in the topic, and of what
-        gives one of them later.
+        """What `make` makes of the live snapshots, those in `store` and those new in the topic, and of the
+        shelf on which they stay, if there is one.
 
         A store whose disk fails is wiped, and another one takes its place, which is given back: all that it
         held is in the topic. Raises `StateError`.
@@ -46,7 +47,8 @@ class Opening:
                     wanted=self.wanted,
                     progress=self.progress,
                 )
-                return store, make(store.snapshots(), store.get)
+                store.flush()
+                return store, make(store.snapshots(), store.shelf)
             except MirrorError as error:
                 log.error("mirror_given_up", partition=self.partition, cause=str(error))
                 self.telemetry.mirrors_given_up.inc()

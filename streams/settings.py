@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.output_encoding import OutputEncoding, OutputFormat
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.streams.memory_plan import LEAST_BYTES, PROCESS_BYTES, MemoryPlan
 
 
 class WorkerSettings(BaseSettings):
@@ -53,8 +54,8 @@ class WorkerSettings(BaseSettings):
     custom_metrics: str = ""
     #: Where partitions' state is mirrored on disk; without it, a start reads all of it from Kafka.
     state_dir: Path | None = None
-    #: Of each partition, if there is a state directory: older ones are read from it when a label comes.
-    hot_predictions: int = Field(1_000_000, ge=0)
+    #: What the process may take, if there is a state directory: see `MemoryPlan`.
+    max_memory: ByteSize = ByteSize(1_000_000_000)
     commit_interval_s: float = Field(0.3, gt=0, le=5)
     #: Of each partition: after a commit that wrote more state, the next one waits accordingly longer.
     commit_bytes_per_s: int = Field(10_000_000, ge=10_000)
@@ -68,6 +69,16 @@ class WorkerSettings(BaseSettings):
     health_token: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("max_memory")
+    @classmethod
+    def _is_enough(cls, given: ByteSize) -> ByteSize:
+        if given < LEAST_BYTES:
+            raise ValueError(
+                f"{given / 1e6:.0f} MB are not enough: give at least {LEAST_BYTES / 1e6:.0f}MB, "
+                f"as a worker takes {PROCESS_BYTES / 1e6:.0f} MB before it holds any state"
+            )
+        return given
 
     @property
     def connection(self) -> Connection:
@@ -104,6 +115,11 @@ class WorkerSettings(BaseSettings):
     def encoding(self) -> OutputEncoding:
         """How outputs are written. Raises `ConfigurationError`."""
         return OutputEncoding(self.output_format, self.connection, self.schema_registry_auto_register_schemas)
+
+    @property
+    def memory(self) -> MemoryPlan:
+        """How the memory is divided."""
+        return MemoryPlan.of(self.max_memory)
 
     @property
     def group(self) -> str:

@@ -16,8 +16,10 @@ from streamgauge.schemas.encode import encode_ground_truth_batch, encode_predict
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.parking import PARKED_BYTES
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.core.rollups import FOLD_AFTER_US, Rollups
+from streamgauge.streams.core.shelf import DictShelf
 
 #: Enough that what a table reserves ahead does not count for much.
 _EVENTS = 8_192
@@ -26,22 +28,23 @@ _CATEGORIES = 8
 _GROUPS = 3
 _LONGEST_WINDOW_US = 86_400 * SECOND_US
 _START_US = 1_800_000_000_000_000
-#: What all objects of a process share.
-_SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+#: What all objects of a process share, and what is not in its memory but here.
+_SHARED = (
+    type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, DictShelf,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
     """One version of one model.
 
-    `rows` are predictions that a label can still reach, `cold_rows` those of them that leave memory for the
-    local disk, but for `cold_row_bytes` of each. `windows` are all that are held, hours and days among them.
+    `rows` are predictions that a label can still reach, of which `cold_row_bytes` each stay in memory when
+    they have left it. `windows` are all that are held, hours and days among them.
     """
 
     model: str
     rows: int
     row_bytes: float
-    cold_rows: int
     cold_row_bytes: float
     windows: int
     window_bytes: int
@@ -50,29 +53,22 @@ class Sizing:
     @property
     def total_bytes(self) -> int:
         """Memory of the worker that has the model's partition; about half as much is in the state topic."""
-        return round(self.rows_bytes) + self.windows * self.window_bytes + self.other_bytes
+        return round(self.rows * self.row_bytes) + self.windows * self.window_bytes + self.other_bytes
 
     @property
-    def rows_bytes(self) -> float:
-        """Of it, what predictions and their labels take."""
-        return (self.rows - self.cold_rows) * self.row_bytes + self.cold_rows * self.cold_row_bytes
+    def least_bytes(self) -> int:
+        """What stays in memory of a model that has traffic when all else is on the local disk."""
+        return round(self.rows * self.cold_row_bytes) + self.windows * PARKED_BYTES + self.other_bytes
 
 
-def size_of(
-    definition: MonitorDefinition,
-    rate_per_s: float,
-    features: int = 0,
-    segments: int = 0,
-    hot_rows: int | None = None,
-) -> Sizing:
+def size_of(definition: MonitorDefinition, rate_per_s: float, features: int = 0, segments: int = 0) -> Sizing:
     """Of a model that gets `rate_per_s` predictions a second, all labelled, of one version.
 
     `features` is how many an event has, if more than are declared; `segments` how many segments are live.
-    `hot_rows` stay in memory where there is a state directory; it is as if no other model shared them.
 
     >>> sizing = size_of(MonitorDefinition(model="credit", labels={"ttl": "1h"}), rate_per_s=10)
-    >>> sizing.rows, sizing.windows, 30 < sizing.row_bytes < 300
-    (36000, 19, True)
+    >>> sizing.rows, sizing.windows, 30 < sizing.row_bytes < 300, sizing.least_bytes < sizing.total_bytes
+    (36000, 19, True, True)
     """
     model = _fed(definition, features, segments)
     rows = ceil(rate_per_s * definition.labels.ttl / SECOND_US)
@@ -91,7 +87,6 @@ def size_of(
         definition.model,
         rows=rows,
         row_bytes=rows_bytes / _EVENTS,
-        cold_rows=0 if hot_rows is None else max(0, rows - hot_rows),
         cold_row_bytes=cold_bytes / _EVENTS,
         windows=_held(definition),
         window_bytes=(whole - without) // windows,
@@ -133,7 +128,7 @@ def _fed(definition: MonitorDefinition, features: int, segments: int) -> ModelSt
     # a longer window takes as much, and years of minutes to feed
     window = min(definition.window, _LONGEST_WINDOW_US)
     stored: dict[bytes, bytes] = {}
-    partition = Partition(0, CoreSettings(clock="events", hot_rows=_EVENTS), stored.get)
+    partition = Partition(0, CoreSettings(clock="events"), DictShelf(stored))
     kept = ("model", "task", "pos_label", "features", "fairness")
     document = {name: value for name, value in definition.model_dump(mode="json").items() if name in kept}
     # nothing that was fed may be forgotten before it is measured

@@ -7,6 +7,7 @@ from typing import Protocol
 from confluent_kafka import Message
 
 from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.streams.core.shelf import Shelf
 from streamgauge.streams.records import StateRecord, StateRecords
 
 
@@ -20,10 +21,6 @@ class LogBounds:
 
     start: int
     end: int
-
-
-#: Gives one live snapshot by its key.
-Get = Callable[[bytes], bytes | None]
 
 
 class StateStore(Protocol):
@@ -44,9 +41,13 @@ class StateStore(Protocol):
         """Every live snapshot. Raises `StateError`."""
         ...
 
+    def flush(self) -> None:
+        """What was read is on disk: a start that ends early need not read it twice."""
+        ...
+
     @property
-    def get(self) -> Get | None:
-        """What gives one live snapshot, if that can be had later too."""
+    def shelf(self) -> Shelf | None:
+        """Where live snapshots can be had later too."""
         ...
 
     @property
@@ -74,7 +75,7 @@ class StateStore(Protocol):
 class MemoryStore:
     """Nothing is kept between runs: the whole topic is read on each restore."""
 
-    get = None
+    shelf = None
     holds_all = False
 
     def __init__(self) -> None:
@@ -86,6 +87,9 @@ class MemoryStore:
     def read(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self._records.read(message.key() or b"", message.value(), message.headers())
+
+    def flush(self) -> None:
+        """There is no disk."""
 
     def snapshots(self) -> Iterator[tuple[bytes, bytes]]:
         return self._records.snapshots()

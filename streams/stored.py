@@ -24,7 +24,7 @@ from streamgauge.streams.records import StateRecords, owner_of
 
 #: Kinds of records that say where a model stands. What waits for labels is the most of a partition's state,
 #: and how much it is, the model knows.
-STANDING = frozenset(["applied", "fleet", "model", "reference", "profile", "learning", "window"])
+STANDING = frozenset(["applied", "fleet", "brief", "model", "reference", "profile", "learning", "window"])
 DEFINED = frozenset(["applied", "fleet", "model", "reference"])
 _SILENCE_S = 30.0
 

@@ -189,7 +189,7 @@ class PartitionTask:
             self._context.telemetry,
         )
         self._store, core = opened.restore(
-            self._store, lambda records, get: self._context.core(self.number, records, get)
+            self._store, lambda records, shelf: self._context.core(self.number, records, shelf)
         )
         opened.check_inputs(core.applied)
         return core

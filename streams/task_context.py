@@ -6,10 +6,11 @@ from typing import NoReturn, Protocol
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import Checkpoint, Message, Output
+from streamgauge.streams.core.shelf import Shelf
 from streamgauge.streams.membership import Membership
 from streamgauge.streams.schema_lookup import SchemaLookup
 from streamgauge.streams.settings import WorkerSettings
-from streamgauge.streams.store import Get, StateStore
+from streamgauge.streams.store import StateStore
 from streamgauge.streams.telemetry import Telemetry
 
 
@@ -31,8 +32,8 @@ class Core(Protocol):
 
 
 #: Makes a partition's core from its number and the live records of its state; where these can be read later
-#: too, also from what gives one.
-CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]], Get | None], Core]
+#: too, from the shelf that has them.
+CoreFactory = Callable[[int, Iterable[tuple[bytes, bytes]], Shelf | None], Core]
 #: An output record's value and headers; called in the commit's thread.
 Encoder = Callable[[Output], tuple[bytes, list[tuple[str, bytes]]]]
 

@@ -1,8 +1,10 @@
 """The worker's own metrics, for Prometheus; a test compares them with docs/reference/worker-metrics.md."""
 
+import os
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.message import DEAD_LETTERS, Output
+from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.metering import P, R
 from streamgauge.streams.pipeline_lag import PipelineLag
 
@@ -23,7 +26,8 @@ HELD = frozenset(["models", "pending", "waiting"])
 class Telemetry:
     """All metrics of one worker, in a registry of its own. Labels are bounded: no model, no version."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.memory = memory
         self.registry = registry = CollectorRegistry()
         self.outcomes = Outcomes()
         self.pipeline_lag = PipelineLag()
@@ -69,6 +73,16 @@ class Telemetry:
             "Partitions whose state on the local disk could not be read or written; Kafka has it all.",
             registry=registry,
         )
+        memory_bytes = Gauge(
+            "streamgauge_memory_bytes",
+            "Memory: what this worker's state takes, what it may take, and what the whole process has.",
+            ["kind"],
+            registry=registry,
+        )
+        memory_bytes.labels("process").set_function(resident_bytes)
+        if memory is not None:
+            memory_bytes.labels("state").set_function(lambda: memory.used_bytes)
+            memory_bytes.labels("state_most").set(memory.most_bytes)
         self.apply_seconds = Histogram(
             "streamgauge_apply_seconds",
             "Duration of applying what was gathered.",
@@ -167,6 +181,14 @@ class Telemetry:
         self.budget_paid.set(paid)
         for monitor, count in alerts.items():
             self.budget_alerts.labels(monitor).set(count)
+
+
+def resident_bytes() -> int:
+    """What this process has of the machine's memory; 0 where there is no /proc."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
 
 
 class Outcomes(Collector):

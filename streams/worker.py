@@ -30,7 +30,7 @@ from streamgauge.streams.telemetry import Telemetry
 from streamgauge.streams.topics import check_topics, describe_topics
 from streamgauge.streams.transaction import FencedError
 from streamgauge.streams.watchdog import Observation, Watchdog
-from streamgauge.streams.wiring import core_of, encoder_of, schemas_of, stores_of
+from streamgauge.streams.wiring import core_of, encoder_of, memory_of, schemas_of, stores_of
 
 #: Exit codes. After 1 and 3 a supervisor should start the worker again; 2 needs a person.
 STOPPED, FAILED, WRONG_USE, DISPLACED = 0, 1, 2, 3
@@ -59,9 +59,9 @@ def run_worker(
     partitions = check_topics(describe_topics(settings.connection), settings.topic_prefix)
     log.info("starting", brokers=settings.bootstrap_servers, group=settings.group, partitions=partitions)
     with tempfile.TemporaryDirectory(prefix="streamgauge-") as directory:
-        telemetry = Telemetry()
+        telemetry = Telemetry(memory_of(settings))
         schemas = schemas_of(settings, telemetry)
-        core = core or core_of(settings, telemetry.detecting, telemetry.applied, schemas)
+        core = core or core_of(settings, telemetry.detecting, telemetry.applied, schemas, telemetry.memory)
         worker = _Worker(settings, core, encode or encoder_of(settings), Path(directory), telemetry, schemas)
         # A full collection would walk all that was imported: 75 ms in which no event moves.
         gc.collect()

@@ -17,6 +17,8 @@ from streamgauge.schemas.batch import Bools, Floats, Ints
 #: Scores of so many predictions are told apart; those of more are counted in bins. How many labels came, and
 #: which were taken back, must not show in what is told: so it is the predictions that decide.
 MOST_EXACT = 2_000
+#: A bag without its histograms.
+_SMALL_BYTES = 1_400
 
 
 @dataclass(slots=True)
@@ -95,6 +97,18 @@ class Bag:
         self.errors = RegressionErrors()
         #: Sums of each of `Labelled.values`, then of their squares.
         self.values: ExactSums | None = None
+
+    @property
+    def estimable(self) -> bool:
+        """Whether there are predictions whose worth may be estimated."""
+        return self.cells is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory, about."""
+        found = _SMALL_BYTES + self.confusion.held_bytes + self.scores.held_bytes
+        found += self.latency.held_bytes + self.lag.held_bytes
+        return found + (0 if self.cells is None else self.cells.counts.nbytes)
 
     def serve(self, rows: Served, objective_ms: float | None) -> None:
         self.n += len(rows.failed)

@@ -1,5 +1,6 @@
 """`BlockTable`: rows in order of arrival, as columns; persisted are those blocks of rows that change."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,16 @@ class BlockTable:
 
     def __len__(self) -> int:
         return self.size
+
+    @property
+    def held_bytes(self) -> int:
+        """What the columns take of memory, about."""
+        return sum(map(bytes_of, self._stores.values()))
+
+    @property
+    def growth_bytes(self) -> int:
+        """What it takes beside that, for a moment, when it grows."""
+        return max(map(bytes_of, self._stores.values()), default=0) * 5 // 4
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,6 +182,12 @@ class BlockTable:
         new[: rows - gone] = store[gone:rows]
         new[-1] = self._declared[name][1]
         self._stores[name] = new
+
+
+def bytes_of(store: NDArray[Any]) -> int:
+    """With its objects, of which some are looked at."""
+    some = store[:64].tolist() if store.dtype == np.object_ else []
+    return store.nbytes + sum(map(sys.getsizeof, some)) * len(store) // max(len(some), 1)
 
 
 def _saved(column: NDArray[Any]) -> NDArray[Any] | list[bytes | None]:

@@ -1,4 +1,4 @@
-"""`Brief`: what a partition knows of a model without decoding it; it is kept in the model's snapshot."""
+"""`Brief`: what a partition knows of a model without decoding it; a record of its own, beside the model's."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ import msgspec
 from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.journal import LONG_AGO, Place
 from streamgauge.streams.core.model import ModelState
-from streamgauge.streams.core.snapshot import peek_state
+from streamgauge.streams.core.snapshot import read_state
 from streamgauge.streams.core.spending import opened
 
 
@@ -35,39 +35,33 @@ class Brief:
         return cls(due_us, place, model.awaits_round, counts, model.account.paid_in_all, alerts)
 
     def to_state(self) -> dict[str, Any]:
-        """What the rest of the model's snapshot does not have."""
+        """Plain structures, for the snapshot."""
         return {
             "due_us": self.due_us,
             "orders": self.place.orders,
             "ticked_us": self.place.ticked_us,
             "awaits_round": self.awaits_round,
+            "counts": dict(self.counts),
             "paid": self.paid,
             "alerts": dict(self.alerts),
         }
 
     @classmethod
     def read(cls, snapshot: bytes) -> "Brief":
-        """Out of a model's snapshot, of which the rest is skipped. Raises `StateError`."""
-        found = peek_state(snapshot, _Peeked)
-        part = found.brief
-        place = Place(part.orders, part.ticked_us)
-        counts = {**found.counts, **found.join}
-        return cls(part.due_us, place, part.awaits_round, counts, part.paid, part.alerts)
+        """What `to_state` gave, as a snapshot. Raises `StateError`."""
+        found = read_state(snapshot, _Stored)
+        place = Place(found.orders, found.ticked_us)
+        return cls(found.due_us, place, found.awaits_round, found.counts, found.paid, found.alerts)
 
 
-class _Part(msgspec.Struct):
+class _Stored(msgspec.Struct):
+    counts: dict[str, int]
     due_us: int = LONG_AGO
     orders: int = 0
     ticked_us: int = LONG_AGO
     awaits_round: bool = True
     paid: float = 0.0
     alerts: dict[str, int] = msgspec.field(default_factory=dict)
-
-
-class _Peeked(msgspec.Struct):
-    counts: dict[str, int]
-    join: dict[str, int]
-    brief: _Part = msgspec.field(default_factory=_Part)
 
 
 @dataclass(slots=True)
@@ -95,8 +89,8 @@ class Sums:
         """What is known of a model now."""
         self.drop(name)
         self._briefs[name] = brief
-        self.counts.update(brief.counts)
-        self.alerts.update(brief.alerts)
+        _add(self.counts, brief.counts)
+        _add(self.alerts, brief.alerts)
 
     def drop(self, name: str) -> None:
         """The model is no more."""
@@ -106,3 +100,9 @@ class Sums:
             self.alerts.subtract(before.alerts)
         if not self._briefs:
             self.counts.clear()
+
+
+def _add(sums: Counter[str], counts: Mapping[str, int]) -> None:
+    """As `Counter.update`, which takes five times as long."""
+    for name, count in counts.items():
+        sums[name] += count

@@ -8,7 +8,6 @@ from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.intake import Intake
 from streamgauge.streams.core.moved import since
 from streamgauge.streams.core.versions import Version
-from streamgauge.streams.core.windows import ALL
 
 #: Standard errors from which on something has changed; and the least change that is worth telling.
 _SURE, _MISSING, _TRAFFIC = 4.0, 0.02, 1.5
@@ -57,7 +56,7 @@ def _traffic(intake: Intake, onset_us: int) -> Iterator[Coincidence]:
         last_us = max(last_us, version.last_served_us)
         for window in version.in_order():
             if window.start_us >= start_us - _BEFORE * length:
-                counts[window.start_us >= start_us] += window.bags[ALL].n
+                counts[window.start_us >= start_us] += window.whole.n
                 first_us = min(first_us, window.start_us)
     before, after = counts
     was_s, lasted_s = (start_us - first_us) / 1e6, (last_us - start_us) / 1e6

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Ids, Ints
 from streamgauge.streams.core import blocks
-from streamgauge.streams.core.blocks import OBJECTS, restored
+from streamgauge.streams.core.blocks import OBJECTS, bytes_of, restored
 from streamgauge.streams.core.hash_index import hashed
-from streamgauge.streams.core.table import IdTable
+from streamgauge.streams.core.table import AT_ONCE, IdTable
 
 _HASH = "hash"
 #: Beyond so many, what was read of rows is forgotten at once.
@@ -29,6 +29,12 @@ class ColdTable(IdTable):
     """An `IdTable` whose column ``time`` says which blocks a stretch of time is in."""
 
     _read: ReadBlock | None = None
+
+    @property
+    def hot_bytes(self) -> int:
+        """What leaves memory if all rows do, about."""
+        hot = [each for name, each in self._stores.items() if name not in self._derived]
+        return sum(map(bytes_of, hot)) * (self.size - self.cold) // max(len(hot[0]), 1)
 
     def read_from(self, read: ReadBlock, keep: int) -> None:
         """Blocks that were settled can be had from here; of those that are loaded about `keep` rows stay."""
@@ -70,7 +76,10 @@ class ColdTable(IdTable):
         if gone <= 0:
             return
         self.declare(_HASH, "<u8", 0, derived=True)
-        self.column(_HASH)[self.cold : self.cold + gone] = hashed(self.ids[:gone])
+        hashes = self.column(_HASH)[self.cold : self.cold + gone]
+        for start in range(0, gone, AT_ONCE):  # to hash takes several times what is hashed
+            some = slice(start, min(start + AT_ONCE, gone))
+            hashes[some] = hashed(self.ids[some])
         time = self.column("time")[:gone].reshape(-1, blocks.BLOCK)
         self._spans = np.concatenate([self._spans, np.stack([time.min(axis=1), time.max(axis=1)], axis=1)])
         for name in self._declared:

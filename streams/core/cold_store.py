@@ -1,29 +1,30 @@
-"""`ColdStore`: which of a partition's predictions may leave memory, and where they are read from then."""
+"""`ColdStore`: where a partition's predictions and windows are read from when they have left memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamgauge.schemas.errors import StateError
-from streamgauge.streams.core.cold import ColdTable, ReadBlock
-from streamgauge.streams.core.keys import PREDICTIONS, key_of
+from streamgauge.streams.core.cold import ReadBlock
+from streamgauge.streams.core.keys import PREDICTIONS, ROLLUP, WINDOW, key_of
+from streamgauge.streams.core.memory import Memory
+from streamgauge.streams.core.parking import Binners, Read
+from streamgauge.streams.core.shelf import Shelf
 from streamgauge.streams.core.snapshot import decode_state
 
 #: So many blocks of 50 kB are kept when they were read: labels mostly come in the order of their predictions.
-_KEPT = 256
-#: Gives a snapshot of those that are settled, by its key.
-Get = Callable[[bytes], bytes | None]
-#: Keys and snapshots.
-Records = Iterable[tuple[bytes, bytes]]
+_KEPT, _BLOCK_BYTES = 256, 50_000
+#: Of a table that is loaded, at least so many rows are loaded before some leave again.
+_LEAST_ROWS, _ROW_BYTES = 16_384, 64
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStore:
-    """What a partition is given to read snapshots back with; about `hot_rows` stay in memory."""
+    """What a partition is given to read snapshots back with."""
 
-    get: Get
-    hot_rows: int
+    shelf: Shelf
+    memory: Memory
     _kept: OrderedDict[tuple[object, int], dict[str, Any]] = field(default_factory=OrderedDict)
 
     def reader(self, model: str) -> ReadBlock:
@@ -43,26 +44,45 @@ class ColdStore:
         """Those blocks, each read when it is asked for."""
         return _Blocks(frozenset(numbers), lambda number: self._block(model, number))
 
+    def windows(self, model: str, version: str, binners: Binners) -> Read:
+        """For the windows of a version that do not change; of their binners, those of the moment count."""
+        place = WINDOW, model, version
+        return lambda start_us, end_us: (self._state(key_of(*place, start_us)), *binners())
+
+    def rollups(self, model: str, version: str, binners: Binners) -> Read:
+        """As `windows`, for what they were folded into."""
+        place = ROLLUP, model, version
+        return lambda start_us, end_us: (
+            self._state(key_of(*place, end_us - start_us, start_us)),
+            *binners(),
+        )
+
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of what was read."""
+        return len(self._kept) * _BLOCK_BYTES
+
+    @property
+    def loaded_rows(self) -> int:
+        """How many rows of a table stay in memory when it is loaded; twice as many for a moment.
+
+        That is half of what is free, as the index is to come.
+        """
+        return max(_LEAST_ROWS, self.memory.room_bytes // (4 * _ROW_BYTES))
+
+    def forget(self) -> None:
+        """What was read is read again, if it is asked for again."""
+        self._kept.clear()
+
     def _block(self, model: str, number: int) -> dict[str, Any]:
-        key = key_of(PREDICTIONS, model, number)
-        found = self.get(key)
+        return self._state(key_of(PREDICTIONS, model, number))
+
+    def _state(self, key: bytes) -> dict[str, Any]:
+        found = self.shelf.get(key)
         if found is None:
             raise StateError(f"the local state lacks {key.decode()}: start the worker again")
-        block: dict[str, Any] = decode_state(found)
-        return block
-
-    def cool(self, tables: Iterable[ColdTable]) -> None:
-        """All that was written so far is settled; beyond `hot_rows`, the oldest rows leave memory."""
-        found = list(tables)
-        hot = sum(len(table) - table.cold for table in found)
-        for table in found:
-            if table.cold:
-                table.forget()
-        if hot > self.hot_rows:
-            for table in found:
-                table.settle()
-                # some more than must: what leaves is copied, and so is what stays
-                table.cool((len(table) - table.cold) * self.hot_rows * 3 // (4 * hot))
+        state: dict[str, Any] = decode_state(found)
+        return state
 
 
 class _Blocks(Mapping[int, dict[str, Any]]):

@@ -10,6 +10,7 @@ from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.intake import Intake
+from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 
 #: A definition that changes any of these starts the model's windows and baselines anew.
@@ -32,8 +33,8 @@ class CoreSettings:
     clock: Literal["wall", "events"] = "wall"
     software: str = "streamgauge"
     metrics: Allowed = field(default_factory=dict)
-    #: Predictions that wait for labels in the memory of a partition, of those that can be read back.
-    hot_rows: int = 1_000_000
+    #: What all partitions with these settings may take of memory, if what leaves it can be read back.
+    memory: Memory = field(default_factory=lambda: Memory(1 << 30))
     #: Around the work of detectors.
     meter: Meter = unmetered
     #: Is told what has been applied.
@@ -72,7 +73,7 @@ class Context:
         intake.meter = self.meter
         intake.custom = usable_metrics(definition, self.metrics)
         if self.cold is not None:
-            intake.join.predictions.read_from(self.cold.reader(definition.model), self.cold.hot_rows)
+            intake.join.predictions.read_from(self.cold.reader(definition.model), self.cold.loaded_rows)
         return intake
 
 

@@ -14,7 +14,7 @@ from streamgauge.streams.core.retrain_guards import NEVER, next_change_us
 from streamgauge.streams.core.retrain_states import IN_FLIGHT, RequestState
 from streamgauge.streams.core.rollups import FOLD_AFTER_US
 from streamgauge.streams.core.versions import Version
-from streamgauge.streams.core.windows import ALL, Window
+from streamgauge.streams.core.windows import Window
 
 
 def due_us(model: ModelState) -> int:
@@ -104,10 +104,10 @@ def _at_next_step(model: ModelState) -> bool:
 def _window(version: Version, window: Window, intake: Intake, next_us: int) -> Iterator[int]:
     """Watermarks at which it is published, folded, sealed or dropped."""
     labels, lateness = intake.definition.labels, intake.definition.lateness
-    whole = window.bags[ALL]
+    whole = window.whole
     estimates = version.watch.estimates
     if window.served_dirty or (
-        not window.estimated and whole.cells is not None and estimates.covers(window.start_us, window.classes)
+        not window.estimated and whole.estimable and estimates.covers(window.start_us, window.classes)
     ):
         yield max(window.end_us, next_us)
     if window.sealed:

@@ -51,9 +51,14 @@ class HashIndex:
         #: How many identities may be held.
         self.room = int(buckets * _LANES * _LOAD)
 
-    def rows(self) -> Ints:
-        """All rows that are held, int64, in no order that means anything."""
-        return self._rows[self._rows >= 0].astype(np.int64)
+    @property
+    def nbytes(self) -> int:
+        """What it takes of memory."""
+        return self._buckets.nbytes + self._rows.nbytes
+
+    def rows(self) -> NDArray[np.int32]:
+        """All rows that are held, in no order that means anything."""
+        return self._rows[self._rows >= 0]
 
     def search(self, hashes: Hashes, same: Same) -> tuple[Ints, Ints]:
         """(row or -1, its place or else the one where it would go) of each identity, int64 (n,) each."""

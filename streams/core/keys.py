@@ -2,7 +2,7 @@
 
 import json
 
-PREDICTIONS = "predictions"
+PREDICTIONS, WINDOW, ROLLUP = "predictions", "window", "rollup"
 
 
 def key_of(*parts: object) -> bytes:

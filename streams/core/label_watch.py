@@ -8,7 +8,7 @@ from streamgauge.detectors.intervals import proportion
 from streamgauge.schemas.monitor import Labels
 from streamgauge.schemas.monitor_names import MISSING_LABELS
 from streamgauge.streams.core.findings import Finding
-from streamgauge.streams.core.windows import ALL, Window
+from streamgauge.streams.core.windows import Window
 
 DAY_US = 86_400_000_000
 #: Labels may be so many times as late as they were at the latest.
@@ -32,7 +32,7 @@ class LabelWatch:
     >>> minute = 60_000_000
     >>> windows = [Window(i * minute, (i + 1) * minute, True) for i in range(3)]
     >>> for window in windows:
-    ...     window.bags[ALL].n, window.bags[ALL].labelled = 100, 3
+    ...     window.bags[()].n, window.bags[()].labelled = 100, 3
     >>> watch.look("7", windows, 61 * minute, terms) is None
     True
     >>> found = watch.look("7", windows, 62 * minute, terms)
@@ -106,7 +106,7 @@ class LabelWatch:
     def _learn(self, due: Sequence[Window], watermark_us: int, expected_us: int) -> None:
         """What is usual, from windows that were not due when it was looked last."""
         before_us = self.looked_us if self._usual else _LONG_AGO
-        new = [window.bags[ALL] for window in due if window.end_us + expected_us > before_us]
+        new = [window.whole for window in due if window.end_us + expected_us > before_us]
         day = watermark_us // DAY_US
         answered, labelled = self._usual.get(day, (0, 0))
         answered += sum(bag.n - bag.failed for bag in new)
@@ -140,7 +140,7 @@ def _share(due: Sequence[Window]) -> Estimate | None:
     """Of labels in the last of these windows that have predictions enough; None if they are too few."""
     answered = labelled = 0
     for number, window in enumerate(reversed(due), 1):
-        bag = window.bags[ALL]
+        bag = window.whole
         answered, labelled = answered + bag.n - bag.failed, labelled + bag.labelled
         if number >= _LEAST_WINDOWS and answered >= _LEAST_ROWS:
             break
@@ -156,7 +156,7 @@ def _since(due: Sequence[Window], least: float) -> int:
     """When the first of the last windows in a row began that are not covered."""
     since_us = due[-1].start_us
     for window in reversed(due):
-        bag = window.bags[ALL]
+        bag = window.whole
         if bag.labelled >= least * (bag.n - bag.failed) > 0:
             break
         since_us = window.start_us

@@ -28,6 +28,11 @@ class Learning:
         self._first = 0
         self._stored: set[int] = set()
 
+    @property
+    def held_bytes(self) -> int:
+        """What the rows take of memory, about."""
+        return sum((len(chunk["score"]) * 8 + 200) * (len(chunk["features"]) + 2) for chunk in self._chunks)
+
     def add(self, features: Mapping[str, Column], prediction: Column, score: Floats) -> None:
         """Columns of shape (n,)."""
         self._chunks.append({"features": dict(features), "prediction": prediction, "score": score})

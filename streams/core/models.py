@@ -1,9 +1,7 @@
 """`Models`: a partition's models: who sleeps, who is due, and what all of them were told alike."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from streamgauge.detectors.evidence.account import MAX_STEP_US
 from streamgauge.schemas.control import Define, Silence
 from streamgauge.schemas.message import Output
 from streamgauge.schemas.monitor import Fleet
@@ -12,8 +10,10 @@ from streamgauge.streams.core.brief import Brief, Sums
 from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.context import Context, CoreSettings
 from streamgauge.streams.core.due import due_us
-from streamgauge.streams.core.journal import FleetOrder, Journal, Place, Ticks
+from streamgauge.streams.core.journal import FleetOrder, Journal, Place
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.model_cache import ModelCache
+from streamgauge.streams.core.reading_on import read_on
 from streamgauge.streams.core.schedule import Schedule
 from streamgauge.streams.core.silences import Silences
 
@@ -21,6 +21,10 @@ from streamgauge.streams.core.silences import Silences
 #: have missed. To wake a model costs as much as so many visits.
 MOST_VISITS, WAKING = 500, 10
 _LONG_JOURNAL = 256
+#: A model for which nothing is due for so long is the first to sleep when memory is short.
+_FAR_US = 3_600_000_000
+#: What is not counted one by one: a producer's buffers, what a commit holds.
+_PARTITION_BYTES = 3_000_000
 
 
 class Models:
@@ -32,8 +36,9 @@ class Models:
         #: Those of the whole fleet, for models to come: each model that is there is told.
         self.silences = Silences()
         self.journal = Journal()
-        self._asleep = Asleep()
-        self._awake: dict[str, ModelState] = {}
+        self.cache = ModelCache(cold)
+        #: Whether a checkpoint was taken that cannot be read back yet.
+        self.under_way = False
         self._places: dict[str, Place] = {}
         self._schedule = Schedule()
         self._sums = Sums()
@@ -50,7 +55,7 @@ class Models:
     def restore(self, asleep: Asleep, fleet: Fleet | None, silences: Silences, journal: Journal) -> None:
         """Goes on with what was stored; nothing is decoded yet. Raises `StateError`."""
         self.fleet, self.silences, self.journal = fleet or self._settings.fleet, silences, journal
-        self._asleep = asleep
+        self.cache.asleep = asleep
         for name, brief in asleep.briefs():
             self._places[name] = brief.place
             self._schedule.put(name, brief.due_us)
@@ -62,24 +67,23 @@ class Models:
             return None, []
         outputs = self._read_on(name, fully=True)
         self._change(name)
-        return self._awake[name], outputs
+        return self.cache[name], outputs
 
     def add(self, name: str, model: ModelState) -> None:
         """One that begins."""
         model.book.silence(self.silences)
-        self._awake[name], self._places[name] = model, self.journal.end
+        self._places[name] = self.journal.end
+        self.cache.add(name, model)
         self._change(name)
 
-    def remove(self, name: str) -> None:
-        """One that ends."""
-        if name in self._asleep:
-            self._asleep.drop(name)
-        self._awake.pop(name, None)
+    def remove(self, name: str) -> set[bytes]:
+        """One that was taken, and ends: the keys of what is stored of it."""
         del self._places[name]
         self._schedule.drop(name)
         self._sums.drop(name)
         self._uncounted.discard(name)
         self.touched.discard(name)
+        return self.cache.remove(name)
 
     def tick(self, now_us: int) -> list[Output]:
         """All data has been applied up to `now_us`: visits who is due."""
@@ -92,11 +96,11 @@ class Models:
             name = self._schedule.pop(now_us)
             if name is None:
                 break
-            visits += 1 if name in self._awake else WAKING
+            visits += 1 if name in self.cache else WAKING
             outputs += self._read_on(name, fully=False)
             self.touched.add(name)
             self._uncounted.add(name)
-            self._schedule.put(name, max(due_us(self._awake[name]), self._places[name].ticked_us + 1))
+            self._schedule.put(name, max(due_us(self.cache[name]), self._places[name].ticked_us + 1))
         return outputs
 
     def order(self, said: Define | Silence, fleet: Fleet) -> list[Output]:
@@ -109,7 +113,7 @@ class Models:
         self.fleet = fleet
         outputs: list[Output] = []
         for name in sorted(self._places):
-            if name in self._awake:
+            if name in self.cache:
                 outputs += self.take(name)[1]
             else:
                 next_us = self.journal.end.ticked_us + 1
@@ -127,9 +131,9 @@ class Models:
 
     def look(self) -> Mapping[str, ModelState]:
         """All of them, awake, as far as each has read; not to be changed."""
-        for name in [name for name in self._places if name in self._asleep]:
+        for name in [name for name in self._places if name not in self.cache]:
             self._wake(name)
-        return dict(sorted(self._awake.items()))
+        return dict(sorted(self.cache.awake.items()))
 
     @property
     def told(self) -> tuple[Fleet, Silences, Journal]:
@@ -139,7 +143,8 @@ class Models:
     def changed(self) -> Iterator[tuple[str, ModelState, Brief]]:
         """Those that changed since the last time, by name."""
         for name in sorted(self.touched):
-            yield name, self._awake[name], self._brief(name)
+            yield name, self.cache[name], self._brief(name)
+            self.cache.checked(name)
         self.touched = set()
         if len(self.journal) > _LONG_JOURNAL:
             self._forget_read()
@@ -151,9 +156,21 @@ class Models:
         self._uncounted = set()
         return self._sums
 
-    def awake(self) -> Iterable[ModelState]:
-        """Those that are decoded."""
-        return self._awake.values()
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the partition takes, about."""
+        return _PARTITION_BYTES + self.cache.held_bytes
+
+    @property
+    def growth_bytes(self) -> int:
+        """What its largest column takes for a moment while it grows."""
+        return self.cache.growth_bytes
+
+    def relieve(self, most_bytes: int) -> None:
+        """As `ModelCache.relieve`, unless a commit is under way: then after it."""
+        if not self.under_way:
+            far_us = self.journal.end.ticked_us + _FAR_US
+            self.cache.relieve(most_bytes, far_us, self._schedule, self._brief_asleep)
 
     def context(self) -> Context:
         """What a model that begins is told."""
@@ -171,43 +188,28 @@ class Models:
         self._schedule.put(name, self.journal.end.ticked_us + 1)
 
     def _brief(self, name: str) -> Brief:
-        return Brief.of(self._awake[name], self._schedule[name], self._places[name])
+        return Brief.of(self.cache[name], self._schedule[name], self._places[name])
 
     def _wake(self, name: str) -> ModelState:
         fleet = self.journal.fleet_at(self._places[name], self.fleet)
         context = self._settings.context(self._number, fleet, self._cold)
-        model = self._awake[name] = self._asleep.wake(name, context)
-        return model
+        return self.cache.wake(name, context)
+
+    def _brief_asleep(self, name: str) -> Brief | None:
+        """What is known of a model that falls asleep; None of one that changed since the last checkpoint."""
+        if name in self.touched:
+            return None
+        brief = self._brief(name)
+        self._sums.put(name, brief)
+        self._uncounted.discard(name)
+        return brief
 
     def _read_on(self, name: str, *, fully: bool) -> list[Output]:
-        """Up to the end of the journal: orders, and of the ticks those at which the model is due.
-
-        `fully`: also the last one, at which nothing is due: something else is about to happen to it.
-        """
-        model, place = self._awake.get(name) or self._wake(name), self._places[name]
+        model = self.cache[name] if name in self.cache else self._wake(name)
+        place = self._places[name]
         if place == self.journal.end:
             return []
-        outputs: list[Output] = []
-        idle: list[Ticks] = []
-        due = due_us(model)
-        for entry in self.journal.after(place):
-            if isinstance(entry, FleetOrder):
-                outputs += _pass(model, idle, place)
-                outputs += self._obey(model, entry)
-                place = Place(entry.number, idle[-1].last_us if idle else place.ticked_us)
-                idle, due = [], place.ticked_us + 1
-            elif entry.last_us < due:
-                idle.append(entry)
-            else:
-                if entry.last_us - place.ticked_us > MAX_STEP_US:
-                    outputs += _pass(model, idle, place)
-                outputs += model.tick(entry.last_us)
-                place, idle = Place(place.orders, entry.last_us), []
-                due = due_us(model)
-        if fully and idle:
-            outputs += _pass(model, idle, place)
-            place = Place(place.orders, idle[-1].last_us)
-        self._places[name] = place
+        self._places[name], outputs = read_on(model, place, self.journal, self._obey, fully=fully)
         return outputs
 
     def _obey(self, model: ModelState, order: FleetOrder) -> list[Output]:
@@ -215,23 +217,3 @@ class Models:
             return model.control(order.said)
         model.rebudget(self._settings.context(self._number, order.said[1], self._cold))
         return []
-
-
-def _pass(model: ModelState, idle: list[Ticks], place: Place) -> list[Output]:
-    """Ticks at which nothing is due: the last of each run, and so many that an account is paid for all."""
-    outputs: list[Any] = []
-    runs: list[Ticks] = []
-    for ticks in idle:
-        if runs and ticks.follows(runs[-1]):
-            runs[-1] = Ticks(runs[-1].first_us, ticks.last_us)
-        else:
-            runs.append(ticks)
-    for run in runs:
-        at_us = max(run.first_us, place.ticked_us)
-        if run.first_us > place.ticked_us:
-            outputs += model.tick(run.first_us)
-        while run.last_us - at_us > MAX_STEP_US:
-            at_us += MAX_STEP_US
-            outputs += model.tick(at_us)
-        outputs += model.tick(run.last_us)
-    return outputs

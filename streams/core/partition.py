@@ -30,13 +30,14 @@ from streamgauge.schemas.message import (
 )
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core import persistence
-from streamgauge.streams.core.asleep import sort_out
-from streamgauge.streams.core.cold_store import ColdStore, Get, Records
+from streamgauge.streams.core.asleep import Records, look_over, sort_out
+from streamgauge.streams.core.cold_store import ColdStore
 from streamgauge.streams.core.context import CoreSettings, definition_of, fleet_of
 from streamgauge.streams.core.decoded import DecodedEvents
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.models import Models
 from streamgauge.streams.core.retired import Retired
+from streamgauge.streams.core.shelf import Shelf
 
 __all__ = ["CoreSettings", "Partition"]
 
@@ -53,25 +54,27 @@ class Partition:
     (1, {'predictions': 0})
     """
 
-    def __init__(self, number: int, settings: CoreSettings, get: Get | None = None) -> None:
+    def __init__(self, number: int, settings: CoreSettings, shelf: Shelf | None = None) -> None:
         self.number = number
         self.settings = settings
-        self._cold = None if get is None else ColdStore(get, settings.hot_rows)
+        self._cold = None if shelf is None else ColdStore(shelf, settings.memory)
         self._models = Models(number, settings, self._cold)
         self._applied: dict[str, int] = {}
-        self._keys: set[bytes] = set()
+        #: Keys that are stored, of models that are no more.
         self._gone: set[bytes] = set()
         self._retired = Retired()
         self._outputs: list[Output] = []
         self._moved = False
         self._dead_lettered = 0
+        settings.memory.join(self._models)
 
     @classmethod
-    def restore(cls, number: int, settings: CoreSettings, records: Records, get: Get | None = None) -> Self:
-        """From the live records of this partition of `state`, and what gives one. Raises `StateError`."""
-        partition = cls(number, settings, get)
-        asleep, common, unknown = sort_out(records, get)
-        partition._keys = {*common, *asleep.keys()}
+    def restore(
+        cls, number: int, settings: CoreSettings, records: Records, shelf: Shelf | None = None
+    ) -> Self:
+        """From the live records of a partition of `state`, or a shelf that has them. Raises `StateError`."""
+        partition = cls(number, settings, shelf)
+        asleep, common, unknown = sort_out(records) if shelf is None else look_over(shelf)
         partition._gone = unknown  # a newer release wrote them; it would find them old when it comes back
         partition._applied = persistence.restore_applied(common)
         partition._models.restore(asleep, *persistence.restore_told(common))
@@ -160,17 +163,16 @@ class Partition:
         """What changed since the last one. Snapshot bytes are taken here; outputs are handed over once."""
         models, ended = self._models, self._retired.changes()
         changes = persistence.changes(self._applied, models.told, models.changed(), ended)
-        for key, value in changes:
-            (self._keys.discard if value is None else self._keys.add)(key)
-        changes = [(key, None) for key in sorted(self._gone - self._keys)] + changes
+        models.cache.keep(changes)
+        changes = [(key, None) for key in sorted(self._gone) if not models.cache.has(key)] + changes
         checkpoint = Checkpoint(tuple(changes), tuple(self._outputs), dict(self._applied))
-        self._outputs, self._gone, self._moved = [], set(), False
+        self._outputs, self._gone, self._moved, models.under_way = [], set(), False, True
         return checkpoint
 
     def settled(self) -> None:
         """What checkpoints have carried so far can be read back."""
-        if self._cold is not None:
-            self._cold.cool(model.intake.join.predictions for model in self._models.awake())
+        self._models.under_way = False
+        self.settings.memory.settle()
 
     def counts(self) -> Mapping[str, int]:
         """The two ledgers, summed over the live models, and dead letters since this object was made."""
@@ -205,9 +207,7 @@ class Partition:
         model = self._take(order.model)
         if isinstance(order, Retire) and order.version is None:
             self._outputs += self._retired.take(order.model, model).retire(order.time_us)
-            self._models.remove(order.model)
-            self._gone |= persistence.keys_of(order.model, self._keys)
-            self._keys -= self._gone
+            self._gone |= self._models.remove(order.model)
         elif model is not None:
             self._outputs += model.control(order)
         elif isinstance(order, Define):

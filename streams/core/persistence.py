@@ -1,25 +1,26 @@
 """Which record of the `state` topic holds what: one for a model, one a window, one a block of its join.
 
-Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["model", name],
-["reference", name], ["profile", name, version], ["learning", name, version, chunk],
+Keys are JSON arrays, so that people can read the topic: ["applied"], ["fleet"], ["brief", name],
+["model", name], ["reference", name], ["profile", name, version], ["learning", name, version, chunk],
 ["window", name, version, start], ["rollup", name, version, length, start], ["predictions", name, block],
 ["labels", name, block], ["waiting", name, block], ["retired", name].
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from streamgauge.detectors.binning import FeatureBinner
+from streamgauge.schemas.errors import StateError
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.brief import Brief
 from streamgauge.streams.core.context import Context
 from streamgauge.streams.core.journal import Journal
-from streamgauge.streams.core.keys import PREDICTIONS, key_of
+from streamgauge.streams.core.keys import PREDICTIONS, ROLLUP, WINDOW, key_of
 from streamgauge.streams.core.model import ModelState
+from streamgauge.streams.core.relief import binners
+from streamgauge.streams.core.shelf import Found, parts_in
 from streamgauge.streams.core.silences import Silences
 from streamgauge.streams.core.snapshot import decode_state, encode_state
-from streamgauge.streams.core.versions import Version
 from streamgauge.streams.core.windows import Window
 
 Change = tuple[bytes, bytes | None]
@@ -29,9 +30,11 @@ RETIRED = b'["retired",'
 #: Kinds of records that are of the whole partition.
 COMMON = frozenset(["applied", "fleet", "retired"])
 MODEL = "model"
+#: What a partition knows of a model that sleeps.
+BRIEF = "brief"
 #: Kinds of records that make up a model.
 PARTS = frozenset(
-    [MODEL, "reference", "profile", "learning", "window", "rollup", PREDICTIONS, "labels", "waiting"]
+    [BRIEF, MODEL, "reference", "profile", "learning", WINDOW, ROLLUP, PREDICTIONS, "labels", "waiting"]
 )
 
 
@@ -54,11 +57,6 @@ def changes(
     for name, numbers in retired:
         found.append((key_of("retired", name), None if numbers is None else encode_state(list(numbers))))
     return found
-
-
-def keys_of(name: str, stored: Iterable[bytes]) -> set[bytes]:
-    """Those of a model, out of the keys that are stored."""
-    return {key for key in stored if json.loads(key)[1:2] == [name]}
 
 
 def restore_applied(stored: Mapping[bytes, bytes]) -> dict[str, int]:
@@ -84,18 +82,21 @@ def restore_retired(stored: Mapping[bytes, bytes]) -> dict[str, tuple[int, int]]
     }
 
 
-def restore_model(name: str, records: Mapping[bytes, Callable[[], bytes]], context: Context) -> ModelState:
+def restore_model(name: str, records: Found, context: Context) -> ModelState:
     """One model of those that `changes` described, from what gives its snapshots. Raises `StateError`."""
     kinds: dict[str, dict[tuple[Any, ...], Any]] = {}
-    for key, snapshot in records.items():
-        kind, _, *rest = json.loads(key)
+    for key, snapshot in records:
+        kind, _, *rest = parts_in(key)
+        if kind == BRIEF:
+            continue
         stays = context.cold is not None and kind == PREDICTIONS
         kinds.setdefault(kind, {})[tuple(rest)] = None if stays else decode_state(snapshot())
     return _restored(name, kinds, context)
 
 
 def _model(name: str, model: ModelState, brief: Brief) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    yield (MODEL, name), model.to_state() | {"brief": brief.to_state()}
+    yield (BRIEF, name), brief.to_state()
+    yield (MODEL, name), model.to_state()
     changed, profile = model.intake.reference.changes()
     if changed:
         yield ("reference", name), profile
@@ -109,9 +110,9 @@ def _model(name: str, model: ModelState, brief: Brief) -> Iterator[tuple[tuple[A
         yield ("profile", name, version.name), None
     for version in (*gone, *model.intake.versions.values()):
         for start, state in version.changed_windows():
-            yield ("window", name, version.name, start), state
+            yield (WINDOW, name, version.name, start), state
         for (length, start), state in version.rollups.changes():
-            yield ("rollup", name, version.name, length, start), state
+            yield (ROLLUP, name, version.name, length, start), state
         for chunk, state in version.watch.learning.changes():
             yield ("learning", name, version.name, chunk), state
         changed, profile = version.watch.changed_profile()
@@ -120,6 +121,8 @@ def _model(name: str, model: ModelState, brief: Brief) -> Iterator[tuple[tuple[A
 
 
 def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: Context) -> ModelState:
+    if MODEL not in kinds:
+        raise StateError(f"the state has a brief of {name!r}, but not the model itself")
     model = ModelState.from_state(kinds[MODEL][()], context, kinds.get("profile", {}))
     for profile in kinds.get("reference", {}).values():
         model.intake.reference.load(profile)
@@ -132,21 +135,15 @@ def _restored(name: str, kinds: dict[str, dict[tuple[Any, ...], Any]], context: 
     join.predictions.load(blocks["predictions"] if cold is None else cold.blocks(name, blocks["predictions"]))
     join.predictions.load_labels(blocks["labels"])
     join.waiting.load(blocks["waiting"])
-    for (version, start), window in sorted(kinds.get("window", {}).items()):
+    for (version, start), window in sorted(kinds.get(WINDOW, {}).items()):
         found = model.intake.version(version)
-        found.windows[start] = Window.from_state(start, window, *_binners(found))
-    for (version, length, start), rollup in sorted(kinds.get("rollup", {}).items()):
+        found.windows[start] = Window.from_state(start, window, *binners(found.watch))
+    for (version, length, start), rollup in sorted(kinds.get(ROLLUP, {}).items()):
         found = model.intake.version(version)
-        found.rollups.held[length, start] = Window.from_state(start, rollup, *_binners(found))
+        found.rollups.held[length, start] = Window.from_state(start, rollup, *binners(found.watch))
     chunks: dict[str, dict[int, Any]] = {}
     for (version, number), chunk in kinds.get("learning", {}).items():
         chunks.setdefault(version, {})[number] = chunk
     for version, parts in chunks.items():
         model.intake.version(version).watch.learning.load(parts)
     return model
-
-
-def _binners(version: Version) -> tuple[FeatureBinner | None, FeatureBinner | None]:
-    """Of its features and of its labels."""
-    bank = version.watch.bank
-    return None if bank is None else bank.binner, version.watch.labels.binner

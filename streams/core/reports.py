@@ -16,6 +16,7 @@ from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.bag import Bag
 from streamgauge.streams.core.grouping import group_label
 from streamgauge.streams.core.label_bank import LABEL, label_metrics
+from streamgauge.streams.core.parking import Totals
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.windows import ALL, Window
 
@@ -108,7 +109,7 @@ def built_in_metrics(bag: Bag, naming: Naming) -> dict[str, Estimate]:
     return bag.errors.metrics()
 
 
-def coverage(bag: Bag) -> float | None:
+def coverage(bag: Bag | Totals) -> float | None:
     """Share of the answered predictions that have their label; None where there is none to label."""
     return bag.labelled / (bag.n - bag.failed) if bag.n > bag.failed else None
 

@@ -53,8 +53,8 @@ def gain_of(version: Version, intake: Intake, naming: Naming, within_us: int) ->
     """
     watermark, baseline = intake.watermark_us, version.watch.errors.baseline
     windows = [w for w in version.in_order() if watermark - SPAN_US < w.end_us <= watermark]
-    answered = sum(window.bags[ALL].n - window.bags[ALL].failed for window in windows)
-    labelled = sum(window.bags[ALL].labelled for window in windows)
+    answered = sum(window.whole.n - window.whole.failed for window in windows)
+    labelled = sum(window.whole.labelled for window in windows)
     if baseline is None or not answered or naming.ks:
         return None
     estimated = labelled < intake.definition.labels.min_coverage * answered or not labelled

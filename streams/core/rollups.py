@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import Any
 
-from streamgauge.streams.core.windows import ALL, Window
+from streamgauge.streams.core.windows import Window
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 #: So old is a window that is folded although labels may still come: they restate its hour.
@@ -74,7 +74,7 @@ class Rollups:
             if length == self.lengths[0]
             and rollup.start_us < self.folded_us
             and not rollup.sealed
-            and rollup.bags[ALL].n
+            and rollup.whole.n
         ]
 
     def whole(self, rollup: Window, windows: Iterable[Window]) -> Window:
@@ -94,7 +94,7 @@ class Rollups:
             for length, part in self.in_order():
                 if length == shortest and rollup.start_us <= part.start_us < rollup.end_us:
                     whole.merge(self._shortest(part, by_part.get(part.start_us, ())))
-        if rollup.features_over:
+        if rollup.features_over and whole.features is not None:
             whole = copy(whole)
             whole.features = None
         return whole
@@ -115,7 +115,8 @@ class Rollups:
         self.gone.clear()
         for place, rollup in self.held.items():
             if rollup.touched:
-                rollup.touched = False
+                rollup.touched, rollup.used = False, True
+                rollup.measure()
                 yield place, rollup.to_state()
 
     def _shortest(self, rollup: Window, windows: Sequence[Window]) -> Window:

@@ -38,11 +38,7 @@ def encode_state(state: object) -> bytes:
 
 def decode_state(data: bytes) -> Any:
     """What `encode_state` was given. Raises `StateError` on damage, or a format that is not among `READS`."""
-    check_form(data)
-    body = data[_HEADER:]
-    if zlib.crc32(body) != int.from_bytes(data[3:_HEADER], "big"):
-        raise StateError("the snapshot is damaged: its checksum does not match")
-    return _DECODER.decode(body)
+    return _DECODER.decode(_body(data))
 
 
 def check_form(data: bytes) -> None:
@@ -61,16 +57,21 @@ def check_form(data: bytes) -> None:
         raise StateError(f"the snapshot has format {data[2]}, this release reads {_numbers(READS)}: {advice}")
 
 
-def peek_state(data: bytes, wanted: type[Wanted]) -> Wanted:
-    """A few fields of a map that `encode_state` was given; the rest is skipped, and not checked for damage.
-
-    Raises `StateError`.
-    """
-    check_form(data)
+def read_state(data: bytes, wanted: type[Wanted]) -> Wanted:
+    """As `decode_state`, of a map whose fields are known. Raises `StateError`."""
+    body = _body(data)
     try:
-        return msgspec.msgpack.decode(memoryview(data)[_HEADER:], type=wanted)
+        return msgspec.msgpack.decode(body, type=wanted)
     except msgspec.MsgspecError as error:
         raise StateError(f"the snapshot is damaged: {error}") from error
+
+
+def _body(data: bytes) -> memoryview:
+    check_form(data)
+    body = memoryview(data)[_HEADER:]
+    if zlib.crc32(body) != int.from_bytes(data[3:_HEADER], "big"):
+        raise StateError("the snapshot is damaged: its checksum does not match")
+    return body
 
 
 def _numbers(formats: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import ID_DTYPE, Bools, Ids, Ints
 from streamgauge.streams.core.blocks import BLOCK, BlockTable
@@ -18,8 +19,8 @@ _NONE = -1
 _ID = "id"
 #: The row that had the identity before; there is no such column as long as no two rows share one.
 _OLDER = "older"
-#: Rows that are indexed anew in one go.
-_AT_ONCE = 1 << 12
+#: Rows that are hashed in one go.
+AT_ONCE = 1 << 12
 
 
 class Probe(NamedTuple):
@@ -39,6 +40,16 @@ class IdTable(BlockTable):
     def __init__(self, columns: Mapping[str, tuple[str, Any]], derived: tuple[str, ...] = ()) -> None:
         super().__init__({_ID: (ID_DTYPE.str, b""), **columns}, derived)
         self._index = HashIndex(0)
+
+    @property
+    def held_bytes(self) -> int:
+        """What columns and index take of memory, about."""
+        return super().held_bytes + self._index.nbytes
+
+    @property
+    def growth_bytes(self) -> int:
+        """What it takes beside that, for a moment, when it grows."""
+        return max(super().growth_bytes, 2 * self._index.nbytes)
 
     @property
     def ids(self) -> Ids:
@@ -115,12 +126,13 @@ class IdTable(BlockTable):
     def _hashes(self, rows: Ints) -> Hashes:
         return hashed(self._stores[_ID][rows])
 
-    def _reindex(self, heads: Ints, rows: int) -> None:
+    def _reindex(self, heads: NDArray[np.int32], rows: int) -> None:
         """A new index with room for `rows`; `heads` are the newest rows of each identity."""
+        self._index = HashIndex(0)  # the old one takes memory no more when the new one does
         self._index = HashIndex(rows)
         heads.sort()
-        for start in range(0, len(heads), _AT_ONCE):
-            some = heads[start : start + _AT_ONCE]
+        for start in range(0, len(heads), AT_ONCE):
+            some = heads[start : start + AT_ONCE].astype(np.int64)
             self._index.fill(self._hashes(some), some)
 
 

@@ -17,7 +17,7 @@ from streamgauge.streams.core.reports import (
     records,
 )
 from streamgauge.streams.core.versions import Version
-from streamgauge.streams.core.windows import ALL, Window
+from streamgauge.streams.core.windows import Window
 
 _OF_CLASSES = ("class_precision", "class_recall", "class_f1")
 
@@ -35,7 +35,7 @@ def has_news(window: Window, *, final: bool) -> bool:
     """Whether there may be something to tell of it. Most windows wait for labels, and have nothing."""
     if window.served_dirty or window.labels_dirty or (final and not window.sealed):
         return True
-    return not window.estimated and window.bags[ALL].cells is not None
+    return not window.estimated and window.whole.estimable
 
 
 def tell_served(
@@ -43,7 +43,7 @@ def tell_served(
 ) -> Told | None:
     """What needs no label, if it is new; `whole` is what to measure, the window itself if not given."""
     whole = whole or window
-    covered = whole.bags[ALL].cells is not None and estimates.covers(whole.start_us, whole.classes)
+    covered = whole.whole.estimable and estimates.covers(whole.start_us, whole.classes)
     if not window.served_dirty and (window.estimated or not covered):
         return None
     measured = list(measure_served(whole, naming)) if window.served_dirty else []
@@ -59,7 +59,7 @@ def tell_labelled(
 ) -> Told | None:
     """What rests on labels, if it is new and covers enough, or `final`: no label can come any more."""
     whole = whole or window
-    covered = coverage(whole.bags[ALL])
+    covered = coverage(whole.whole)
     enough = covered is not None and covered >= min_coverage
     if window.sealed or not (final or (window.labels_dirty and enough)):
         return None

@@ -12,7 +12,7 @@ from streamgauge.streams.core.latest import LatestRows
 from streamgauge.streams.core.rollups import Rollups
 from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.watch import Watch
-from streamgauge.streams.core.windows import ALL, Window
+from streamgauge.streams.core.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,8 @@ class Version:
         self.gone.clear()
         for start, window in self.windows.items():
             if window.touched:
-                window.touched = False
+                window.touched, window.used = False, True
+                window.measure()
                 yield start, window.to_state()
 
 
@@ -164,7 +165,7 @@ class Range:
     def add(self, window: Window) -> None:
         self.start_us = window.start_us if self.start_us is None else min(self.start_us, window.start_us)
         self.end_us = window.end_us if self.end_us is None else max(self.end_us, window.end_us)
-        bag = window.bags[ALL]
+        bag = window.whole
         self.answered += bag.n - bag.failed
         self.labelled += bag.labelled
         for topic, (first, last) in window.offsets.items():

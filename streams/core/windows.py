@@ -15,6 +15,7 @@ from streamgauge.detectors.distances import FeatureCounts
 from streamgauge.detectors.fairness import GroupCounts
 from streamgauge.schemas.batch import Bools
 from streamgauge.streams.core.bag import Bag, Labelled, Served, split_by
+from streamgauge.streams.core.parking import Parkable
 from streamgauge.streams.core.segments import NONE, Segment
 
 ALL: Segment = ()
@@ -24,13 +25,16 @@ _FLAGS = ("served_revision", "labels_revision", "served_dirty", "labels_dirty", 
           "estimated")  # fmt: skip
 
 
-class Window:
-    """One window of one version. `revision` counts how often its records were published."""
+class Window(Parkable):
+    """One window of one version. `revision` counts how often its records were published.
+
+    What it counted may be parked elsewhere: it is read back when anybody asks for it.
+    """
+
+    __slots__ = (*_FLAGS, "beyond", "offsets", "repeats", "touched")
 
     def __init__(self, start_us: int, end_us: int, classes: bool) -> None:
-        self.start_us = start_us
-        self.end_us = end_us
-        self.classes = classes
+        super().__init__(start_us, end_us, classes)
         self.bags: dict[Segment, Bag] = {ALL: Bag(classes)}
         self.groups: dict[str, GroupCounts] = {}
         self.features: FeatureCounts | None = None
@@ -123,6 +127,7 @@ class Window:
 
     def rebase(self) -> None:
         """Another baseline: what is not published yet is counted against it from now on."""
+        self.load()
         self.features = None
         self.features_over |= self.served_revision >= 0
         self.touched = True
@@ -189,21 +194,12 @@ class Window:
     ) -> "Window":
         """What `to_state` gave, with the binners of features and of labels."""
         window = cls(start_us, state["end"], state["classes"])
-        window.bags = {
-            tuple((k, v) for k, v in segment): Bag.from_state(bag, window.classes)
-            for segment, bag in state["bags"]
-        }
-        window.groups = {a: GroupCounts.from_state(counts) for a, counts in state["groups"].items()}
-        if state["features"] is not None and binner is not None:
-            window.features = FeatureCounts.from_state(state["features"], binner)
-        if state["labels"] is not None and labels is not None:
-            window.labels = FeatureCounts.from_state(state["labels"], labels)
-        window.offsets = state["offsets"]
-        window.changes, window.beyond = state["changes"], state["beyond"]
-        window.repeats, window.told_classes = state["repeats"], set(state["told_classes"])
+        window.fill(state, binner, labels)
+        window.offsets, window.beyond, window.repeats = state["offsets"], state["beyond"], state["repeats"]
         for flag, value in zip(_FLAGS, state["flags"], strict=True):
             setattr(window, flag, value)
-        window.touched = False
+        window.touched = window.used = False
+        window.measure()
         return window
 
 

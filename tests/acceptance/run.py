@@ -33,7 +33,7 @@ class Run:
             "STREAMGAUGE_CLOCK": clock,
             # one for all, as on one machine: partitions that move are found there by their next owner
             "STREAMGAUGE_STATE_DIR": str(logs / "state"),
-            "STREAMGAUGE_HOT_PREDICTIONS": "1000",  # of some 10,000 in a partition
+            "STREAMGAUGE_MAX_MEMORY": "350MB",  # the least: whatever can leave memory does
         }
 
     def worker(self) -> WorkerProcess:

@@ -97,7 +97,7 @@ class Fleet:
         self.starts += 1
         environment: Mapping[str, str] = {
             "STREAMGAUGE_STATE_DIR": str(self.disk.path),
-            "STREAMGAUGE_HOT_PREDICTIONS": "1000",
+            "STREAMGAUGE_MAX_MEMORY": "350MB",  # the least: whatever can leave memory does
             "STREAMGAUGE_SESSION_TIMEOUT_S": str(self._session_s),
             **self.clock.environment,
         }

@@ -25,7 +25,9 @@ from streamgauge.schemas.message import (
 )
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.schemas.times import parse_time
+from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.core.shelf import DictShelf
 from streamgauge.streams.custom_metrics import allowed_metrics
 
 #: A Saturday at ten.
@@ -87,13 +89,32 @@ class Feed:
                 yield self.message(topic, encode(batch))  # type: ignore[operator]
 
 
-class Run:
-    """A partition and everything that it has put out."""
+class AskedShelf(DictShelf):
+    """Remembers which records it was asked for."""
 
-    def __init__(self, fleet: Fleet | None = None, clock: Any = "events") -> None:
-        self.settings = CoreSettings(fleet=fleet or Fleet(), clock=clock, metrics=OWN_METRICS)
-        self.partition = Partition(0, self.settings)
+    def __init__(self, records: Mapping[bytes, bytes]) -> None:
+        super().__init__(records)
+        self.asked: list[bytes] = []
+
+    def get(self, key: bytes) -> bytes | None:
+        self.asked.append(key)
+        return super().get(key)
+
+
+class Run:
+    """A partition and everything that it has put out.
+
+    With `most_bytes`, what is beyond them leaves memory at each commit, and is read back.
+    """
+
+    def __init__(
+        self, fleet: Fleet | None = None, clock: Any = "events", most_bytes: int | None = None
+    ) -> None:
+        memory = Memory(1 << 40 if most_bytes is None else most_bytes)
+        self.settings = CoreSettings(fleet=fleet or Fleet(), clock=clock, metrics=OWN_METRICS, memory=memory)
         self.state: dict[bytes, bytes] = {}
+        self.shelf = None if most_bytes is None else AskedShelf(self.state)
+        self.partition = Partition(0, self.settings, self.shelf)
         self.outputs: list[Output] = []
 
     def apply(self, messages: Sequence[Message]) -> "Run":
@@ -109,11 +130,14 @@ class Run:
             else:
                 self.state[key] = value
         self.outputs += checkpoint.outputs
+        if self.shelf is not None:
+            self.partition.settled()
         return checkpoint
 
     def restart(self) -> "Run":
         """As another worker would go on, from what was committed."""
-        self.partition = Partition.restore(0, self.settings, list(self.state.items()))
+        records = list(self.state.items()) if self.shelf is None else []
+        self.partition = Partition.restore(0, self.settings, records, self.shelf)
         return self
 
     def finish(self) -> "Run":

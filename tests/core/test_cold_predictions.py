@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from streamgauge.schemas.control import Define
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.errors import StateError
-from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Checkpoint
+from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.streams.core import blocks, predictions
-from streamgauge.streams.core.context import CoreSettings
-from streamgauge.streams.core.partition import Partition
-from tests.core.scenario import OWN_METRICS, SECOND_US, START_US, Feed, Run, Sent, define
+from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define
 from tests.core.test_window_exactness import DEFINITIONS, cut, encodings, events, messages, quick
 
 
@@ -24,26 +22,17 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ColdRun(Run):
-    """A partition that may keep hardly any prediction in memory."""
+    """A partition of which nothing stays in memory that can be read back, but its models."""
 
-    def __init__(self, hot_rows: int = 0) -> None:
-        super().__init__()
-        self.settings = CoreSettings(clock="events", metrics=OWN_METRICS, hot_rows=hot_rows)
-        self.asked: list[bytes] = []
-        self.partition = Partition(0, self.settings, self._get)
+    def __init__(self, most_bytes: int = 0) -> None:
+        super().__init__(most_bytes=most_bytes)
+        self.partition._models.cache._sleep = lambda *_: None  # type: ignore[method-assign]
 
-    def _get(self, key: bytes) -> bytes | None:
-        self.asked.append(key)
-        return self.state.get(key)
-
-    def commit(self) -> Checkpoint:
-        checkpoint = super().commit()
-        self.partition.settled()
-        return checkpoint
-
-    def restart(self) -> "ColdRun":
-        self.partition = Partition.restore(0, self.settings, list(self.state.items()), self._get)
-        return self
+    @property
+    def asked(self) -> list[bytes]:
+        """Blocks of predictions that were read back."""
+        assert self.shelf is not None
+        return [key for key in self.shelf.asked if key.startswith(b'["predictions"')]
 
     @property
     def cold(self) -> int:
@@ -70,12 +59,19 @@ def label(number: int, second: int = 0, **changes: Any) -> Sent:
     st.lists(st.integers(0, 200), max_size=6),
     st.sets(st.integers(0, 6)),
     st.dictionaries(st.integers(0, 6), st.sampled_from(["1m", "5m", "30m"]), max_size=2),
-    st.integers(0, 4),
+    st.booleans(),
+    st.sampled_from([0, 2_500_000, 2_600_000, 3_000_000]),
 )
 def test_outputs_and_state_are_the_same_bytes_as_if_all_were_in_memory(
-    sent: list[Sent], encoding: str, cuts: list[int], restarts: set[int], ttls: dict[int, str], hot_rows: int
+    sent: list[Sent],
+    encoding: str,
+    cuts: list[int],
+    restarts: set[int],
+    ttls: dict[int, str],
+    sleeps: bool,
+    most_bytes: int,
 ) -> None:
-    warm, cold = Run(), ColdRun(hot_rows)
+    warm, cold = Run(), Run(most_bytes=most_bytes) if sleeps else ColdRun(most_bytes)
     orders = Feed()
     orders.definitions(DEFINITIONS)  # their offsets are taken
     for number, part in enumerate(cut(messages(sent, encoding, DEFINITIONS), cuts)):
@@ -118,11 +114,11 @@ def test_predictions_that_expire_are_counted_where_they_are() -> None:
 
 
 def test_a_restart_leaves_on_disk_what_was_there() -> None:
-    run, feed = ColdRun(hot_rows=10), Feed()
+    run, feed = ColdRun(), Feed()
     run.apply(feed.definitions([define("credit", task="binary", pos_label="yes")]))
     run.apply(feed.singles(prediction(number) for number in range(101))).commit()
     run.restart()
-    assert 80 <= run.cold <= 100
+    assert run.cold == 100
     run.apply(feed.singles(label(number) for number in range(0, 101, 10))).commit()
     assert run.partition.counts()["joined"] == 11
 
@@ -142,7 +138,8 @@ def test_memory_is_left_only_by_what_can_be_read_back() -> None:
     run, feed = ColdRun(), Feed()
     run.apply(feed.definitions([define("credit", task="binary", pos_label="yes")]))
     run.apply(feed.singles(prediction(number) for number in range(10)))
-    Run.commit(run)  # of which nobody said that it has arrived
+    run.partition.checkpoint()  # of which nobody said that it has arrived
+    run.settings.memory.settle()
     assert run.cold == 0
 
 

@@ -32,7 +32,7 @@ from streamgauge.schemas.message import (
     Message,
     Output,
 )
-from streamgauge.streams.core import models
+from streamgauge.streams.core import models, reading_on
 from streamgauge.streams.core.judge import STEPS
 from streamgauge.streams.core.partition import Partition
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
@@ -106,8 +106,15 @@ actions = st.one_of(
 class Story(Run):
     """Actions, one after the other; with `eager`, each tick visits every model at once."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, eager: bool, visits: int = 1) -> None:
-        super().__init__(clock="wall")
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        eager: bool,
+        visits: int = 1,
+        most_bytes: int | None = None,
+    ) -> None:
+        super().__init__(clock="wall", most_bytes=most_bytes)
         self._monkeypatch, self._eager, self._visits = monkeypatch, eager, visits
         self._feed, self._chance, self._now_us, self._sent = Feed(), Random(1), START_US, 0
         with self._pace():
@@ -171,7 +178,8 @@ class Story(Run):
         context = self._monkeypatch.context()
         patch = context.__enter__()
         if self._eager:
-            patch.setattr(models, "due_us", lambda _: -(2**62))
+            for module in (models, reading_on):
+                patch.setattr(module, "due_us", lambda _: -(2**62))
             patch.setattr(models, "MOST_VISITS", 1_000)
         else:
             patch.setattr(models, "MOST_VISITS", self._visits)
@@ -191,12 +199,16 @@ class _Leaving:
 
 @examples(150)
 @given(
-    st.lists(actions, min_size=1, max_size=14), st.sets(st.integers(0, 13)), st.sampled_from([1, 2, 11, 500])
+    st.lists(actions, min_size=1, max_size=14),
+    st.sets(st.integers(0, 13)),
+    st.sampled_from([1, 2, 11, 500]),
+    st.sampled_from([None, 0, 4_000_000, 6_000_000]),
 )
 def test_what_is_told_is_the_same_as_if_all_were_awake_and_visited_at_each_tick(
-    done: list[Action], restarts: set[int], visits: int
+    done: list[Action], restarts: set[int], visits: int, most_bytes: int | None
 ) -> None:
-    both(done, restarts, visits)
+    """With few bytes of memory, models fall asleep again after each commit, or windows leave it."""
+    both(done, restarts, visits, most_bytes)
 
 
 #: Of each: what time alone brings about in it, and how often.
@@ -244,11 +256,13 @@ def by_model(outputs: list[Output]) -> dict[bytes, list[Output]]:
     return found
 
 
-def both(done: list[Action], restarts: set[int], visits: int) -> tuple["Story", "Story"]:
+def both(
+    done: list[Action], restarts: set[int], visits: int, most_bytes: int | None = None
+) -> tuple["Story", "Story"]:
     """The eager run, and the other one, which has told the same."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         eager = Story(monkeypatch, eager=True)
-        sleepy = Story(monkeypatch, eager=False, visits=visits)
+        sleepy = Story(monkeypatch, eager=False, visits=visits, most_bytes=most_bytes)
         for number, action in enumerate(done):
             eager.act(action)
             sleepy.act(action)
@@ -278,7 +292,7 @@ def many(count: int) -> Run:
 
 
 def asleep(run: Run) -> int:
-    return len(run.partition._models._asleep)
+    return len(run.partition._models.cache.asleep)
 
 
 def test_a_restore_decodes_nothing_and_knows_what_is_counted() -> None:

@@ -155,7 +155,7 @@ def test_an_upgrade_and_a_downgrade_one_worker_at_a_time_lose_nothing(
     for found in written.values():
         assert set(found) == {1, 2}
         assert (found[0], found[-1]) == (1, 1)
-    stored = read_stored(connection, ["applied", "fleet", "model", "horoscope"])
+    stored = read_stored(connection, ["applied", "fleet", "brief", "model", "horoscope"])
     assert not any(b"horoscope" in key for partition in stored for key in partition.records)
     applied: dict[str, int] = {}
     for partition in stored:

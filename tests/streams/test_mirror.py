@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.schemas.errors import ConfigurationError, StateError
-from streamgauge.streams.mirror import OLDEST_S, Mirror, Mirrors
+from streamgauge.streams.mirror import OLDEST_S, Mirror
+from streamgauge.streams.mirrors import Mirrors
 from streamgauge.streams.records import RecordWriter, StateRecord
 from streamgauge.streams.settings import check_state_dir
 from streamgauge.streams.store import LogBounds, MirrorError
 from streamgauge.streams.worker_checks import disk
 from tests.examples import examples
-from tests.harness import ROOT
+from tests.harness import ROOT, wait_until
 
 NOW_S = 1_800_000_000.0
 TOPIC, PARTITION = "streamgauge.state", 3
@@ -241,6 +242,58 @@ def test_damage_on_disk_is_an_error_of_the_mirror_and_not_of_the_state(tmp_path:
     afresh, position = opened(tmp_path)
     assert (position, dict(afresh.snapshots())) == (-1, {})
     afresh.close()
+
+
+def test_records_are_found_by_how_their_keys_begin(tmp_path: Path) -> None:
+    mirror, _ = opened(tmp_path)
+    large = b"x" * 1_200_000
+    held = {b'["model","a"]': b"1", b'["model","ab"]': large, b'["window","a",5]': b"3", b"\xfe": b"4"}
+    mirror.committed(mirror.write(held.items()), 10)
+    assert {key: value() for key, value in mirror.scan(b'["model"')} == dict(list(held.items())[:2])
+    assert [key for key, _ in mirror.scan(b'["model","a"')] == [b'["model","a"]']
+    assert mirror.first_from(b"") == b'["model","a"]'
+    assert mirror.first_from(b'["model#') == b'["window","a",5]'
+    assert mirror.first_from(b"\xfe") == b"\xfe"
+    assert mirror.first_from(b"\xfe\x00") is None  # parts of large ones are none
+    mirror.close()
+
+
+def test_a_mirror_of_which_something_could_not_be_read_later_is_made_anew_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """A start does not look at all of it: it would find the same damage again and again."""
+    mirror, _ = opened(tmp_path)
+    mirror.committed([StateRecord(b"%d" % n, os.urandom(5_000)) for n in range(200)], 200)
+    mirror.close()
+    (table,) = sorted(tmp_path.rglob("*.sst"))
+    held = bytearray(table.read_bytes())
+    held[len(held) // 2] ^= 0xFF
+    table.write_bytes(held)
+    again, position = opened(tmp_path)
+    assert position == 200
+    with pytest.raises(MirrorError):
+        [again.get(b"%d" % n) for n in range(200)]
+    again.close()
+    afresh, position = opened(tmp_path)
+    assert (position, dict(afresh.snapshots())) == (-1, {})
+    afresh.committed([StateRecord(b"a", b"first")], 10)
+    afresh.close()
+    kept, position = opened(tmp_path)
+    assert (position, dict(kept.snapshots())) == (10, {b"a": b"first"})
+    kept.close()
+
+
+def test_all_mirrors_of_a_worker_share_their_memory(tmp_path: Path) -> None:
+    mirrors = Mirrors(tmp_path, lambda: None, memory_bytes=16_000_000)
+    several = [mirrors.of(TOPIC, number) for number in range(4)]
+    for mirror in several:
+        mirror.open(lambda: IDENTITY, LogBounds(0, 1_000_000))
+    for commit in range(30):  # 7 MB to each, less than a buffer of its own would hold
+        for mirror in several:
+            mirror.committed([StateRecord(b"%d" % n, os.urandom(5_000)) for n in range(50)], commit)
+    wait_until(lambda: mirrors._buffers.manager.get_usage() < 16_000_000, 60)  # written in the background
+    for mirror in several:
+        mirror.close()
 
 
 def test_a_mirror_that_another_version_wrote_is_wiped(

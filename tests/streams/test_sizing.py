@@ -6,6 +6,11 @@ import pytest
 
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams import sizing
+from streamgauge.streams.core.cold_store import ColdStore
+from streamgauge.streams.core.memory import Memory
+from streamgauge.streams.core.parking import PARKED_BYTES
+from streamgauge.streams.core.relief import park
+from streamgauge.streams.core.shelf import DictShelf
 from streamgauge.streams.sizing import deep_bytes, size_of
 
 
@@ -38,13 +43,22 @@ def test_rows_grow_with_rate_and_time_to_live_and_windows_with_their_number() ->
     assert size_of(define(labels={"ttl": "7d"}), 100).windows == 290 + 170 + 9
 
 
-def test_predictions_that_leave_memory_for_the_disk_take_less_of_it() -> None:
-    with_disk, without = (size_of(define(), 100, hot_rows=rows) for rows in (1_000_000, None))
-    assert (with_disk.cold_rows, without.cold_rows) == (7_640_000, 0)
-    assert with_disk.cold_row_bytes < 0.7 * with_disk.row_bytes
-    spared = with_disk.cold_rows * (with_disk.row_bytes - with_disk.cold_row_bytes)
-    assert without.total_bytes - with_disk.total_bytes == pytest.approx(spared, rel=0.01)
-    assert size_of(define(), 1, hot_rows=1_000_000).cold_rows == 0
+def test_what_can_be_on_disk_takes_less_of_memory() -> None:
+    sizing = size_of(define(), 100)
+    assert sizing.cold_row_bytes < 0.7 * sizing.row_bytes
+    spared = sizing.rows * (sizing.row_bytes - sizing.cold_row_bytes)
+    spared += sizing.windows * (sizing.window_bytes - PARKED_BYTES)
+    assert sizing.total_bytes - sizing.least_bytes == pytest.approx(spared, rel=0.01)
+
+
+@pytest.mark.parametrize("features", [0, 10])
+def test_a_window_that_is_parked_takes_what_is_said_of_it(features: int) -> None:
+    model = sizing._fed(define(), features, 0)
+    park("credit", model, ColdStore(DictShelf({}), Memory(0)), spare_used=False)
+    (version,) = model.intake.versions.values()
+    assert [deep_bytes(window) for window in version.windows.values()] == pytest.approx(
+        [PARKED_BYTES] * 4, rel=0.2
+    )
 
 
 @pytest.mark.slow

@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from streamgauge.schemas.message import Message, Output
+from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.partition import CoreSettings, Partition
+from streamgauge.streams.core.shelf import DictShelf
 from tests.core.scenario import OWN_METRICS
 from tests.upgrades.story import TAKEN_AFTER, follow, steps
 
 FOLDER = Path(__file__).parent / "snapshots"
-#: Hardly any prediction stays in memory, so that those which left it are restored too.
-SETTINGS = CoreSettings(metrics=OWN_METRICS, hot_rows=10)
+#: Nothing stays in memory that can leave it, so that it is restored too.
+SETTINGS = CoreSettings(metrics=OWN_METRICS, memory=Memory(0))
 
 #: Topic and record of an output, in its JSON form.
 Told = tuple[str, dict[str, Any]]
@@ -56,7 +58,7 @@ class StoredSnapshot:
     def restored(self) -> "Followed":
         """A partition that goes on from it."""
         state = dict(self.records)
-        return Followed(Partition.restore(0, SETTINGS, list(state.items()), state.get), state)
+        return Followed(Partition.restore(0, SETTINGS, (), DictShelf(state)), state)
 
     def retold(self) -> "StoredSnapshot":
         """With what the present code tells."""
@@ -69,7 +71,7 @@ class Followed:
 
     def __init__(self, partition: Partition | None = None, state: dict[bytes, bytes] | None = None) -> None:
         self.state = {} if state is None else state
-        self.partition = partition or Partition(0, SETTINGS, self.state.get)
+        self.partition = partition or Partition(0, SETTINGS, DictShelf(self.state))
 
     def minute(self, steps: list[Any]) -> list[Told]:
         """What the partition tells in it; then it is committed."""

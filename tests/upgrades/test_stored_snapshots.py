@@ -47,7 +47,7 @@ def test_a_restart_changes_nothing_of_what_is_told() -> None:
 def test_the_snapshot_holds_all_there_is_to_hold() -> None:
     kinds = {json.loads(key)[0] for key in present().records}
     assert kinds == {
-        *("applied", "fleet", "model", "reference", "profile", "learning", "window", "rollup"),
+        *("applied", "fleet", "brief", "model", "reference", "profile", "learning", "window", "rollup"),
         *("predictions", "labels", "waiting", "retired"),
     }
     models = {
