@@ -15,16 +15,20 @@ from streamgauge.streams.core.snapshot import decode_state
 
 #: So many blocks of 50 kB are kept when they were read: labels mostly come in the order of their predictions.
 _KEPT, _BLOCK_BYTES = 256, 50_000
+#: A window takes so many times what its snapshot does.
+_UNPACKED = 6
 #: Of a table that is loaded, at least so many rows are loaded before some leave again.
 _LEAST_ROWS, _ROW_BYTES = 16_384, 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ColdStore:
     """What a partition is given to read snapshots back with."""
 
     shelf: Shelf
     memory: Memory
+    #: What windows take, about, that were read back since it was last thought of what may leave.
+    windows_bytes: int = 0
     _kept: OrderedDict[tuple[object, int], dict[str, Any]] = field(default_factory=OrderedDict)
 
     def reader(self, model: str) -> ReadBlock:
@@ -47,20 +51,20 @@ class ColdStore:
     def windows(self, model: str, version: str, binners: Binners) -> Read:
         """For the windows of a version that do not change; of their binners, those of the moment count."""
         place = WINDOW, model, version
-        return lambda start_us, end_us: (self._state(key_of(*place, start_us)), *binners())
+        return lambda start_us, end_us: (self._window(*place, start_us), *binners())
 
     def rollups(self, model: str, version: str, binners: Binners) -> Read:
         """As `windows`, for what they were folded into."""
         place = ROLLUP, model, version
         return lambda start_us, end_us: (
-            self._state(key_of(*place, end_us - start_us, start_us)),
+            self._window(*place, end_us - start_us, start_us),
             *binners(),
         )
 
     @property
     def held_bytes(self) -> int:
         """What it keeps of what was read."""
-        return len(self._kept) * _BLOCK_BYTES
+        return len(self._kept) * _BLOCK_BYTES + self.windows_bytes
 
     @property
     def loaded_rows(self) -> int:
@@ -73,16 +77,26 @@ class ColdStore:
     def forget(self) -> None:
         """What was read is read again, if it is asked for again."""
         self._kept.clear()
+        self.windows_bytes = 0
 
     def _block(self, model: str, number: int) -> dict[str, Any]:
         return self._state(key_of(PREDICTIONS, model, number))
 
+    def _window(self, *place: object) -> dict[str, Any]:
+        snapshot = self._found(key_of(*place))
+        self.windows_bytes += len(snapshot) * _UNPACKED
+        state: dict[str, Any] = decode_state(snapshot)
+        return state
+
     def _state(self, key: bytes) -> dict[str, Any]:
+        state: dict[str, Any] = decode_state(self._found(key))
+        return state
+
+    def _found(self, key: bytes) -> bytes:
         found = self.shelf.get(key)
         if found is None:
             raise StateError(f"the local state lacks {key.decode()}: start the worker again")
-        state: dict[str, Any] = decode_state(found)
-        return state
+        return found
 
 
 class _Blocks(Mapping[int, dict[str, Any]]):

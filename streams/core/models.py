@@ -25,6 +25,8 @@ _LONG_JOURNAL = 256
 _FAR_US = 3_600_000_000
 #: What is not counted one by one: a producer's buffers, what a commit holds.
 _PARTITION_BYTES = 3_000_000
+#: This part of the memory for state.
+_MUCH = 16
 
 
 class Models:
@@ -65,6 +67,7 @@ class Models:
         """A model that is about to change, and what it told when it read on."""
         if name not in self._places:
             return None, []
+        self._give_back()
         outputs = self._read_on(name, fully=True)
         self._change(name)
         return self.cache[name], outputs
@@ -93,6 +96,7 @@ class Models:
         outputs: list[Output] = []
         visits = 0
         while visits < MOST_VISITS:
+            self._give_back()
             name = self._schedule.pop(now_us)
             if name is None:
                 break
@@ -175,6 +179,12 @@ class Models:
     def context(self) -> Context:
         """What a model that begins is told."""
         return self._settings.context(self._number, self.fleet, self._cold)
+
+    def _give_back(self) -> None:
+        """So much may have been read back that something is to leave before the next commit."""
+        cold = self.cache.cold
+        if cold is not None and not self.under_way and cold.windows_bytes > cold.memory.most_bytes // _MUCH:
+            cold.memory.settle()
 
     def _forget_read(self) -> None:
         places = self._places.values()
