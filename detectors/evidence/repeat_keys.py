@@ -45,7 +45,9 @@ def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     """
     numbers, before = len(bins.z), -held % LOOK
     whole = slice(before, before + (counts.shape[1] - (before > 0)) * LOOK)
-    may: Bools = np.concatenate([_alike(bins.z[:, whole]), _alike(bins.codes[numbers:, whole])])
+    may: Bools = np.zeros(len(counts), np.bool_)
+    may[_alike(bins.z[:, whole])] = True
+    may[_alike(bins.codes[numbers:, whole]) + numbers] = True
     if np.count_nonzero(counts[..., -1]):  # what is missed may stand between equal ones
         gappy = np.flatnonzero(counts[..., -1].any(axis=1))
         may[gappy] |= _few_bins(counts[gappy], gappy < numbers)
@@ -54,15 +56,17 @@ def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     return may
 
 
-def _alike(values: NDArray[Any]) -> Bools:
-    """Which features, of (F, 50 · L) values, may have one value in a look, as some of its rows tell."""
-    looks = values.reshape(len(values), values.shape[1] // LOOK, LOOK)
-    alike = looks[..., 0] == looks[..., -1]
-    if np.count_nonzero(alike):
-        some = looks[..., ::_EVERY]
-        alike &= np.logical_and.reduce(some[..., 1:] == some[..., :1], axis=2)
-    any_look: Bools = np.logical_or.reduce(alike, axis=1)
-    return any_look
+def _alike(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Which features, of (F, 50 · L) values, have one value in a look; by more and more of its rows."""
+    of_each = values.shape[1] // LOOK
+    looks = values.reshape(len(values) * of_each, LOOK)
+    left: NDArray[np.intp] = np.flatnonzero(looks[:, 0] == looks[:, -1])
+    for every in (_EVERY, 1):
+        if not len(left):
+            break
+        some = looks.take(left, axis=0)[:, ::every]
+        left = left[np.logical_and.reduce(some == some[:, :1], axis=1)]
+    return left // of_each if of_each else left
 
 
 def _few_bins(counts: Floats, number: Bools) -> Bools:
