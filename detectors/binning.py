@@ -65,6 +65,8 @@ class FeatureBinner:
         self.profiles: tuple[FeatureProfile, ...] = (*numbers.values(), *categories.values())
         #: Number of codes: the most bins of a feature, unseen, missing.
         self.width = 2 + max(map(bin_count, self.profiles), default=0)
+        #: Of the latest batches: batches of a client tend to have the same values.
+        self._tables: dict[str, tuple[tuple[str, ...], NDArray[np.int16]]] = {}
         first = np.arange(0, len(self.names) * self.width, self.width)[:, None]
         #: Small integers, if they will do: those add fastest.
         self._first_cell = first.astype(np.int16) if first.size * self.width < 2**15 else first
@@ -97,9 +99,7 @@ class FeatureBinner:
         for row, (name, bin_of) in enumerate(self._bin_of.items(), len(self._numbers)):
             column = features.get(name)
             if isinstance(column, Categories):
-                unseen = self.width - 2
-                table = [*(bin_of.get(v, unseen) for v in column.values), self.width - 1]
-                codes[row] = np.array(table, np.int16)[column.codes]
+                codes[row] = self._table(name, bin_of, column.values)[column.codes]
                 continue
             codes[row] = self.width - 1
             if column is not None:
@@ -118,6 +118,17 @@ class FeatureBinner:
             outside &= finite
             z = np.where(finite, z, 0.0)
         return FeatureBins(codes, outside, z, mistyped)
+
+    def _table(self, name: str, bin_of: Mapping[str, int], values: tuple[str, ...]) -> NDArray[np.int16]:
+        """The code of each value of a batch's column, and last that of a missing one."""
+        known = self._tables.get(name)
+        if known is None or known[0] != values:
+            unseen = self.width - 2
+            table = np.array([*(bin_of.get(value, unseen) for value in values), self.width - 1], np.int16)
+            known = values, table
+            if len(values) <= CATEGORY_BINS:
+                self._tables[name] = known
+        return known[1]
 
     def cells(self, codes: NDArray[np.int16]) -> NDArray[np.int16] | Ints:
         """The place of each code of the first rows, (F, n), among those of all rows one after the other."""
