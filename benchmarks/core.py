@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.figure import Figure
-from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
+from streamgauge.schemas.batch import Categories, Floats, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.control import Define, encode_control
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction, encode_prediction_batch
 from streamgauge.schemas.message import CONTROL, GROUND_TRUTH, PREDICTIONS, Message
@@ -26,13 +26,15 @@ from streamgauge.streams.core.predictions import Labels
 _START_US = 1_795_255_200_000_000
 _STEP_US = 2_000
 _LEARN = 5_000
+_BATCHES = 64
 
 
 def figures(rounds: int = 8) -> list[Figure]:
     """The table's lines about the core."""
     sort_us = _best(lambda: np.sort(np.random.default_rng(0).random(500)), rounds * 20) / 500
-    columnar, gathered = _columnar(rounds), _columnar(rounds, run=16)
-    labelled, segments = _columnar(rounds, labels=True), _columnar(rounds, segments=True)
+    columnar, gathered, labelled, segments = _by_turns(
+        rounds, _columnar(), _columnar(run=16), _columnar(labels=True), _columnar(segments=True)
+    )
     evidence, share = _evidence(rounds, run=1)
     evidence_gathered, share_gathered = _evidence(rounds, run=16)
     return [
@@ -81,30 +83,39 @@ def predictions(
 
 
 def _evidence(rounds: int, run: int) -> tuple[float, float]:
-    """What an event costs more with evidence on its features than without: µs, and as a share."""
-    with_it, without = _columnar(rounds, run=run), _columnar(rounds, run=run, evidence=False)
+    """What an event costs more with evidence on its features than without: µs, and as a share. By turns."""
+    with_it, without = _by_turns(rounds, _columnar(run=run), _columnar(run=run, evidence=False))
     return with_it - without, with_it / without - 1
 
 
+def _by_turns(rounds: int, *kinds: Callable[[], Floats]) -> list[float]:
+    """µs an event of each kind, which gives them by batch."""
+    best = [np.full(_BATCHES, np.inf) for _ in kinds]
+    for _ in range(rounds):
+        best = [np.minimum(least, kind()) for least, kind in zip(best, kinds, strict=True)]
+    return [float(least.mean()) for least in best]
+
+
 def _columnar(
-    rounds: int, *, labels: bool = False, segments: bool = False, evidence: bool = True, run: int = 1,
-    batches: int = 64,
-) -> float:  # fmt: skip
-    """µs an event, or a label, of messages of 500 that come in runs of so many, after the first twenty."""
+    *, labels: bool = False, segments: bool = False, evidence: bool = True, run: int = 1
+) -> Callable[[], Floats]:
+    """Of messages of 500 that come in runs of so many, after the first twenty: µs an event, or a label, in
+    each message."""
     rng = np.random.default_rng(0)
-    sent = [predictions(rng, _START_US + i * 500 * _STEP_US, segments=segments) for i in range(batches + 20)]
+    sent = [predictions(rng, _START_US + i * 500 * _STEP_US, segments=segments) for i in range(_BATCHES + 20)]
     messages = [Message(PREDICTIONS, i, 0, b"bench", encode_prediction_batch(b)) for i, b in enumerate(sent)]
     truths = [Message(GROUND_TRUTH, i, 0, b"bench", _labels(rng, batch)) for i, batch in enumerate(sent)]
-    best = np.full(batches // run, np.inf)
-    for _ in range(rounds):
-        partition, timed = _partition(evidence), messages
+
+    def timed() -> Floats:
+        partition, rest = _partition(evidence), messages
         if labels:
             partition.apply(messages)
-            timed = truths
-        partition.apply(timed[:20])
-        starts = range(20, len(timed), run)
-        best = np.minimum(best, [_timed(partial(partition.apply, timed[i : i + run])) for i in starts])
-    return float(best.sum()) / batches / 500
+            rest = truths
+        partition.apply(rest[:20])
+        runs = [rest[start : start + run] for start in range(20, len(rest), run)]
+        return np.repeat([_timed(partial(partition.apply, some)) for some in runs], run) / (500 * run)
+
+    return timed
 
 
 def _partition(evidence: bool) -> Partition:
