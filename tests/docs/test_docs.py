@@ -135,9 +135,14 @@ def test_every_page_and_decision_is_in_an_index():
         assert not missing, f"{folder.name}/README.md does not name {missing}"
 
 
-def test_decisions_have_numbers_of_their_own():
-    numbers = [page.name[:4] for page in (ROOT / "docs" / "adr").glob("[0-9]*.md")]
+def test_decisions_have_numbers_of_their_own_and_are_called_alike_everywhere():
+    pages = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    numbers = [page.name[:4] for page in pages]
     assert len(numbers) == len(set(numbers))
+    index = (ROOT / "docs" / "adr" / "README.md").read_text()
+    for page, number in zip(pages, numbers, strict=True):
+        title = page.read_text().partition("\n")[0].removeprefix(f"# {number} ")
+        assert f"| [{number}]({page.name}) | {title} |\n" in index
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
