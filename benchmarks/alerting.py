@@ -39,14 +39,16 @@ WINDOW_US = 300_000_000
 
 
 def figures() -> list[Figure]:
-    """The table's lines about alerts: on an idle worker, and on one with much else to do."""
+    """The table's lines about alerts: on an idle worker, on one with much else to do, and where all that is
+    in the alerts' own partition, whose models have no share of their own."""
     table = []
     with tempfile.TemporaryDirectory() as folder, open_broker(Path(folder) / "kafka") as broker:
-        for beside in (0, BESIDE):
-            log_file = Path(folder) / f"alerts-{beside}.log"
-            took_ms = event_to_alert(broker.bootstrap_servers, log_file, beside)
+        for beside, partitions in ((0, 4), (BESIDE, 4), (BESIDE, 1)):
+            log_file = Path(folder) / f"alerts-{beside}-{partitions}.log"
+            took_ms = event_to_alert(broker.bootstrap_servers, log_file, beside, partitions)
             p50, p99, longest = np.quantile(took_ms, [0.5, 0.99, 1.0]).tolist()
-            name = f"event to alert, beside {beside * BATCH_EVENTS:,} events/s, {len(took_ms)} alerts"
+            where = " of the same partition" if partitions == 1 else ""
+            name = f"event to alert, beside {beside * BATCH_EVENTS:,} events/s{where}, {len(took_ms)} alerts"
             table += [
                 Figure(f"{name}: p50", p50, "ms"),
                 Figure(f"{name}: p99", p99, "ms", "≤ 50"),
@@ -55,13 +57,13 @@ def figures() -> list[Figure]:
     return table
 
 
-def event_to_alert(servers: str, log_file: Path, beside: int) -> list[float]:
+def event_to_alert(servers: str, log_file: Path, beside: int, partitions: int) -> list[float]:
     """Milliseconds from sending the event that closes a bad window to reading its committed alert.
 
     `beside` columnar messages a second of other models come at the same time.
     """
     prefix = f"b{uuid.uuid4().hex[:8]}."
-    create_topics(servers, prefix)
+    create_topics(servers, prefix, partitions)
     producer = new_producer(servers)
     models = [f"watched-{number}" for number in range(NOT_TIMED + TIMED)]
     watcher = _Watcher(servers, prefix + ALERTS, len(models))
