@@ -80,8 +80,9 @@ def _scale(low: float, high: float) -> float:
 def _cells(values: Floats, low: Floats, scale: Floats) -> Ints:
     """The cell of each value. It never falls as values grow, whatever is rounded: so a value exceeds the
     edges in the cells before its own, and none in those after it."""
-    cells = values - low
-    cells *= scale
+    with np.errstate(over="ignore", invalid="ignore"):
+        cells = values - low
+        cells *= scale
     np.fmax(cells, 0.0, out=cells)  # which any number wins against NaN
     np.minimum(cells, _CELLS - 1, out=cells)
     return cells.astype(np.int64)

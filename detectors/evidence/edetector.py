@@ -10,6 +10,7 @@ of all streams are one vector in the recursion.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class EDetector(Payee):
     """
 
     __slots__ = (
-        "_crossings", "_factors", "_first_bet", "_kinds", "_looks", "_most_weight", "_r", "_statistics",
+        "_crossings", "_factors", "_first_bet", "_kinds", "_looks", "_most_weight", "_r",
         "_suffixes", "_weights", "_width",
     )  # fmt: skip
 
@@ -78,12 +79,12 @@ class EDetector(Payee):
         self._kinds = [kind.weights.shape for kind in kinds]
         #: Of each kind with streams: its rows, what a code adds to logs of its bets, and to its statistics.
         self._factors: list[tuple[Rows, Floats]] = []
-        self._statistics: list[tuple[Rows, Floats]] = []
+        told: list[tuple[Rows, Floats]] = []
         for view, kind in zip(views, kinds, strict=True):
             if len(kind.weights):
                 bets, statistics = view.tables(kind)
                 self._factors.append((view.rows, bets))
-                self._statistics.append((view.rows, statistics))
+                told.append((view.rows, statistics))
         self._width = len(views[0].bin_of)
         #: Of all bets, stream by stream: their weights, and where those of each stream begin.
         self._weights = np.concatenate([np.zeros(0), *(kind.weights.ravel() for kind in kinds)])
@@ -100,7 +101,7 @@ class EDetector(Payee):
             follows.append(np.stack(of_bets, axis=2).reshape(-1, 2))
             first += of_kind * (some + 1)
         self._r: Floats = np.zeros(len(self._weights))
-        self._suffixes = Suffixes(np.concatenate(follows), first, self._told)
+        self._suffixes = Suffixes(np.concatenate(follows), first, partial(_told, told))
         self._looks = Looks(streams or 0, self._width)
         self._crossings: list[Crossing] = []
 
@@ -183,12 +184,6 @@ class EDetector(Payee):
             at += streams * bets
         return logs
 
-    def _told(self, counts: NDArray[np.uint8]) -> Floats:
-        """The sums of all statistics, (L, …), of the bins of L looks, (L, S, W)."""
-        looks, of_streams = len(counts), counts.transpose(1, 0, 2).astype(np.float64)
-        sums = [(of_streams[rows] @ table).transpose(1, 0, 2) for rows, table in self._statistics]
-        return np.concatenate([of_kind.reshape(looks, -1) for of_kind in sums], axis=1)
-
     def _advance(self, logs: Floats, counts: Floats, due: list[float], starts_us: Ints) -> None:
         """The looks in order. Where streams cross they start over, and what follows is computed anew."""
         bins = counts.transpose(1, 0, 2).astype(np.uint8)
@@ -239,3 +234,10 @@ class EDetector(Payee):
         self._crossings.append(Crossing(kind, within, bet, evidence, onset_us, low_us, high_us, int(n), mean))
         self._r[mine] = 0.0
         self._suffixes.forget(mine)
+
+
+def _told(statistics: list[tuple[Rows, Floats]], counts: NDArray[np.uint8]) -> Floats:
+    """The sums of all statistics, (L, …), of the bins of L looks, (L, S, W)."""
+    looks, of_streams = len(counts), counts.transpose(1, 0, 2).astype(np.float64)
+    sums = [(of_streams[rows] @ table).transpose(1, 0, 2) for rows, table in statistics]
+    return np.concatenate([of_kind.reshape(looks, -1) for of_kind in sums], axis=1)
