@@ -21,17 +21,16 @@ from confluent_kafka.admin import (
 from streamgauge.cli.main import main
 from streamgauge.clients.alerts import AlertSubscription
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.control import Control
-from streamgauge.clients.logger import PredictionLogger
 from streamgauge.clients.reach import REACH_S
 from streamgauge.clients.retrain import RetrainRequests
 from streamgauge.schemas.encode import encode_output
-from streamgauge.schemas.message import ALERTS, METRICS, TOPICS, Output
+from streamgauge.schemas.message import ALERTS, TOPICS, Output
 from streamgauge.streams.worker import DISPLACED, FAILED
 from tests.certificates import Certificates
-from tests.harness import WorkerProcess, create_topics, notifier, read_topic, wait_until
+from tests.harness import WorkerProcess, create_topics, notifier, wait_until
 from tests.kafka.test_engine_exact import Traffic, assert_exact, committed_totals
 from tests.kafka.test_secured_cluster import PREFIX, PRINCIPALS, ROWS, binding, operations
+from tests.kafka.users import serve_until_judged
 from tests.kafka_broker import JarBroker, OwnBroker
 from tests.notify.alerts import record
 from tests.notify.receivers import receiver
@@ -143,30 +142,10 @@ def test_each_user_does_its_work_for_longer_than_a_token_lives(cluster, command,
             cluster.connection("operator"), group_id="pager", start="earliest", timeout_s=60
         ) as pager,
     ):  # fmt: skip
-        began = time.monotonic()
         worker.wait_ready()
         telling.wait_ready()
-        control = Control(cluster.connection("operator"), "ann")
-        control.define({"model": "credit", "window": "1s", "grace": "1s", "task": "binary"})
-        control.close()
-        serving, labels = (
-            PredictionLogger("credit", version="7", connection=cluster.connection(name), linger_ms=50)
-            for name in ("serving", "labels")
-        )
-
-        def judged() -> bool:
-            identity = serving.predict("yes", {"age": 41})
-            labels.ground_truth(identity, "no")
-            found = read_topic(cluster.broker.bootstrap_servers, PREFIX + METRICS)
-            told = [json.loads(message.value()) for message in found]
-            return time.monotonic() - began > 2.5 * LIFE_S and any(
-                each["metric"] == "accuracy" and each["value"] == 0 for each in told[-20:]
-            )
-
-        wait_until(judged, 120, every=0.5, saying="labels meet predictions after two lives of a token")
-        for logger in (serving, labels):
-            logger.close()
-            assert logger.stats().dropped == 0
+        open_servers = cluster.broker.bootstrap_servers
+        serve_until_judged(open_servers, PREFIX, cluster.connection, for_s=2.5 * LIFE_S)
         alert = record("aa-1", model="credit")
         value, headers = encode_output(Output(ALERTS, b"credit", alert), "json")
         writing = Producer({"bootstrap.servers": cluster.broker.bootstrap_servers})

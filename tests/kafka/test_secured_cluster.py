@@ -24,12 +24,11 @@ from confluent_kafka.admin import (
 
 from streamgauge.cli.main import main
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.control import Control
-from streamgauge.clients.logger import PredictionLogger
 from streamgauge.clients.retrain import RetrainRequests
-from streamgauge.schemas.message import METRICS, PREDICTIONS, TOPICS
+from streamgauge.schemas.message import PREDICTIONS, TOPICS
 from tests.certificates import Certificates
-from tests.harness import ROOT, WorkerProcess, create_topics, read_topic, wait_until
+from tests.harness import ROOT, WorkerProcess, create_topics, wait_until
+from tests.kafka.users import serve_until_judged
 from tests.kafka_broker import JarBroker, OwnBroker
 
 pytestmark = pytest.mark.kafka
@@ -123,24 +122,7 @@ def test_each_user_does_its_work_and_no_password_is_shown(
         environment=environment,
     ) as worker:  # fmt: skip
         worker.wait_ready()
-        control = Control(cluster.connection("operator"), "ann")
-        control.define({"model": "credit", "window": "1s", "grace": "1s", "task": "binary"})
-        control.close()
-        serving, labels = (
-            PredictionLogger("credit", version="7", connection=cluster.connection(name), linger_ms=50)
-            for name in ("serving", "labels")
-        )
-
-        def judged() -> bool:
-            identity = serving.predict("yes", {"age": 41})
-            labels.ground_truth(identity, "no")
-            topic = PREFIX + METRICS
-            found = [json.loads(m.value()) for m in read_topic(cluster.broker.bootstrap_servers, topic)]
-            return any(record["metric"] == "accuracy" and record["value"] == 0 for record in found)
-
-        wait_until(judged, 90, every=0.5, saying="a label has met its prediction")
-        serving.close()
-        labels.close()
+        serve_until_judged(cluster.broker.bootstrap_servers, PREFIX, cluster.connection)
         with RetrainRequests(cluster.connection("training"), group_id="trainer", timeout_s=1) as requests:
             assert list(requests) == []
         shown += [worker.health(path)[1] for path in ("/healthz", "/readyz", "/metrics", "/debug", "/config")]

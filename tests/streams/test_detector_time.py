@@ -21,9 +21,13 @@ def messages() -> list[Message]:
     for n in range(ROWS):
         named = {"prediction_id": f"p{n}", "model": "m", "time": START_US + n * SECOND_US}
         answer = "yes" if n % 3 else "no"
-        events.append(
-            (PREDICTIONS, named | {"version": "7", "prediction": answer, "features": {"age": n % 40}})
-        )
+        said = {
+            "version": "7",
+            "prediction": answer,
+            "features": {"age": n % 40},
+            "groups": {"sex": "fm"[n % 2]},
+        }
+        events.append((PREDICTIONS, named | said))
         events.append((GROUND_TRUTH, named | {"label": answer}))
     definition = define("m", task="binary", pos_label="yes", baseline={"first": 200})
     return feed.definitions([definition]) + feed.singles(events)
