@@ -37,6 +37,8 @@ def test_an_alert_is_committed_at_once_although_the_budget_of_bytes_is_used_up(
         urgent_ms = wait_until(lambda: committed_ms(broker, prefix, b"urgent"), 30)
         # the pause ends so long after the commit that began it
         assert urgent_ms - first_ms < LONGEST_PAUSE_S * 1_000
-        assert committed_ms(broker, prefix, b"patient") == urgent_ms
+        patient_ms = committed_ms(broker, prefix, b"patient")
+        assert patient_ms is not None
+        assert abs(patient_ms - urgent_ms) < 1_000  # one commit, whose records are made one after the other
         assert [m.key() for m in read_topic(broker, prefix + METRICS)] == [b"large", b"patient", b"urgent"]
         assert worker.stop() == 0
