@@ -10,6 +10,7 @@ from streamgauge.schemas.batch import Floats, Ints
 
 #: Upper edges, in seconds.
 EDGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0)
+_EDGES = np.array(EDGES)
 
 
 class PipelineLag(Collector):
@@ -29,7 +30,7 @@ class PipelineLag(Collector):
     def observe_many(self, lag_s: Floats) -> None:
         """Lags in seconds, float64 (n,)."""
         lag_s = np.maximum(lag_s, 0.0)
-        self._counts += np.bincount(np.searchsorted(EDGES, lag_s), minlength=len(self._counts))
+        self._counts += np.bincount(np.searchsorted(_EDGES, lag_s), minlength=len(self._counts))
         self._sum += float(lag_s.sum())
 
     def collect(self) -> Iterator[Metric]:
