@@ -5,12 +5,14 @@ revision wins, a retraction is a label with a higher revision, and both sides ar
 watermark has passed their time by more than `ttl`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.schemas.batch import Bools, Ids, Ints
+from streamgauge.streams.core.blocks import BlockTable
 from streamgauge.streams.core.pairs import Orphans, Pairs
 from streamgauge.streams.core.predictions import UNLABELLED, Labels, PredictionTable
 from streamgauge.streams.core.rows import in_rounds
@@ -38,6 +40,25 @@ class LabelJoin:
         """Predictions are rankings and labels relevance, as bytes; no value has been held so far."""
         self.predictions.hold_rankings()
         self.waiting.hold_objects("label")
+
+    def to_state(self) -> dict[str, Any]:
+        """All but the blocks of its tables; an empty one has none to say how many rows it has forgotten."""
+        return {
+            "counts": dict(self.counts),
+            "bases": [table.base for table in self._tables],
+            "dead": [list(each) for each in self.dead],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What `to_state` gave, before the tables are loaded."""
+        self.counts = dict(state["counts"])
+        for table, base in zip(self._tables, state["bases"], strict=True):
+            table.base = base
+        self.dead = [(end, floor_us) for end, floor_us in state["dead"]]
+
+    @property
+    def _tables(self) -> tuple[BlockTable, ...]:
+        return self.predictions, self.predictions.given, self.waiting
 
     def add_predictions(
         self, version: int, ids: Ids, time_us: Ints, values: dict[str, NDArray[Any]], watermark_us: Ints

@@ -210,8 +210,7 @@ class ModelState:
             "definition": self.definition.model_dump_json(),
             "names": intake.names.to_state(),
             "counts": asdict(intake.counts),
-            "join": dict(intake.join.counts),
-            "dead": [list(each) for each in intake.join.dead],
+            "join": intake.join.to_state(),
             "clock": [intake.now_us, intake.expired_us, intake.passed_us],
             "traffic": intake.traffic.to_state(),
             "comparisons": intake.comparisons.to_state(),
@@ -231,8 +230,7 @@ class ModelState:
         name, intake = model.definition.model, model.intake
         intake.go_on_with(Names.from_state(state["names"]))
         intake.counts = Counts(**state["counts"])
-        intake.join.counts = dict(state["join"])
-        intake.join.dead = [(end, floor_us) for end, floor_us in state["dead"]]
+        intake.join.restore(state["join"])
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
         intake.comparisons = Comparisons.from_state(state["comparisons"])

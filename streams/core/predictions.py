@@ -103,8 +103,6 @@ class PredictionTable(ColdTable):
     def load_labels(self, blocks: Mapping[int, dict[str, Any]]) -> None:
         """Restores what `given.changes` gave, after `load`."""
         self.given.load(blocks)
-        if not len(self) and len(self.given):  # rows to come are others than those that had these labels
-            self.base = (int(self.given.column("row").max()) // BLOCK + 1) * BLOCK
         self._place()
 
     def _sweep(self) -> None:

@@ -1,5 +1,6 @@
 """Predictions that have left memory: whatever is asked of them, nothing shows that they did."""
 
+import json
 from typing import Any
 
 import pytest
@@ -89,6 +90,27 @@ def test_outputs_and_state_are_the_same_bytes_as_if_all_were_in_memory(
     cold.finish()
     assert cold.state == warm.state
     assert [encode_output(o) for o in cold.outputs] == [encode_output(o) for o in warm.outputs]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_tables_that_are_empty_go_on_where_they_were(restarts: bool) -> None:
+    warm, other, feed = Run(), Run(most_bytes=0), Feed()
+    definitions = feed.definitions([define("credit", task="binary", pos_label="yes")])  # ttl 5 min
+    old = [*(prediction(number) for number in range(8)), *(label(number) for number in range(4))]
+    parts = [
+        [*definitions, *feed.singles([*old, label(50, second=1)])],
+        feed.singles([prediction(60, second=3_600)]),  # all of them have expired, the labels too
+        feed.singles([prediction(70, second=3_601, error="timeout", prediction=None, score=None)]),
+        feed.singles([prediction(80, second=3_602), label(80, second=3_603), label(90, second=3_604)]),
+    ]
+    for part in parts:
+        for run in (warm, other):
+            run.apply(part).commit()
+        if restarts:
+            other.restart()
+        assert other.state == warm.state
+    kinds = [json.loads(key)[0] for key in warm.state]
+    assert {"labels", "waiting"} <= set(kinds)  # else there was nothing to number
 
 
 def test_a_label_finds_a_prediction_that_is_not_in_memory() -> None:

@@ -42,7 +42,9 @@ class Kept:
 
     def restart(self):
         self.checkpoint()
+        bases = self.table.base, self.table.given.base
         self.table = PredictionTable()
+        self.table.base, self.table.given.base = bases
         self.table.load({number: decode_state(block) for number, block in self.predictions.items()})
         self.table.load_labels({number: decode_state(block) for number, block in self.labels.items()})
 

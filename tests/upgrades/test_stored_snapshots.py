@@ -58,7 +58,7 @@ def test_the_snapshot_holds_all_there_is_to_hold() -> None:
     states = {episode["state"] for model in models.values() for episode in model["alerts"]["open"]}
     assert states >= {"opened", "updated", "acknowledged"}, states
     assert {model["retrain"]["state"] for model in models.values()} == {"none", "requested", "accepted"}
-    assert models["credit"]["join"]["waiting"] > 0
+    assert models["credit"]["join"]["counts"]["waiting"] > 0
     assert models["credit"]["comparisons"]
     assert len(models["named"]["versions"]) == 2
     assert models["prices"]["alerts"]["silences"]
