@@ -74,20 +74,17 @@ class GroupBank:
         """Evidence about these attributes begins with the first event that has a group of theirs."""
         if not self.definition.rule("fairness").enabled:
             return
+        gaps = self._tolerated(rate)
         for attribute, codes in groups.items():
-            wanted = [_Stream(gap, rate, attribute) for gap in self._tolerated(rate)]
-            if any(stream not in self._evidence for stream in wanted) and (codes >= 0).any():
-                for stream in wanted:
-                    self._evidence.setdefault(stream, self._new(stream))
+            new = [s for gap in gaps if (s := _Stream(gap, rate, attribute)) not in self._evidence]
+            if new and (codes >= 0).any():
+                self._evidence |= {stream: self._new(stream) for stream in new}
 
     def serve(
         self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Balance
     ) -> Iterator[tuple[str, Alarm]]:
         """Group codes (-1: unknown) and who was selected, of shape (n,): what alarms, by `gap_name`."""
-        for attribute, codes in groups.items():
-            for gap in self._tolerated(SELECTION_RATE):
-                stream = _Stream(gap, SELECTION_RATE, attribute)
-                yield from self._update(stream, codes, selected, time_us, paid)
+        yield from self._update(SELECTION_RATE, groups, selected, time_us, paid)
 
     def label(
         self,
@@ -104,12 +101,10 @@ class GroupBank:
             "precision": (selected, positive),
         }
         for rate, (among, hits) in rates.items():
-            if gaps := self._tolerated(rate):
+            if self._tolerated(rate):
                 counted = {attribute: np.where(among, codes, -1) for attribute, codes in groups.items()}
                 self.expect(counted, rate)
-                for attribute, codes in counted.items():
-                    for gap in gaps:
-                        yield from self._update(_Stream(gap, rate, attribute), codes, hits, time_us, paid)
+                yield from self._update(rate, counted, hits, time_us, paid)
 
     def to_state(self) -> Any:
         return [[*stream, evidence.to_state()] for stream, evidence in self._evidence.items()]
@@ -132,10 +127,12 @@ class GroupBank:
         return DisparityEvidence.from_state(state, tolerance, weight, ratio=ratio)
 
     def _update(
-        self, stream: _Stream, codes: NDArray[Any], hits: Bools, time_us: Ints, paid: Balance
+        self, rate: str, groups: Mapping[str, NDArray[Any]], hits: Bools, time_us: Ints, paid: Balance
     ) -> Iterator[tuple[str, Alarm]]:
-        evidence = self._evidence.get(stream)
-        if evidence is not None:
-            evidence.update_many(codes.astype(np.int64), hits.astype(np.int64), time_us, paid)
-            for alarm in evidence.take_alarms():
-                yield gap_name(stream.gap, stream.attribute), alarm
+        """Every stream of this rate takes the rows that count for it."""
+        for stream, evidence in self._evidence.items():
+            if stream.rate == rate and stream.attribute in groups:
+                codes = groups[stream.attribute].astype(np.int64)
+                evidence.update_many(codes, hits.astype(np.int64), time_us, paid)
+                for alarm in evidence.take_alarms():
+                    yield gap_name(stream.gap, stream.attribute), alarm

@@ -187,7 +187,7 @@ class Tally:
                 due = paid_of(paid, fresh)
                 watched_us, fired = self.meter(version.watch.judge, error, names.classifies, time[fresh], due)
                 if names.positive is not None and version.watch.groups.wants_labels:
-                    groups = self._groups({name: column[fresh] for name, column in codes.items()})
+                    groups = {a: column[fresh] for a, column in self._groups(codes).items()}
                     is_positive = (predicted[fresh] == names.positive, pairs.label[fresh] == names.positive)
                     found = version.watch.groups.label(groups, *is_positive, time[fresh], due)
                     self.meter(version.watch.compare, found)
