@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from streamgauge.clients.connection import Connection
-from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.schemas.errors import AdvisedError
 
 LOG = logging.getLogger("streamgauge.clients")
 #: Where librdkafka's own lines go; silence or raise it like any logger.
@@ -46,13 +46,11 @@ _DISCONNECTED = "it hangs up: the port may want another STREAMGAUGE_SECURITY_PRO
 _SILENT = "check STREAMGAUGE_BOOTSTRAP_SERVERS, and what stands between: a firewall drops packets in silence"
 
 
-class UnreachableError(StreamgaugeError):
+class UnreachableError(AdvisedError):
     """No broker answers, or none lets us in. `cause` is what librdkafka says of it, `advice` what to do."""
 
     def __init__(self, servers: str, cause: str, advice: str) -> None:
-        self.cause = cause
-        self.advice = advice
-        super().__init__(f"cannot reach Kafka at {servers}: {cause}; {advice}")
+        super().__init__(cause, advice, where=f"cannot reach Kafka at {servers}: ")
 
 
 class Reach:

@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from streamgauge.clients.addresses import http_parts
 from streamgauge.schemas.errors import ConfigurationError
 
 _PREFIX = "STREAMGAUGE_SCHEMA_REGISTRY_"
@@ -26,12 +26,9 @@ class SchemaRegistry:
     ssl_ca_location: str = ""
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            sound = False
-        if not sound or parts.query or parts.fragment or not self.url.isascii():
+        parts = http_parts(self.url)
+        sound = parts is not None and parts.port != 0 and not (parts.query or parts.fragment)
+        if parts is None or not sound or not self.url.isascii():
             raise ConfigurationError(
                 f"{_PREFIX}URL is no address of a schema registry; write http(s)://host:port"
             )

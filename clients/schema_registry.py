@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from streamgauge.clients.registry_address import SchemaRegistry
-from streamgauge.schemas.errors import BadEvent, ConfigurationError, Reason, StreamgaugeError
+from streamgauge.schemas.errors import AdvisedError, BadEvent, ConfigurationError, Reason
 from streamgauge.schemas.foreign import foreign_schema
 from streamgauge.schemas.framing import check_depth
 from streamgauge.schemas.registry import Schema
@@ -34,13 +34,11 @@ _CREDENTIALS = "check STREAMGAUGE_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, and what
 _TLS = "check STREAMGAUGE_SCHEMA_REGISTRY_SSL_CA_LOCATION, and that the port is that of TLS"
 
 
-class RegistryError(StreamgaugeError):
+class RegistryError(AdvisedError):
     """The registry is away, refuses the credentials, or is none: what it would say is not known."""
 
     def __init__(self, url: str, cause: str, advice: str) -> None:
-        self.cause = cause
-        self.advice = advice
-        super().__init__(f"the schema registry at {url} {cause}; {advice}")
+        super().__init__(cause, advice, where=f"the schema registry at {url} ")
 
 
 class Found(NamedTuple):

@@ -5,8 +5,9 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from streamgauge.clients.addresses import http_parts
 from streamgauge.schemas.errors import ConfigurationError
 
 _NO_ADDRESS = (
@@ -45,12 +46,10 @@ class TokenEndpoint:
     extensions: str = ""
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            wrong = parts.port == 0 or not parts.hostname or parts.username is not None or parts.fragment
-        except ValueError:  # a port that is no number, brackets that do not close
-            wrong = True
-        if wrong or parts.scheme not in ("http", "https") or not re.fullmatch(r"[\x21-\x7e]+", self.url):
+        parts = http_parts(self.url)
+        if parts is None or parts.port == 0 or not re.fullmatch(r"[\x21-\x7e]+", self.url):
+            raise ConfigurationError(_NO_ADDRESS)
+        if parts.username is not None or parts.fragment:
             raise ConfigurationError(_NO_ADDRESS)
         if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
             raise ConfigurationError(

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from streamgauge.clients.token_endpoint import TokenEndpoint
-from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.schemas.errors import AdvisedError
 
 #: How long an authorization server may take.
 TOKEN_S = 5.0
@@ -43,13 +43,8 @@ _ADVICE = {
 }
 
 
-class TokenError(StreamgaugeError):
+class TokenError(AdvisedError):
     """No token: `cause` is what came of asking, `advice` what to do. Neither holds anything secret."""
-
-    def __init__(self, cause: str, advice: str) -> None:
-        self.cause = cause
-        self.advice = advice
-        super().__init__(f"{cause}; {advice}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from streamgauge.clients.addresses import http_parts
 from streamgauge.clients.events import Alert
 from streamgauge.notify.signing import signing_key
 from streamgauge.notify.wording import checked_template
@@ -34,12 +34,7 @@ def _url(text: SecretStr) -> SecretStr:
     """Of a URL only the form is looked at here: what its host resolves to is looked at when it is used."""
     url = text.get_secret_value()
     wrong = ValueError("a URL is https:// or http://, a host and a path")  # its text may be secret
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_header(url) or " " in url:
+    if http_parts(url) is None or not _is_header(url) or " " in url:
         raise wrong
     return text
 

@@ -13,6 +13,19 @@ class StreamgaugeError(Exception):
     """Root of every error that Streamgauge raises."""
 
 
+class AdvisedError(StreamgaugeError):
+    """Something outside does not do its part: `cause` is what came of asking it, `advice` what to do.
+
+    >>> str(AdvisedError("does not answer", "start it", where="the registry at r:8081 "))
+    'the registry at r:8081 does not answer; start it'
+    """
+
+    def __init__(self, cause: str, advice: str, *, where: str = "") -> None:
+        self.cause = cause
+        self.advice = advice
+        super().__init__(f"{where}{cause}; {advice}")
+
+
 class ConfigurationError(StreamgaugeError):
     """A setting, a topic or a definition is wrong. The message says what to do."""
 
