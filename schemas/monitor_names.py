@@ -52,7 +52,8 @@ METRICS = frozenset(
         "page_hinkley_changes kswin_changes "
         "psi psi_noise_level js_distance ks wasserstein chi2 "
         "missing_rate wrong_type_rate out_of_range_rate unseen_category_rate baseline_fit "
-        "selection_rate demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
+        "selection_rate true_positive_rate false_positive_rate "
+        "demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
     ).split()
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streamgauge.detectors.classification import class_metrics, classification_metrics
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
-from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics
+from streamgauge.detectors.fairness import fairness_metrics, group_metrics
 from streamgauge.detectors.intervals import poisson_rate, proportion
 from streamgauge.detectors.profile_review import is_fit
 from streamgauge.detectors.ranking import ranking_metrics
@@ -24,8 +24,8 @@ _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 #: Fairness metrics that need no label; the others rest on the labelled predictions.
 _LABEL_FREE_FAIRNESS = ("demographic_parity_difference", "demographic_parity_ratio")
 
-#: Rates of each group that are published.
-_OF_GROUPS = ("selection_rate",)
+#: Rates of each group, likewise.
+_LABEL_FREE_RATES = ("selection_rate",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +191,12 @@ def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[M
         for metric, estimate in values.items():
             if (metric in _LABEL_FREE_FAIRNESS) == label_free:
                 yield Measured(metric, estimate, group=attribute)
-        if label_free:
-            yield from _groups(counts, attribute, naming)
-
-
-def _groups(counts: GroupCounts, attribute: str, naming: Naming) -> Iterator[Measured]:
-    """Every group that was seen; one with too few events has no rate, but its count."""
-    groups = naming.groups[attribute]
-    rates = group_metrics(counts, groups, naming.classes, naming.pos_label, naming.min_n)
-    for metric in _OF_GROUPS:
-        for group, estimate in rates[metric].items():
-            if estimate.n:
-                yield Measured(metric, estimate, group=group_label(attribute, group))
+        rates = group_metrics(
+            counts, naming.groups[attribute], naming.classes, naming.pos_label, naming.min_n
+        )
+        # Every group that was seen; one with too few events has no rate, but its count.
+        seen = [group for group, estimate in rates["selection_rate"].items() if estimate.n]
+        for metric, estimates in rates.items():
+            if (metric in _LABEL_FREE_RATES) == label_free:
+                for group in seen:
+                    yield Measured(metric, estimates[group], group=group_label(attribute, group))

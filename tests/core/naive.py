@@ -606,6 +606,9 @@ def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, s
         if not any(p.was_labelled for p in rows):
             continue
         pairs = [p for p in known if p.labelled]
+        for group in {p.groups[attribute] for p in known}:
+            for metric, number in _rates([p for p in pairs if p.groups[attribute] == group], positive, min_n):
+                yield f"{attribute}={group}", metric, number
         tpr = compare(
             [p for p in pairs if p.label == positive],
             partial(_frame, fair.true_positive_rate, positive),
@@ -626,6 +629,18 @@ def _fairness(model: Model, rows: Sequence[Prediction]) -> Iterator[tuple[str, s
         yield attribute, "equal_opportunity_difference", tpr
         yield attribute, "false_positive_rate_difference", fpr
         yield attribute, "predictive_parity_difference", ppv
+
+
+def _rates(pairs: Sequence[Prediction], positive: str, min_n: int) -> Iterator[tuple[str, Number]]:
+    """(metric, number) of the labelled predictions of one group."""
+    chosen = [p for p in pairs if p.answer == positive]
+    for metric, among, hits in (
+        ("true_positive_rate", [p for p in pairs if p.label == positive], chosen),
+        ("false_positive_rate", [p for p in pairs if p.label != positive], chosen),
+        ("precision", chosen, [p for p in pairs if p.label == positive]),
+    ):
+        k = len({id(p) for p in among} & {id(p) for p in hits})
+        yield metric, (k / len(among) if len(among) >= min_n else None, len(among))
 
 
 def _compare(

@@ -399,6 +399,28 @@ def selection_rate(rows: Rows, feature: str | None, group: str | None) -> Value:
     return share(chosen)
 
 
+def rate_of_group(rate: Callable[..., float], among: str) -> Oracle:
+    """Of one group, over its labelled predictions that are `positive`, `negative` or `chosen`."""
+
+    def value(rows: Rows, feature: str | None, group: str | None) -> Value:
+        assert group is not None
+        attribute, name = group.split("=")
+        own = rows.labelled & (rows.groups[attribute] == name)
+        true, said = rows.true[own] == rows.pos_label, rows.said[own] == rows.pos_label
+        base = {"positive": true, "negative": ~true, "chosen": said}[among]
+        return quiet(rate, true[base].astype(int), said[base].astype(int)) if base.any() else None
+
+    return value
+
+
+def precision(rows: Rows, feature: str | None, group: str | None) -> Value:
+    """Of all, or of one group."""
+    return (OF_ALL if group is None else OF_GROUP)(rows, feature, group)
+
+
+OF_ALL, OF_GROUP = family(sk.precision_score, "precision"), rate_of_group(sk.precision_score, "chosen")
+
+
 # Rankings: `said` are lists of items, `true` their grades.
 
 
@@ -492,7 +514,7 @@ ORACLES: dict[str, Oracle] = {
     "balanced_accuracy": of_pairs(sk.balanced_accuracy_score),
     "matthews_corrcoef": of_pairs(sk.matthews_corrcoef, unless=one_valued),
     "cohen_kappa": of_pairs(sk.cohen_kappa_score, unless=one_valued),
-    "precision": family(sk.precision_score, "precision"),
+    "precision": precision,
     "precision_weighted": weighted(sk.precision_score),
     "recall_weighted": weighted(sk.recall_score),
     "f1_weighted": weighted(sk.f1_score),
@@ -542,6 +564,12 @@ ORACLES: dict[str, Oracle] = {
     "unseen_category_rate": unseen,
     "baseline_fit": baseline_fit,
     "selection_rate": selection_rate,
+    "true_positive_rate": rate_of_group(
+        lambda true, said: fair.true_positive_rate(true, said, pos_label=1), "positive"
+    ),
+    "false_positive_rate": rate_of_group(
+        lambda true, said: fair.false_positive_rate(true, said, pos_label=1), "negative"
+    ),
     "demographic_parity_difference": between(fair.selection_rate, "all"),
     "demographic_parity_ratio": between(fair.selection_rate, "all", "ratio"),
     "equalized_odds_difference": equalized_odds,
