@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from river import metrics
 
 from streamgauge.detectors.class_intervals import (
     kappa_interval,
@@ -15,6 +14,7 @@ from streamgauge.detectors.class_intervals import (
 )
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.intervals import f1_interval, proportion
+from streamgauge.detectors.river_parts import metrics
 from streamgauge.detectors.sparse_counts import SparseCounts
 from streamgauge.schemas.batch import Codes, Ints
 

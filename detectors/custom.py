@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from river import metrics, stats
-from river.metrics.base import BinaryMetric, ClassificationMetric, MeanMetric, Metric, RegressionMetric
 
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.intervals import Z95, student_t
+from streamgauge.detectors.river_parts import (
+    BinaryMetric,
+    ClassificationMetric,
+    MeanMetric,
+    Metric,
+    RegressionMetric,
+    metrics,
+    stats,
+)
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.monitor import MonitorDefinition
 

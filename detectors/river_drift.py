@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import river
 from numpy.typing import NDArray
-from river import drift
-from river.base import DriftDetector
 
 from streamgauge.detectors.estimate import State
+from streamgauge.detectors.river_parts import DriftDetector, drift
 from streamgauge.schemas.batch import Floats
 
 #: By the name that a definition uses; only ADWIN runs without being named. The catches of the others:

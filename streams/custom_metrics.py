@@ -2,9 +2,8 @@
 
 from importlib import import_module
 
-from river.metrics.base import Metric
-
 from streamgauge.detectors.custom import Allowed
+from streamgauge.detectors.river_parts import Metric
 from streamgauge.schemas.errors import ConfigurationError
 
 _VARIABLE = "STREAMGAUGE_CUSTOM_METRICS"
