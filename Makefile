@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types bench fuzz chaos asyncapi requirements sbom audit wheel up down clean
+.PHONY: help demo test .test-kafka .test-others check lint format types bench fuzz chaos asyncapi requirements sbom audit wheel up down clean
 
 help: ## this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /  make \1\t/' | expand -t 22
@@ -26,12 +26,21 @@ demo: .venv ## live models, their faults and the alerts, on an embedded broker: 
 
 test: .venv ## every test, those on a real Kafka broker too: make test ARGS="tests/core -k join"
 ifeq ($(strip $(ARGS)),)
-	@# those on a broker by two at a time: each process has a broker of its own, and much of it is waiting
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not kafka"; others=$$?; \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile -m kafka && exit $$others
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 .test-kafka .test-others
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+# Side by side, for those on a broker wait for much of their time, by two at a time (each process has a broker of
+# its own). They have deadlines, so processors are theirs first.
+.test-others:
+	@nice -n 5 $(BIN)/python -m pytest -n auto --dist worksteal -m "not kafka"
+
+.test-kafka:
+	@mkdir -p build
+	@echo "those on a broker write to build/test-kafka.log, which is shown when they have ended"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m kafka >build/test-kafka.log 2>&1; \
+	  status=$$?; echo; cat build/test-kafka.log; exit $$status
 
 check: lint types ## what to run before a commit: lint, types, fast tests (under a minute)
 	$(BIN)/python -m pytest -q -n auto --hypothesis-profile daily -m "not kafka and not slow" $(ARGS)

@@ -1,9 +1,10 @@
-"""Fixtures of all tests: a real broker, started once a run (once a process under xdist), and a prefix."""
+"""Of all tests: which begin first, and their real broker, started once a run (once a process under xdist)."""
 
 import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,17 @@ from tests.examples import DAILY
 from tests.kafka_broker import Broker, JarBroker, OwnBroker, open_broker, open_jar_broker
 from tests.kafka_cluster import Cluster, open_cluster
 from tests.kafka_process import NoBrokerError
+from tests.longest import LONGEST
 
 settings.register_profile("daily", max_examples=DAILY, deadline=None)
+
+_FOLDER = Path(__file__).parent
 _unavailable: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seconds = {_FOLDER / name: seconds for name, seconds in LONGEST.items()}
+    items.sort(key=lambda item: -seconds.get(item.path, 0))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from tests.longest import LONGEST
+
 ROOT = Path(__file__).parents[1]
 CODE = ("schemas", "detectors", "streams", "clients", "notify", "cli", "demo")
 MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
@@ -85,6 +87,11 @@ def test_pins_are_hashed_name_no_host_and_satisfy_the_project():
             assert pinned in requirement.specifier, (
                 f"{name}.txt pins {pinned}, not {requirement}: make requirements"
             )
+
+
+def test_the_tests_that_begin_first_are_there():
+    missing = [name for name in LONGEST if not (ROOT / "tests" / name).exists()]
+    assert not missing, "name them in tests/longest.py as they are called now"
 
 
 def test_what_is_imported_is_declared():
