@@ -81,12 +81,17 @@ class JointEvidence:
     They share `streams` rows of codes, of which `views` say what is whose.
     """
 
-    __slots__ = ("_detector", "_kinds", "weight")
+    __slots__ = ("_detector", "kinds", "weight")
 
     def __init__(self, kinds: Sequence[Evidence], views: Sequence[View], streams: int, paid: float) -> None:
-        self._kinds = tuple(kinds)
+        self.kinds = tuple(kinds)
         self._detector = EDetector([kind.bets for kind in kinds], paid, views, streams)
         self.weight = math.fsum(kind.weight for kind in kinds)
+
+    @property
+    def evidence(self) -> Floats:
+        """Float64 (S,) of all kinds, one after the other: 1 is an alarm."""
+        return self._detector.evidence
 
     def join(self, paid: float) -> None:
         """As `EDetector.join`."""
@@ -102,7 +107,7 @@ class JointEvidence:
 
     def take_alarms(self) -> list[tuple[int, Alarm]]:
         """(number of the kind, alarm) since the last call; each stream of them has started over."""
-        return [(c.kind, self._kinds[c.kind].alarm(c)) for c in self._detector.take_crossings()]
+        return [(c.kind, self.kinds[c.kind].alarm(c)) for c in self._detector.take_crossings()]
 
     def to_state(self) -> State:
         """All but the profiles."""

@@ -28,7 +28,7 @@ class RateEvidence(Evidence):
     [('up', 0.4, 0.1)]
     """
 
-    __slots__ = ("_aspect", "_profiles", "_signs")
+    __slots__ = ("_aspect", "_signs", "profiles")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RateEvidence(Evidence):
             if profile.stationary and log_factors[row].any():
                 weights[row] = np.tile(_SHARES, up + down) / (up + down)
         self._signs = np.array([1] * len(ups) + [-1] * len(downs))
-        self._profiles = tuple(profiles)
+        self.profiles = tuple(profiles)
         self._aspect: Aspect = aspect
         statistics = np.broadcast_to(np.array([[0.0], [1.0]]), (len(profiles), 2, 1))
         super().__init__(Bets(log_factors, weights, statistics, np.zeros(count, np.intp)), paid, share)
@@ -64,7 +64,7 @@ class RateEvidence(Evidence):
 
     def alarm(self, crossing: Crossing) -> Alarm:
         """The rate since the onset, and the reference's."""
-        profile = self._profiles[crossing.stream]
+        profile = self.profiles[crossing.stream]
         baseline = profile.k / profile.n
         return Alarm(
             stream=crossing.stream,

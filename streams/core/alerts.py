@@ -32,7 +32,7 @@ class AlertBook:
     def __init__(self, model: str, floor: int = 0) -> None:
         self.model = model
         self._open: dict[Key, Episode] = {}
-        self._closed = ClosedEpisodes(floor)
+        self.closed = ClosedEpisodes(floor)
         self._silences = Silences()
 
     def observe(
@@ -65,7 +65,7 @@ class AlertBook:
             explained = [
                 e for e in self._open.values() if e.version == version and explains(finding, e.finding)
             ]
-            recent_us, number = self._closed.lately(key, now_us), self._closed.take(key) + 1
+            recent_us, number = self.closed.lately(key, now_us), self.closed.take(key) + 1
             episode = self._open[key] = Episode.begin(self.model, key, number, recent_us, finding, now_us)
             for each in explained:
                 episode.adopt(each)
@@ -84,7 +84,7 @@ class AlertBook:
     @property
     def last_number(self) -> int:
         """No episode has a higher one."""
-        return max([self._closed.last_number, *(episode.number for episode in self._open.values())])
+        return max([self.closed.last_number, *(episode.number for episode in self._open.values())])
 
     def open_episodes(self) -> tuple[Episode, ...]:
         """Open episodes in the order in which they opened; not to be changed."""
@@ -152,7 +152,7 @@ class AlertBook:
         """Plain structures, for the snapshot."""
         return {
             "open": [episode.to_state() for episode in self._open.values()],
-            "closed": self._closed.to_state(),
+            "closed": self.closed.to_state(),
             "silences": self._silences.to_state(),
         }
 
@@ -162,7 +162,7 @@ class AlertBook:
         book = cls(model)
         for episode in map(Episode.from_state, state["open"]):
             book._open[episode.key] = episode
-        book._closed = ClosedEpisodes.from_state(state["closed"])
+        book.closed = ClosedEpisodes.from_state(state["closed"])
         book._silences = Silences.from_state(state["silences"])
         return book
 
@@ -174,9 +174,9 @@ class AlertBook:
         if self._silenced(key, finding, now_us):
             return Event.HELD
         if episode is None:
-            if self._closed.cools(key, now_us, context.cooldown_us):
+            if self.closed.cools(key, now_us, context.cooldown_us):
                 return Event.HELD
-            return Event.FLAPS if flaps(self._closed.lately(key, now_us)) else Event.FIRES
+            return Event.FLAPS if flaps(self.closed.lately(key, now_us)) else Event.FIRES
         if episode.worsens(finding):
             return Event.WORSENS
         return Event.FIRES if not episode.flapping and episode.told.moves(finding) else Event.HELD
@@ -224,9 +224,9 @@ class AlertBook:
         episode.state = state.value
         if state in ENDED:
             del self._open[key]
-            self._closed.note(key, episode.number, now_us, (*episode.recent_us, episode.opened_us))
+            self.closed.note(key, episode.number, now_us, (*episode.recent_us, episode.opened_us))
             for monitor in episode.going_on if because is None else ():
-                self._closed.note((episode.version, monitor, episode.segment), None, now_us)
+                self.closed.note((episode.version, monitor, episode.segment), None, now_us)
         if not told:
             return []
         lasted, waited = (duration_in_words(now_us - us) for us in (episode.opened_us, episode.graver_us))

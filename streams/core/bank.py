@@ -70,26 +70,26 @@ class FeatureBank:
             }
             repeats = [p.repeats for p in binner.profiles]
         quality = definition.rule("data_quality").weight
-        self._repeats = RepeatEvidence(repeats, streams, alpha, UNPAID, quality)
+        self.repeats = RepeatEvidence(repeats, streams, alpha, UNPAID, quality)
         #: By row in the binner.
         self._seasons = {
             i: Season(p, binner.width, began_us) for i, p in drifts if monitor_of(binner.names[i]) != "drift"
         }
-        #: Of each kind of streams, their rows in the binner.
-        self._rows = [list(kind) for kind in (numbers, categories, present, outside)]
+        #: Of each kind of streams in `features`, their rows in the binner.
+        self.rows = [list(kind) for kind in (numbers, categories, present, outside)]
         shares = np.array([definition.rule(monitor_of(name)).weight for name in binner.names])
         by_category = CategoricalEvidence(
             list(categories.values()), streams, alpha, share=shares[list(categories)]
         )
         by_number = NumericEvidence(list(numbers.values()), streams, alpha, share=shares[list(numbers)])
-        self._evidence = JointEvidence(
+        self.features = JointEvidence(
             [
                 by_number,
                 by_category,
                 RateEvidence(list(present.values()), streams, alpha, aspect="missing", share=quality),
                 RateEvidence(list(outside.values()), streams, alpha, aspect="out_of_range", share=quality),
             ],
-            _views(binner, self._rows, by_number, by_category),
+            _views(binner, self.rows, by_number, by_category),
             len(named) + len(outside),
             UNPAID,
         )
@@ -98,7 +98,7 @@ class FeatureBank:
         self.pairs = PairEvidence(pairs, streams, alpha, UNPAID, together.weight)
         self._halves = Halves(binner, self.pairs.names)
         #: Of the streams that are watched, in the budget.
-        self.evidence = (self._evidence, self.pairs, self._repeats)
+        self.evidence = (self.features, self.pairs, self.repeats)
         self.weight = math.fsum(each.weight for each in self.evidence)
 
     def seasons(self) -> list[Season]:
@@ -117,14 +117,14 @@ class FeatureBank:
             bins.counts += self._update(bins.take(rows), time_us[rows], paid[rows])
 
     def _update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> Ints:
-        looks = self._evidence.take(self._codes(bins), time_us, paid)
+        looks = self.features.take(self._codes(bins), time_us, paid)
         counts = looks.of_rows[: len(self.binner.names)]
         if self._seasons:
             latest_us = int(time_us.max())
             for row, season in self._seasons.items():
                 if not season.add(counts[row], latest_us):
                     season.update_many(bins.codes[row], time_us)
-        if self._repeats.weight:
+        if self.repeats.weight:
             self._repeat(bins, looks, time_us, paid)
         if self.pairs.weight:
             self.pairs.update_many(self._halves.sides(bins), time_us, paid)
@@ -132,7 +132,7 @@ class FeatureBank:
 
     def _codes(self, bins: FeatureBins) -> NDArray[np.int16]:
         """Rows of the binner, then whether values were out of range, of those that have one."""
-        outside = self._rows[-1]
+        outside = self.rows[-1]
         if not outside:
             return bins.codes
         missing = self.binner.width - 1
@@ -141,7 +141,7 @@ class FeatureBank:
 
     def _repeat(self, bins: FeatureBins, looks: Taken, time_us: Ints, paid: Floats) -> None:
         """Where whole looks cannot be of one value, the rows since are enough."""
-        repeats, n, counts = self._repeats, len(time_us), looks.counts[: len(self.binner.names)]
+        repeats, n, counts = self.repeats, len(time_us), looks.counts[: len(self.binner.names)]
         if not len(looks.balance) or (may_repeat(bins, counts, repeats.held) & repeats.watched).any():
             repeats.update_many(repeatable(bins, self.binner), time_us, paid)
             return
@@ -151,13 +151,13 @@ class FeatureBank:
 
     def take_alarms(self) -> Iterator[tuple[str, str, Alarm]]:
         """(monitor, feature or pair, alarm) since the last call."""
-        for alarm in self._repeats.take_alarms():
+        for alarm in self.repeats.take_alarms():
             yield "data_quality", self.binner.names[alarm.stream], alarm
-        for kind, alarm in self._evidence.take_alarms():
-            row = self._rows[kind][alarm.stream]
+        for kind, alarm in self.features.take_alarms():
+            row = self.rows[kind][alarm.stream]
             name = self.binner.names[row]
             drift = alarm.aspect in ("location", "spread", "category")
-            if drift and self._repeats.explains(row, alarm.n):
+            if drift and self.repeats.explains(row, alarm.n):
                 continue  # that it is constant says it all
             if row in self._seasons and self._seasons[row].explains(alarm):
                 continue
@@ -167,16 +167,16 @@ class FeatureBank:
 
     def to_state(self) -> Any:
         return {
-            "each": self._evidence.to_state(),
+            "each": self.features.to_state(),
             "pairs": self.pairs.to_state(),
-            "repeats": self._repeats.to_state(),
+            "repeats": self.repeats.to_state(),
             "seasons": [season.to_state() for season in self._seasons.values()],
         }
 
     def restore(self, state: Any) -> None:
-        self._evidence.restore(state["each"])
+        self.features.restore(state["each"])
         self.pairs.restore(state["pairs"])
-        self._repeats.restore(state["repeats"])
+        self.repeats.restore(state["repeats"])
         for season, hours in zip(self._seasons.values(), state["seasons"], strict=True):
             season.restore(hours)
 

@@ -84,14 +84,14 @@ def _monitors(
     if watch.bank is not None:
         yield from _features(watch.bank, served, watch.quality.weight)
     errors, labels, estimates, groups = watch.errors, watch.labels, watch.estimates, watch.groups
-    if errors.weight:
-        told = sees.of_errors(errors._evidence, errors.profile, labelled)
-        yield "concept_drift", errors.weight, 1, told
-    if labels.weight and labels._evidence is not None and labels._profile is not None:
-        told = sees.in_words([sees.of_feature(labels._profile, labels._evidence, 0, labelled)])
+    for of_errors in errors.evidence if errors.weight else ():
+        yield "concept_drift", errors.weight, 1, sees.of_errors(of_errors, errors.profile, labelled)
+    if labels.weight and labels.profile is not None:
+        [of_labels] = labels.evidence
+        told = sees.in_words([sees.of_feature(labels.profile, of_labels, 0, labelled)])
         yield LABEL_DRIFT, labels.weight, 1, told
-    if estimates.weight and estimates._evidence is not None:
-        yield "estimate_gap", estimates.weight, 1, sees.of_estimate(estimates._evidence, labelled)
+    for of_estimates in estimates.evidence if estimates.weight else ():
+        yield "estimate_gap", estimates.weight, 1, sees.of_estimate(of_estimates, labelled)
     if groups.weight:
         yield (
             "fairness",
@@ -104,7 +104,7 @@ def _monitors(
 def _features(bank: FeatureBank, paid: float, rare: float) -> Iterator[tuple[str, float, int, str | None]]:
     weights: dict[str, list[float]] = {}
     sizes: dict[str, list[dict[str, float | None]]] = {}
-    for rows, kind in zip(bank._rows, bank._evidence._kinds, strict=True):
+    for rows, kind in zip(bank.rows, bank.features.kinds, strict=True):
         for stream, (row, of_bets) in enumerate(zip(rows, kind.bets.weights, strict=True)):
             if not of_bets.any():
                 continue
@@ -112,15 +112,15 @@ def _features(bank: FeatureBank, paid: float, rare: float) -> Iterator[tuple[str
             monitor = "data_quality" if isinstance(kind, RateEvidence) else monitor_of(name)
             weights.setdefault(monitor, []).append(float(of_bets.sum()))
             if isinstance(kind, RateEvidence):
-                seen = sees.of_rate(kind._profiles[stream], kind, stream, paid)
+                seen = sees.of_rate(kind.profiles[stream], kind, stream, paid)
             else:
                 assert isinstance(kind, NumericEvidence | CategoricalEvidence)
                 seen = sees.of_feature(profile, kind, stream, paid)
             sizes.setdefault(monitor, []).append(seen)
     if rare:
         weights.setdefault("data_quality", []).append(rare)
-    if bank._repeats.weight:
-        weights.setdefault("data_quality", []).append(bank._repeats.weight)
+    if bank.repeats.weight:
+        weights.setdefault("data_quality", []).append(bank.repeats.weight)
     for monitor, found in weights.items():
         yield monitor, sum(found), len(found), sees.in_words(sizes.get(monitor, []))
     if bank.pairs.weight:

@@ -42,10 +42,10 @@ def _request(model: ModelState) -> int:
     All else that moves a guard comes with events, with orders, or at a step of the judge.
     """
     policy, intake = model.retrain, model.intake
-    rest_us = policy._rest_until_us
+    rest_us = policy.rest_until_us
     found = [NEVER]
     if policy.state in IN_FLIGHT:
-        found.append(policy._deadline_us)
+        found.append(policy.deadline_us)
     elif any(policy.reasons.waiting(version) for version in intake.versions):
         if rest_us is not None and intake.now_us <= rest_us:
             found.append(rest_us)
@@ -54,8 +54,8 @@ def _request(model: ModelState) -> int:
         else:
             found.append(next_change_us(intake.definition.retrain, intake.now_us))
     every = intake.definition.retrain.every
-    if every is not None and policy._since is not None and policy._since[0] + every > intake.now_us:
-        found.append(policy._since[0] + every)
+    if every is not None and policy.since is not None and policy.since[0] + every > intake.now_us:
+        found.append(policy.since[0] + every)
     return min(found)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from streamgauge.detectors.baseline import errors_profile
 from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
 from streamgauge.detectors.river_drift import BINARY, RiverDrift
@@ -33,9 +32,10 @@ class ErrorBank:
 
     def __init__(self, definition: MonitorDefinition, first: int, streams: int, alpha: float) -> None:
         self.definition = definition
-        self._first, self._streams, self._alpha = first, streams, alpha
+        self.first, self._streams, self._alpha = first, streams, alpha
         self._learned: list[Floats] = []
-        self._rows = 0
+        #: Of the reference, so far; there will be `first`.
+        self.rows = 0
         self._classes = True
         #: Whether any came since the last window closed: without labels nothing is quiet.
         self.heard = False
@@ -66,7 +66,7 @@ class ErrorBank:
         return 0.0 if self._evidence is None else self._evidence.weight
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def evidence(self) -> tuple[RateEvidence | NumericEvidence, ...]:
         """What shares the budget."""
         return () if self._evidence is None else (self._evidence,)
 
@@ -83,11 +83,11 @@ class ErrorBank:
         self._classes, self.heard = classes, True
         if self.profile is not None and isinstance(self.profile, RateProfile) != classes:
             self.adopt(None)  # a stored profile of another task
-        room = self._first - self._rows
+        room = self.first - self.rows
         if room > 0:
             self._learned.append(error[:room])
-            self._rows += len(error[:room])
-            if self._rows >= self._first:
+            self.rows += len(error[:room])
+            if self.rows >= self.first:
                 self._adopt(errors_profile(np.concatenate(self._learned), classes))
                 self._learned = []
             error, time_us, paid = error[room:], time_us[room:], paid_of(paid, slice(room, None))
@@ -112,7 +112,7 @@ class ErrorBank:
 
     def adopt(self, profile: RateProfile | NumericProfile | None) -> None:
         """Another reference; without one, it is learned anew. Evidence starts anew, River's detectors too."""
-        self._learned, self._rows = [], 0 if profile is None else self._first
+        self._learned, self.rows = [], 0 if profile is None else self.first
         self._evidence = None
         self._river = {name: RiverDrift(name) for name in _running(self.definition)}
         self._adopt(profile)
@@ -130,7 +130,7 @@ class ErrorBank:
         return {
             "classes": self._classes,
             "heard": self.heard,
-            "rows": self._rows,
+            "rows": self.rows,
             "learned": np.concatenate(self._learned) if self._learned else None,
             "profile": None if self.profile is None else asdict(self.profile),
             "evidence": None if self._evidence is None else self._evidence.to_state(),
@@ -139,7 +139,7 @@ class ErrorBank:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `to_state` gave."""
-        self._classes, self._rows, self.heard = state["classes"], state["rows"], state["heard"]
+        self._classes, self.rows, self.heard = state["classes"], state["rows"], state["heard"]
         if state["learned"] is not None:
             self._learned = [state["learned"]]
         if state["profile"] is not None:

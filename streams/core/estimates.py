@@ -12,7 +12,6 @@ from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.gap import GapEvidence
-from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.estimator import CalibrationProfile, ErrorModelProfile, Estimator, estimator_of
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -34,10 +33,11 @@ class EstimateBank:
         self.definition = definition
         self.latest_us = _LONG_AGO
         self.estimator: Estimator | None = None
-        self._first, self._streams, self._alpha = first, streams, alpha
+        self.first, self._streams, self._alpha = first, streams, alpha
         #: Chunks (2, n): the cell or, of a regression, the prediction; and the error.
         self._learned: list[Floats] = []
-        self._rows = 0
+        #: Of the reference, so far; there will be `first`.
+        self.rows = 0
         self._since_us = _LONG_AGO
         self._evidence: GapEvidence | None = None
 
@@ -46,7 +46,7 @@ class EstimateBank:
         return 0.0 if self._evidence is None else self._evidence.weight
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def evidence(self) -> tuple[GapEvidence, ...]:
         """What shares the budget."""
         return () if self._evidence is None else (self._evidence,)
 
@@ -109,7 +109,7 @@ class EstimateBank:
         rows = np.stack([places.astype(np.float64), error])[:, known]
         time_us = time_us[known]
         paid = paid_of(paid, known)
-        room = self._first - self._rows if self.estimator is None else 0
+        room = self.first - self.rows if self.estimator is None else 0
         if room > 0:
             self._learn(rows[:, :room], time_us[:room], names, profile)
             rows, time_us, paid = rows[:, room:], time_us[room:], paid_of(paid, slice(room, None))
@@ -125,7 +125,7 @@ class EstimateBank:
 
     def adopt(self, estimator: Estimator | None) -> None:
         """Another one for the windows to come, or None: it is learned anew. Evidence starts anew."""
-        self._learned, self._rows = [], 0
+        self._learned, self.rows = [], 0
         self._since_us = max(self._since_us, self.latest_us)
         self._take(estimator)
 
@@ -138,7 +138,7 @@ class EstimateBank:
     def to_state(self) -> dict[str, Any]:
         return {
             "latest": self.latest_us,
-            "rows": self._rows,
+            "rows": self.rows,
             "learned": np.concatenate(self._learned, axis=1) if self._learned else None,
             "since": self._since_us,
             "estimator": None if self.estimator is None else asdict(self.estimator),
@@ -147,7 +147,7 @@ class EstimateBank:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `to_state` gave."""
-        self.latest_us, self._since_us, self._rows = state["latest"], state["since"], state["rows"]
+        self.latest_us, self._since_us, self.rows = state["latest"], state["since"], state["rows"]
         if state["learned"] is not None:
             self._learned = [state["learned"]]
         self._take(estimator_of(state["estimator"]))
@@ -158,9 +158,9 @@ class EstimateBank:
         if rows.shape[1] == 0:
             return
         self._learned.append(rows)
-        self._rows += rows.shape[1]
+        self.rows += rows.shape[1]
         self._since_us = max(self._since_us, int(time_us.max()))
-        if self._rows < self._first:
+        if self.rows < self.first:
             return
         place, error = np.concatenate(self._learned, axis=1)
         self._learned = []

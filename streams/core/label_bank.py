@@ -11,7 +11,6 @@ from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.evidence.account import UNPAID, Balance, paid_of
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.detectors.evidence.categorical import CategoricalEvidence
-from streamgauge.detectors.evidence.kinds import Evidence
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.schemas.batch import Categories, Column, Ints, take_column
 from streamgauge.schemas.monitor import MonitorDefinition
@@ -35,10 +34,11 @@ class LabelBank:
 
     def __init__(self, definition: MonitorDefinition, first: int, streams: int, alpha: float) -> None:
         self.definition = definition
-        self._first, self._streams, self._alpha = first, streams, alpha
+        self.first, self._streams, self._alpha = first, streams, alpha
         self._learned: list[Column] = []
-        self._rows = 0
-        self._profile: FeatureProfile | None = None
+        #: Of the reference, so far; there will be `first`.
+        self.rows = 0
+        self.profile: FeatureProfile | None = None
         self._evidence: NumericEvidence | CategoricalEvidence | None = None
         self.binner: FeatureBinner | None = None
         #: Of the reference, from 1 on: what was counted against another one counts no more.
@@ -49,7 +49,7 @@ class LabelBank:
         return 0.0 if self._evidence is None else self._evidence.weight
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def evidence(self) -> tuple[NumericEvidence | CategoricalEvidence, ...]:
         """What shares the budget."""
         return () if self._evidence is None else (self._evidence,)
 
@@ -59,11 +59,11 @@ class LabelBank:
 
     def update(self, label: Column, time_us: Ints, paid: Balance) -> int:
         """Labels of newly labelled predictions, (n,); gives how many went into the reference."""
-        room = min(max(self._first - self._rows, 0), len(time_us))
+        room = min(max(self.first - self.rows, 0), len(time_us))
         if room:
             self._learned.append(take_column(label, slice(room)))
-            self._rows += room
-            if self._rows == self._first:
+            self.rows += room
+            if self.rows == self.first:
                 self._adopt(_profile(self._learned))
                 self._learned = []
         if self._evidence is not None and self.binner is not None and room < len(time_us):
@@ -79,20 +79,20 @@ class LabelBank:
 
     def learn_anew(self) -> None:
         """The reference is learned from what comes."""
-        self._learned, self._rows = [], 0
-        self._profile = self._evidence = self.binner = None
+        self._learned, self.rows = [], 0
+        self.profile = self._evidence = self.binner = None
         self.generation = self.generation % _GENERATIONS + 1
 
     def redefine(self, definition: MonitorDefinition) -> None:
         """The monitor may be on or off now, or weigh more or less: then evidence starts anew."""
         before, self.definition = self.definition, definition
-        if self._profile is not None and before.rule(MONITOR).stake != definition.rule(MONITOR).stake:
-            self._adopt(self._profile)
+        if self.profile is not None and before.rule(MONITOR).stake != definition.rule(MONITOR).stake:
+            self._adopt(self.profile)
 
     def to_state(self) -> dict[str, Any]:
-        profile = self._profile
+        profile = self.profile
         return {
-            "rows": self._rows,
+            "rows": self.rows,
             "generation": self.generation,
             "learned": [
                 {"codes": part.codes, "values": list(part.values)} if isinstance(part, Categories) else part
@@ -104,7 +104,7 @@ class LabelBank:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `to_state` gave."""
-        self._rows, self.generation = state["rows"], state["generation"]
+        self.rows, self.generation = state["rows"], state["generation"]
         self._learned = [
             Categories(part["codes"], tuple(part["values"])) if isinstance(part, dict) else part
             for part in state["learned"]
@@ -115,7 +115,7 @@ class LabelBank:
             self._evidence.restore(state["evidence"])
 
     def _adopt(self, profile: FeatureProfile | None) -> None:
-        self._profile = profile
+        self.profile = profile
         self._evidence = None
         if profile is None:
             return

@@ -21,7 +21,7 @@ def of_objective(monitor: str, model: ModelState, version: Version) -> Why:
     burn = model.judge.limits.burns.get((version.name, monitor))
     if burn is None:
         return "waiting", "no window has closed"
-    n, bad = (sum(counts[i] for _, counts in burn._windows) for i in (0, 1))
+    n, bad = (sum(counts[i] for _, counts in burn.windows) for i in (0, 1))
     if n < _MIN_REQUESTS:
         return "waiting", f"too few: {n} of {_MIN_REQUESTS} requests"
     rate = bad / n / (1.0 - objective.target)
@@ -32,9 +32,9 @@ def of_limit(monitor: str, model: ModelState, version: Version) -> Why:
     """Of a limit on a metric: its latest value, and what is allowed."""
     rule = model.definition.rule(monitor)
     values = [
-        threshold._windows[-1][1]
+        threshold.windows[-1][1]
         for (of, metric, _), threshold in model.judge.limits.thresholds.items()
-        if (of, metric) == (version.name, monitor) and threshold._windows
+        if (of, metric) == (version.name, monitor) and threshold.windows
     ]
     if not values:
         coverage = version.since(None).coverage

@@ -1,10 +1,9 @@
 """Why a monitor is quiet, in a few words and numbers: no data, too few, still learning, within its budget.
 
-It looks at what detectors and rules keep to themselves, and changes nothing: so that what runs for every
-event need not know of it.
+It looks at detectors and rules, and changes nothing: so that what runs for every event need not know of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
@@ -89,7 +88,7 @@ def _feature(monitor: str, version: Version) -> Reason:
     if watch.bank is None:
         if watch.definition.baseline.is_given and watch.learning.rows == 0:
             return Reason("waiting", "its baseline has not come")
-        return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch._first:,} predictions")
+        return Reason("learning", f"baseline: {watch.learning.rows:,} of {watch.first:,} predictions")
     if monitor == MULTIVARIATE_DRIFT:
         pairs = watch.bank.pairs
         watched = {pairs.strongest.name: pairs.evidence} if pairs.weight else {}
@@ -111,8 +110,8 @@ def _season(season: Season) -> str:
 
 def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
     """(monitor, name, evidence) of every stream that is watched."""
-    evidence = iter(bank._evidence._detector.evidence.tolist())
-    for number, (rows, kind) in enumerate(zip(bank._rows, bank._evidence._kinds, strict=True)):
+    evidence = iter(bank.features.evidence.tolist())
+    for number, (rows, kind) in enumerate(zip(bank.rows, bank.features.kinds, strict=True)):
         for row, weights in zip(rows, kind.bets.weights, strict=True):
             name, value = bank.binner.names[row], next(evidence)
             if weights.any():
@@ -122,17 +121,17 @@ def _streams(bank: FeatureBank) -> Iterator[tuple[str, str, float]]:
 def _errors(monitor: str, version: Version) -> Reason:
     errors = version.watch.errors
     if errors.profile is None:
-        return _learning(errors._rows, errors._first)
+        return _learning(errors.rows, errors.first)
     if monitor in ERROR_DETECTORS:
         return Reason("quiet", "River's detector sees no change")
-    return _budget(_strongest(errors._evidence), "its reference changes by itself")
+    return _budget(_strongest(errors.evidence), "its reference changes by itself")
 
 
 def _labels(version: Version) -> Reason:
     labels = version.watch.labels
     if labels.binner is None:
-        return _learning(labels._rows, labels._first)
-    return _budget(_strongest(labels._evidence), "its reference changes by itself")
+        return _learning(labels.rows, labels.first)
+    return _budget(_strongest(labels.evidence), "its reference changes by itself")
 
 
 def _missing_labels(model: ModelState, version: Version) -> Reason:
@@ -156,14 +155,15 @@ def _learning(rows: int, first: int) -> Reason:
 def _estimates(version: Version) -> Reason:
     bank, wanted = version.watch.estimates, version.watch.definition.baseline.rows
     if bank.estimator is None:
-        if bank._rows == 0:
+        if bank.rows == 0:
             return Reason("waiting", "no labels, or no scores to estimate from")
-        return Reason("learning", f"estimator: {bank._rows:,} of {wanted:,} labelled predictions")
-    return _budget(_strongest(bank._evidence), "nothing to watch")
+        return Reason("learning", f"estimator: {bank.rows:,} of {wanted:,} labelled predictions")
+    return _budget(_strongest(bank.evidence), "nothing to watch")
 
 
-def _strongest(evidence: Evidence | None) -> dict[str, float]:
-    return {} if evidence is None or evidence.weight == 0 else {"": float(evidence.evidence.max())}
+def _strongest(evidence: Sequence[Evidence]) -> dict[str, float]:
+    watched = [each for each in evidence if each.weight]
+    return {"": max(float(each.evidence.max()) for each in watched)} if watched else {}
 
 
 def _fairness(model: ModelState, version: Version) -> Reason:

@@ -45,15 +45,15 @@ class RetrainPolicy:
         self._request: dict[str, Any] = {}  # the latest record, unless it was a dry run
         self._terms: dict[str, int] = {}  # of the definition when it was made
         self._requested_us = 0
-        self._deadline_us = 0
-        self._rest_until_us: int | None = None
+        self.deadline_us = 0
+        self.rest_until_us: int | None = None
         self.reasons = RetrainReasons()
         #: What held the latest request back, if one was wanted.
         self.held: Held | None = None
         #: Who demanded one that is not made yet, and why.
         self._demanded: tuple[str, str | None] | None = None
         #: When the latest request was made, and how many labels there had been; then, how many there are.
-        self._since: tuple[int, int] | None = None
+        self.since: tuple[int, int] | None = None
         self._labels = 0
 
     @property
@@ -68,7 +68,7 @@ class RetrainPolicy:
 
     def waiting(self, version: str, now_us: int) -> bool:
         """Whether it would ask now, given enough labels; if not, and no alert is new, `consider` can wait."""
-        resting = self._rest_until_us is not None and now_us < self._rest_until_us
+        resting = self.rest_until_us is not None and now_us < self.rest_until_us
         return not resting and self.state not in IN_FLIGHT and self.reasons.waiting(version)
 
     @property
@@ -79,9 +79,9 @@ class RetrainPolicy:
     def remind(self, version: str, labels: int, now_us: int, terms: Retrain) -> None:
         """By the clock, and by `labels`, all that the model ever had: whether it is time for a request."""
         self._labels = labels
-        if self._since is None:
-            self._since = now_us, labels
-        since_us, before = self._since
+        if self.since is None:
+            self.since = now_us, labels
+        since_us, before = self.since
         if terms.every is not None and now_us - since_us >= terms.every:
             self.reasons.prompt(version, "schedule", labels - before)
         if terms.fresh_labels is not None and labels - before >= terms.fresh_labels:
@@ -91,7 +91,7 @@ class RetrainPolicy:
         """An operator wants a request now, whatever guards say. Raises `BadEvent` while one is in flight."""
         if self.state in IN_FLIGHT:
             raise BadEvent(Reason.REFUSED, f"{self._request['request_id']} is {self.state.value}")
-        self._rest_until_us, self._demanded = None, (actor, note)
+        self.rest_until_us, self._demanded = None, (actor, note)
         self.reasons.prompt(version, "manual", 0)
 
     def consider(
@@ -120,7 +120,7 @@ class RetrainPolicy:
             self.held = held_by(settings, data, now_us, open_monitors)
         if self.held is not None:
             return []
-        self._since = now_us, self._labels
+        self.since = now_us, self._labels
         self._sequence += 1
         record = {
             "request_id": f"{self.model}:{version}:{self._sequence}",
@@ -143,13 +143,13 @@ class RetrainPolicy:
             self._step(RequestEvent.REHEARSE)
             self._request = {}
             self.reasons.answered(version)
-            self._rest_until_us = now_us + settings.cooldown
+            self.rest_until_us = now_us + settings.cooldown
         else:
             self._step(RequestEvent.ASK)
             self._request = record
             self._terms = {name: getattr(settings, name) for name in _TERMS}
             self._requested_us = now_us
-            self._deadline_us = now_us + settings.expiry
+            self.deadline_us = now_us + settings.expiry
         return [self._output(record)]
 
     def status(self, status: RetrainStatus, now_us: int) -> None:
@@ -173,7 +173,7 @@ class RetrainPolicy:
             self.reasons.ask(self._request["version"])
         self._step(RequestEvent(status.state))
         if self.state in IN_FLIGHT:
-            self._deadline_us = now_us + self._terms["expiry"]
+            self.deadline_us = now_us + self._terms["expiry"]
         elif self.state is not before:
             self._end(now_us)
 
@@ -182,18 +182,18 @@ class RetrainPolicy:
 
         If the version is superseded, gives up at once: a successor is there.
         """
-        if self.state not in IN_FLIGHT or (now_us < self._deadline_us and not superseded):
+        if self.state not in IN_FLIGHT or (now_us < self.deadline_us and not superseded):
             return []
         if superseded or self._request["attempt"] >= self._terms["max_attempts"]:
             self._step(RequestEvent.GIVE_UP)
             self._end(now_us)
             return []
         self._step(RequestEvent.OVERDUE)
-        self._deadline_us = now_us + self._terms["expiry"]
+        self.deadline_us = now_us + self._terms["expiry"]
         self._request = self._request | {
             "attempt": self._request["attempt"] + 1,
             "time": format_time(now_us),
-            "expires_at": format_time(self._deadline_us),
+            "expires_at": format_time(self.deadline_us),
         }
         return [self._output(self._request)]
 
@@ -205,11 +205,11 @@ class RetrainPolicy:
             "request": self._request,
             "terms": self._terms,
             "requested_us": self._requested_us,
-            "deadline_us": self._deadline_us,
-            "rest_until_us": self._rest_until_us,
+            "deadline_us": self.deadline_us,
+            "rest_until_us": self.rest_until_us,
             "reasons": self.reasons.to_state(),
             "held": None if self.held is None else self.held.to_state(),
-            "since": None if self._since is None else list(self._since),
+            "since": None if self.since is None else list(self.since),
             "labels": self._labels,
             "demanded": None if self._demanded is None else list(self._demanded),
         }
@@ -223,11 +223,11 @@ class RetrainPolicy:
         policy._request = state["request"]
         policy._terms = state["terms"]
         policy._requested_us = state["requested_us"]
-        policy._deadline_us = state["deadline_us"]
-        policy._rest_until_us = state["rest_until_us"]
+        policy.deadline_us = state["deadline_us"]
+        policy.rest_until_us = state["rest_until_us"]
         policy.reasons = RetrainReasons.from_state(state["reasons"])
         policy.held = Held.from_state(state["held"])
-        policy._since = None if state["since"] is None else tuple(state["since"])
+        policy.since = None if state["since"] is None else tuple(state["since"])
         policy._labels = state["labels"]
         policy._demanded = None if state["demanded"] is None else tuple(state["demanded"])
         return policy
@@ -238,7 +238,7 @@ class RetrainPolicy:
     def _end(self, now_us: int) -> None:
         """A success speaks for the whole version, a refusal for its reasons; otherwise they wait again."""
         version = self._request["version"]
-        self._rest_until_us = now_us + self._terms["cooldown"]
+        self.rest_until_us = now_us + self._terms["cooldown"]
         if self.state is RequestState.SUCCEEDED:
             self.reasons.forget(version)
         elif self.state is RequestState.DECLINED:

@@ -53,7 +53,7 @@ class Threshold:
         self.monitor = monitor
         self.metric = metric
         self.segment = segment
-        self._windows: list[tuple[int, Estimate]] = []  # by start
+        self.windows: list[tuple[int, Estimate]] = []  # by start
 
     def update(
         self,
@@ -66,15 +66,15 @@ class Threshold:
     ) -> Finding | None:
         """The metric of a window is known, or is known better. `is_open`: an alert of this rule is open."""
         if estimate.value is not None:
-            _place(self._windows, window_start_us, estimate)
-            del self._windows[: -rule.windows]
-        limits = [crossed_limit(rule, window) for _, window in self._windows]
+            _place(self.windows, window_start_us, estimate)
+            del self.windows[: -rule.windows]
+        limits = [crossed_limit(rule, window) for _, window in self.windows]
         if not limits or limits[-1] is None:
             return None
         if not is_open and (len(limits) < rule.windows or None in limits):
             return None
         run = next((i for i, limit in enumerate(reversed(limits)) if limit is None), len(limits))
-        latest = self._windows[-1][1]
+        latest = self.windows[-1][1]
         return Finding(
             self.monitor,
             self.metric,
@@ -85,19 +85,19 @@ class Threshold:
             baseline=baseline,
             limit=limits[-1],
             n=latest.n,
-            onset_us=self._windows[-run][0],
+            onset_us=self.windows[-run][0],
             segment=self.segment,
         )
 
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
-        return [[start_us, e.value, e.low, e.high, e.n] for start_us, e in self._windows]
+        return [[start_us, e.value, e.low, e.high, e.n] for start_us, e in self.windows]
 
     @classmethod
     def from_state(cls, monitor: str, metric: str, segment: Segment, state: Iterable[Any]) -> "Threshold":
         """The threshold that `to_state` was called on."""
         threshold = cls(monitor, metric, segment)
-        threshold._windows = [(start_us, Estimate(*numbers)) for start_us, *numbers in state]
+        threshold.windows = [(start_us, Estimate(*numbers)) for start_us, *numbers in state]
         return threshold
 
 
@@ -136,13 +136,13 @@ class BurnRate:
         self.metric = metric
         self.window_us = window_us
         self.segment = segment
-        self._windows: list[tuple[int, tuple[int, int]]] = []  # by start: n, bad
+        self.windows: list[tuple[int, tuple[int, int]]] = []  # by start: n, bad
 
     def update(self, window_start_us: int, n: int, bad: int) -> None:
         """Of `n` requests in this window, `bad` failed or were too slow; replaces what it said before."""
-        _place(self._windows, window_start_us, (n, bad))
-        oldest_us = self._windows[-1][0] + self.window_us - max(burn.long_us for burn in BURNS)
-        del self._windows[: min(bisect_left(self._windows, oldest_us, key=_start), len(self._windows) - 1)]
+        _place(self.windows, window_start_us, (n, bad))
+        oldest_us = self.windows[-1][0] + self.window_us - max(burn.long_us for burn in BURNS)
+        del self.windows[: min(bisect_left(self.windows, oldest_us, key=_start), len(self.windows) - 1)]
 
     def finding(self, target: float, min_n: int = 100) -> Finding | None:
         """The gravest burn that goes on, if any.
@@ -152,11 +152,11 @@ class BurnRate:
         `evidence` is the burn rate and `baseline` the share of bad requests that the objective allows.
         Only windows that were given count; the long span must hold `min_n` requests.
         """
-        if not self._windows:
+        if not self.windows:
             return None
         budget = 1.0 - target
-        starts_us = np.array([start_us for start_us, _ in self._windows], dtype=np.int64)
-        counts = np.array([count for _, count in self._windows], dtype=np.int64)
+        starts_us = np.array([start_us for start_us, _ in self.windows], dtype=np.int64)
+        counts = np.array([count for _, count in self.windows], dtype=np.int64)
         for burn in BURNS:
             limit = min(burn.factor * budget, max(_HIGHEST_LIMIT, (1.0 + budget) / 2))
             first = self._first_within(starts_us, burn.long_us)
@@ -188,7 +188,7 @@ class BurnRate:
 
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
-        return [[start_us, n, bad] for start_us, (n, bad) in self._windows]
+        return [[start_us, n, bad] for start_us, (n, bad) in self.windows]
 
     @classmethod
     def from_state(
@@ -196,7 +196,7 @@ class BurnRate:
     ) -> "BurnRate":
         """The burn rate that `to_state` was called on."""
         burn = cls(monitor, metric, window_us, segment)
-        burn._windows = [(start_us, (n, bad)) for start_us, n, bad in state]
+        burn.windows = [(start_us, (n, bad)) for start_us, n, bad in state]
         return burn
 
     def _first_within(self, starts_us: "np.typing.NDArray[np.int64]", span_us: int) -> int:

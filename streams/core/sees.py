@@ -56,7 +56,7 @@ def of_rate(profile: RateProfile, kind: RateEvidence, stream: int, paid: float) 
 
 
 def of_errors(
-    evidence: NumericEvidence | RateEvidence | None,
+    evidence: NumericEvidence | RateEvidence,
     profile: NumericProfile | RateProfile | None,
     paid: float,
 ) -> str | None:

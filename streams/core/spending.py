@@ -11,6 +11,6 @@ def opened(model: ModelState) -> Counter[tuple[str, str]]:
     book, found = model.book, Counter[tuple[str, str]]()
     for episode in book.open_episodes():
         found[episode.version, episode.monitor] += episode.number
-    for (version, monitor, _), number in book._closed.numbers():
+    for (version, monitor, _), number in book.closed.numbers():
         found[version, monitor] += number
     return Counter({key: count for key, count in found.items() if key[1] in EVIDENCE})

@@ -47,22 +47,22 @@ class Watch:
         #: When the first row that it was learned from was.
         self.began_us: int | None = None
         self.bank: FeatureBank | None = None
-        self.errors = ErrorBank(definition, self._first, streams, alpha)
-        self.labels = LabelBank(definition, self._first, streams, alpha)
-        self.estimates = EstimateBank(definition, self._first, streams, alpha)
+        self.errors = ErrorBank(definition, self.first, streams, alpha)
+        self.labels = LabelBank(definition, self.first, streams, alpha)
+        self.estimates = EstimateBank(definition, self.first, streams, alpha)
         self.quality = QualityBank(definition, streams, alpha)
         self.groups = GroupBank(definition)
         self.recent = Recent()
         self._profile_changed = False
 
     @property
-    def _first(self) -> int:
+    def first(self) -> int:
         return self.definition.baseline.rows
 
     @property
     def lacking(self) -> int:
         """Rows that the baseline still needs."""
-        return 0 if self.bank is not None else self._first - self.learning.rows
+        return 0 if self.bank is not None else self.first - self.learning.rows
 
     @property
     def weight(self) -> float:

@@ -122,7 +122,7 @@ def test_the_evidence_shown_is_that_of_the_strongest_stream() -> None:
     told = after(8, features={"age": {"min": 0, "max": 100}})
     bank = told.run.partition.models["m"].intake.versions["7"].watch.bank
     assert bank is not None
-    strongest = float(bank._evidence._detector.evidence.max())
+    strongest = float(bank.features.evidence.max())
     names = ("drift", "prediction_drift", "data_quality")
     assert max(looked(told, name).evidence or 0.0 for name in names) == strongest
 
