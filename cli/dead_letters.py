@@ -6,7 +6,7 @@ import heapq
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -65,10 +65,16 @@ def list_letters(args: argparse.Namespace) -> int:
     """Those that the filters let through, ordered by when they came in."""
     connection, wanted = connection_of(args), filter_of(args)
     found = survey(connection, wanted)
-    letters = (
-        each for each in select(connection, wanted, found) if not (args.waiting and _sent(each, found))
-    )
-    latest = heapq.nlargest(args.limit, letters, key=lambda each: (each.time, each.position))
+    matching = 0
+
+    def letters() -> Iterator[DeadLetter]:
+        nonlocal matching
+        for each in select(connection, wanted, found):
+            if not (args.waiting and _sent(each, found)):
+                matching += 1
+                yield each
+
+    latest = heapq.nlargest(args.limit, letters(), key=lambda each: (each.time, each.position))
     for letter in reversed(latest):
         state = _sent(letter, found)
         if args.json:
@@ -76,8 +82,9 @@ def list_letters(args: argparse.Namespace) -> int:
         else:
             print(_line(letter, state))
     if not args.json:
-        shown = f" of {found.wanted:,}; --limit shows more" if len(latest) < found.wanted else ""
-        print(f"{len(latest):,} dead letters{shown}" if latest else "no dead letters")
+        shown = f" of {matching:,}; --limit shows more" if len(latest) < matching else ""
+        plural = "" if len(latest) == 1 else "s"
+        print(f"{len(latest):,} dead letter{plural}{shown}" if latest else "no dead letters")
     return 0
 
 

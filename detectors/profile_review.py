@@ -9,6 +9,9 @@ from streamgauge.schemas.profile import BaselineProfile, FeatureProfile, Numeric
 
 #: Fewer rows than this make tolerances so wide that only gross shifts are seen.
 SMALL = 1_000
+#: What a version learns by itself has this many at least. Of 50 rows a shift of one deviation is seen, of
+#: three none (`streamgauge budget --profile`).
+_TINY = 200
 _SMALL_ERRORS = 500
 _DEPENDENT = 1.5
 _MANY_CATEGORIES = 50
@@ -37,9 +40,8 @@ def review(profile: BaselineProfile) -> list[Remark]:
     """
     found: list[Remark] = []
     if profile.rows < SMALL:
-        found.append(
-            Remark("", "too_small", f"{profile.rows:,} rows: shifts below half a deviation go unseen")
-        )
+        some = "shifts below half a deviation go" if profile.rows >= _TINY else "all but gross shifts may go"
+        found.append(Remark("", "too_small", f"{profile.rows:,} rows: {some} unseen"))
     for name, feature in sorted(profile.features.items()):
         found += _feature(name, feature)
     for name, extra in (("prediction", profile.prediction), ("score", profile.score)):

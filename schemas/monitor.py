@@ -14,7 +14,7 @@ from streamgauge.schemas.monitor_comparison import ComparedVersions
 from streamgauge.schemas.monitor_fairness import Fairness
 from streamgauge.schemas.monitor_fields import Count, Duration, Severity, Share, Task, check_room
 from streamgauge.schemas.monitor_metrics import OwnMetrics, Ranking
-from streamgauge.schemas.monitor_names import MonitorName, is_metric, known_monitors
+from streamgauge.schemas.monitor_names import WITHOUT_INTERVAL, MonitorName, is_metric, known_monitors
 from streamgauge.schemas.monitor_retrain import Retrain
 
 
@@ -192,8 +192,10 @@ class MonitorDefinition(_Document):
             metric = is_metric(name, info.data.get("metrics", ()))
             if limited and not metric:
                 raise ValueError(
-                    f"{name} takes no min or max: limits are set on metrics, such as latency_p99_ms or psi"
+                    f"{name} takes no min or max: limits are set on metrics, such as latency_p99_ms"
                 )
+            if limited and not rule.raw and name in WITHOUT_INTERVAL:
+                raise ValueError(f"{name} has no interval that could lie beyond a limit: say raw: true")
             if not limited and rule.enabled and metric and name != "failure_rate":
                 raise ValueError(f"{name} needs min or max: a metric alerts only beyond a limit")
         return monitors

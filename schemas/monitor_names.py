@@ -8,15 +8,17 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-#: Sequential evidence, paid for from the fleet's alarm budget.
 #: Labels say that predictions are worth less than was estimated before they came.
 ESTIMATE_GAP = "estimate_gap"
+#: Gaps between groups that have a tolerance.
+FAIRNESS = "fairness"
+#: Sequential evidence, paid for from the fleet's alarm budget.
 EVIDENCE = (
     "concept_drift",
     "data_quality",
     "drift",
     ESTIMATE_GAP,
-    "fairness",
+    FAIRNESS,
     "label_drift",
     "multivariate_drift",
     "prediction_drift",
@@ -55,6 +57,14 @@ METRICS = frozenset(
         "selection_rate true_positive_rate false_positive_rate "
         "demographic_parity_difference demographic_parity_ratio equalized_odds_difference "
         "equal_opportunity_difference predictive_parity_difference false_positive_rate_difference"
+    ).split()
+)
+#: Those of them that no honest interval is known of: a limit on one judges the value itself.
+WITHOUT_INTERVAL = frozenset(
+    (  # noqa: SIM905
+        "expected_calibration_error mean_absolute_percentage_error r2 "
+        "adwin_changes hddm_w_changes hddm_a_changes ddm_changes eddm_changes fhddm_changes "
+        "page_hinkley_changes kswin_changes psi psi_noise_level js_distance ks wasserstein chi2"
     ).split()
 )
 #: Those of them that compare a window with the baseline.

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.message import DEAD_LETTERS, Output
+from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.metering import P, R
 from streamgauge.streams.pipeline_lag import PipelineLag
@@ -179,8 +180,8 @@ class Telemetry:
             paid += of_partition
             alerts.update(opened)
         self.budget_paid.set(paid)
-        for monitor, count in alerts.items():
-            self.budget_alerts.labels(monitor).set(count)
+        for monitor in EVIDENCE:
+            self.budget_alerts.labels(monitor).set(alerts[monitor])
 
 
 def resident_bytes() -> int:

@@ -194,8 +194,8 @@ class _Worker:
             telemetry.lag.labels(name).set(sum(lags))
         telemetry.uncommitted.set(self._uncommitted_s())
         reached_us = [task.reached_us for task in tasks.values()]
-        if self._settings.clock == "wall" and reached_us:
-            telemetry.watermark_age.set((probe.now_us - min(reached_us)) / 1e6)
+        if self._settings.clock == "wall":
+            telemetry.watermark_age.set((probe.now_us - min(reached_us, default=probe.now_us)) / 1e6)
 
     def _uncommitted_s(self) -> float:
         since = [task.uncommitted_since for task in list(self._ownership.tasks.values())]

@@ -7,9 +7,10 @@ from typing import Any
 from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
+from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_record import record_of
-from streamgauge.streams.core.alert_states import HELD_OPEN_US, Event, State, flaps
+from streamgauge.streams.core.alert_states import HELD_OPEN_US, NOTICED_AGAIN, Event, State, flaps
 from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding, Segment
 from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
@@ -129,10 +130,20 @@ class Episode:
         return waits and goes_on and now_us - self.graver_us >= after_us
 
     def is_calm(self, now_us: int, context: AlertContext) -> bool:
-        """Whether a quiet window now is the last of enough; one that flaps must be quiet for longer."""
+        """Whether a quiet window now is the last of enough; some must be quiet for longer."""
         if self.going_on or self.quiet_at(now_us, context.window_us) < context.resolve_after:
             return False
-        return not self.flapping or now_us - self.fired_us >= HELD_OPEN_US
+        return now_us - self.fired_us >= self._patience_us
+
+    @property
+    def _patience_us(self) -> int:
+        """How long it must be quiet at least. Evidence that starts over after an alarm needs about as long as
+        it took at first to find what is still there, and now and then twice as long."""
+        if self.flapping:
+            return HELD_OPEN_US
+        if self.monitor not in EVIDENCE or self.onset_us is None:
+            return 0
+        return min(NOTICED_AGAIN * max(self.opened_us - self.onset_us, 0), HELD_OPEN_US)
 
     def judged(
         self, finding: Finding | None, now_us: int, context: AlertContext, rule: Rule | None = None

@@ -29,6 +29,7 @@ _SAME = ("aspect", "direction", "category", "groups")
 _WIDER, _NARROWER, _VANISHED = "wider", "narrower", "vanished"
 _AGREE = {"up": "agree more", "down": "agree less"}
 _THRESHOLD = 1.0
+_UNKNOWN = Estimate(None, None, None, 0)
 
 
 def group_label(attribute: str, group: str) -> str:
@@ -57,6 +58,8 @@ def finding_of(
     total = sum(alarm.evidence for _, alarm in ranked)
     value = _value(first)
     river = monitor in RIVER
+    if river or (monitor == "concept_drift" and first.value is None):
+        value = _UNKNOWN  # how far absolute errors moved is no absolute error; `since` knows their mean
     earliest = min((alarm for _, alarm in ranked), key=lambda alarm: alarm.onset_us)
     contributors: tuple[Contributor, ...] = ()
     if monitor == "concept_drift" or river:
@@ -75,9 +78,9 @@ def finding_of(
         monitor,
         metric,
         "warning",
-        value=None if river else value.value,
-        low=None if river else value.low,
-        high=None if river else value.high,
+        value=value.value,
+        low=value.low,
+        high=value.high,
         baseline=baseline,
         evidence=None if river else first.evidence,
         evidence_threshold=None if river else _THRESHOLD,

@@ -1,5 +1,6 @@
 """Where a feature moved: the bins whose share changed most since an onset, and whether the prediction did."""
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -20,6 +21,8 @@ from streamgauge.streams.core.versions import Version
 _ENOUGH = 50
 #: A share that changed by less is not worth telling.
 _LEAST = 0.02
+#: Nor one of fewer standard errors, for any row is in one bin or another.
+_LEAST_ERRORS = 3.5
 #: Standard errors from which on the prediction has moved: this is looked at because something else alarmed.
 _SURE = 4.0
 
@@ -70,9 +73,15 @@ def moved_bins(profile: FeatureProfile, counts: Floats) -> tuple[Bin, ...]:
             names[known - 1] = "other"
         shares = zip(names, [*baseline.tolist(), 0.0], value.tolist(), strict=True)
         found = [Bin(*share) for share in shares]
-    found = [each for each in found if abs(each.value - each.baseline) >= _LEAST]
+    per_row = 1 / n + 1 / profile.n
+    found = [each for each in found if abs(each.value - each.baseline) >= _least(each.baseline, per_row)]
     found.sort(key=lambda each: -abs(each.value - each.baseline))
     return tuple(found[:MOST_BINS])
+
+
+def _least(share: float, per_row: float) -> float:
+    """By how much a share must have changed to be told; `per_row` sums one over the rows of both sides."""
+    return max(_LEAST, _LEAST_ERRORS * math.sqrt(share * (1.0 - share) * per_row))
 
 
 def prediction_shift(version: Version, onset_us: int) -> Shift | None:

@@ -14,24 +14,28 @@ _MATERIAL = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a record last said of a value, and of which metric."""
+    """What a record last said of a value, of which metric, and of what: a feature and its direction."""
 
     metric: str | None = None
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    feature: str | None = None
+    direction: str | None = None
 
     @classmethod
     def of(cls, finding: Finding) -> "Told":
-        return cls(finding.metric, finding.value, finding.low, finding.high)
+        return cls(finding.metric, finding.value, finding.low, finding.high, *_most_telling(finding))
 
     def moves(self, finding: Finding) -> bool:
-        """Whether the value left the interval last told, by a quarter of its distance from normal.
+        """Whether the value moved by a quarter of its distance from normal, and by more than chance: its
+        interval and the one last told have nothing in common.
 
-        Values of two metrics can't be compared. Where a mean and a spread move together, now one and now the
-        other is the more telling: that is no news.
+        Values of two metrics can't be compared, nor those of two categories of one feature. Where a mean and
+        a spread move together, now one and now the other is the more telling: that is no news.
         """
-        if finding.metric != self.metric:
+        feature, direction = _most_telling(finding)
+        if finding.metric != self.metric or (feature == self.feature and direction != self.direction):
             return False
         if finding.value is None or self.value is None:
             return finding.value is not None
@@ -39,9 +43,20 @@ class Told:
         distance = abs(self.value if normal is None else self.value - normal)
         if abs(finding.value - self.value) <= _MATERIAL * distance:
             return False
-        if self.low is None or self.high is None:
-            return True
-        return not self.low <= finding.value <= self.high
+        (low, high), (told_low, told_high) = _ends(finding), _ends(self)
+        return low > told_high or high < told_low
+
+
+def _most_telling(finding: Finding) -> tuple[str | None, str | None]:
+    """The feature, or nothing, that contributes most, and the direction in which it moved."""
+    first = next(iter(finding.contributors), None)
+    return (None, None) if first is None or first.feature is None else (first.feature, first.direction)
+
+
+def _ends(of: Finding | Told) -> tuple[float, float]:
+    """Its interval; the value alone, where there is none."""
+    assert of.value is not None
+    return (of.value if of.low is None else of.low), (of.value if of.high is None else of.high)
 
 
 NOTHING = Told()

@@ -1,6 +1,8 @@
 """Puts numbers to an alarm: what was measured since the change began."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.exact_sum import ExactSums
@@ -9,7 +11,7 @@ from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.schemas.durations import SECOND_US
-from streamgauge.schemas.monitor_names import ESTIMATE_GAP
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP, FAIRNESS
 from streamgauge.streams.core.error_bank import NDCG_LOSS
 from streamgauge.streams.core.expected import explain_gap
 from streamgauge.streams.core.findings import Finding
@@ -26,14 +28,18 @@ def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     """The same finding with value, interval and n over the windows since its onset."""
     if finding.monitor in _BY_LABELS:
         finding = _unordered(finding, version)
+    if finding.onset_low_us is not None:  # a look before the first evidence is none
+        finding = replace(finding, onset_low_us=max(finding.onset_low_us, version.first_served_us))
     if finding.monitor == ESTIMATE_GAP:
-        return explain_gap(finding, windows_since(finding, version), naming, version.watch.estimates)
+        return explain_gap(finding, _labelled_since(finding, version), naming, version.watch.estimates)
     estimate: Estimate | None = None
     if finding.metric == NDCG_LOSS:
         return _ranking(finding, version, naming)
     if finding.metric == "mean_absolute_error":
         estimate = _errors(finding, version)
-    elif finding.monitor == "fairness":
+    elif finding.monitor == FAIRNESS:
+        tolerances: Mapping[Any, float] = version.watch.definition.fairness.tolerance
+        finding = replace(finding, limit=tolerances.get(finding.metric))
         estimate = _disparity(finding, version, naming)
     if estimate is None or estimate.value is None:
         return finding
@@ -60,7 +66,7 @@ def _unordered(finding: Finding, version: Version) -> Finding:
 
 def _errors(finding: Finding, version: Version) -> Estimate | None:
     errors = RegressionErrors()
-    for window in windows_since(finding, version):
+    for window in _labelled_since(finding, version):
         errors.merge(window.bags[ALL].errors)
     return errors.metrics().get(finding.metric)
 
@@ -68,12 +74,8 @@ def _errors(finding: Finding, version: Version) -> Estimate | None:
 def _ranking(finding: Finding, version: Version, naming: Naming) -> Finding:
     """Told as NDCG, which falls, and not as the loss that was watched."""
     sums, n = ExactSums(4 * len(naming.ks) + 2), 0
-    since = [
-        bag for window in windows_since(finding, version) if (bag := window.bags[ALL]).values is not None
-    ]
-    if not any(bag.labelled for bag in since):  # of what came after the onset, labels are still to come
-        since = [window.bags[ALL] for window in version.in_order() if window.end_us > (finding.onset_us or 0)]
-    for bag in since:
+    for window in _labelled_since(finding, version):
+        bag = window.bags[ALL]
         if bag.values is not None:
             sums.merge(bag.values)
             n += bag.labelled
@@ -112,3 +114,12 @@ def windows_since(finding: Finding, version: Version) -> list[Window]:
         return list(version.labels_may_reach())
     after = [window for window in version.labels_may_reach() if window.start_us >= onset_us]
     return after or [window for window in version.labels_may_reach() if window.end_us > onset_us]
+
+
+def _labelled_since(finding: Finding, version: Version) -> list[Window]:
+    """As `windows_since`; of those after the onset labels may be still to come, and if none has, the one that
+    it lies in tells."""
+    since = windows_since(finding, version)
+    if any(window.bags[ALL].labelled for window in since):
+        return since
+    return [window for window in version.in_order() if window.end_us > (finding.onset_us or 0)]

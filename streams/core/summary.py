@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from streamgauge.schemas.monitor_names import ESTIMATE_GAP, OBJECTIVES, SAMPLE_RATIO
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP, FAIRNESS, OBJECTIVES, SAMPLE_RATIO
 from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.wording import in_words, where
@@ -95,7 +95,9 @@ def _measured(finding: Finding) -> str:
         text += f", {_number(finding.baseline, decimals)}{unit} in {finding.compared_with}: go back to that"
     elif finding.baseline is not None:
         text += f", was {_number(finding.baseline, decimals)}{unit}"
-    if finding.limit is not None:
+    if finding.monitor == FAIRNESS and finding.limit is not None:
+        text += f", {_number(finding.limit, decimals)} is tolerated"
+    elif finding.limit is not None:
         side = "below" if finding.value < finding.limit else "above"
         text += f", {side} the limit {_number(finding.limit, decimals)}{unit}"
     return text
@@ -105,12 +107,16 @@ def _culprits(finding: Finding, attribution: Attribution) -> str:
     named = []
     for contributor in finding.contributors[:_MOST_NAMED]:
         name = contributor.feature if contributor.feature is not None else contributor.group
-        told = f"{name} {contributor.direction}" if contributor.direction else str(name)
+        direction = contributor.direction
+        if finding.monitor == FAIRNESS:  # of groups, which may have moved or not
+            direction = "highest" if direction == "up" else "lowest"
+        told = f"{name} {direction}" if direction else str(name)
         named.append(told + where(attribution, contributor.feature))
     if not named:
         return ""
     more = len(finding.contributors) - len(named)
-    return "mostly " + ", ".join(named) + (f" and {more} more" if more else "")
+    lead = "" if finding.monitor == FAIRNESS else "mostly "
+    return lead + ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _consequences(related: Sequence[Finding]) -> str:

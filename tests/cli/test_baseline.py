@@ -12,6 +12,7 @@ import pytest
 from streamgauge.cli.main import main
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.profile_merge import merge_profiles
+from streamgauge.detectors.profile_review import review
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.profile import BaselineProfile
@@ -217,6 +218,15 @@ def stored(path: Path, seed: int, shift: float = 0.0, n: int = 2_000) -> str:
     )
     path.write_text(json.dumps(profile.to_json()))
     return str(path)
+
+
+def test_a_profile_of_next_to_nothing_is_not_said_to_see_half_a_deviation() -> None:
+    rows = np.random.default_rng(0).normal(size=900)
+    said = [review(build_profile({"age": rows[:n]}))[0].text for n in (900, 20)]
+    assert said == [
+        "900 rows: shifts below half a deviation go unseen",
+        "20 rows: all but gross shifts may go unseen",
+    ]
 
 
 def test_inspect_shows_features_errors_and_what_to_know(

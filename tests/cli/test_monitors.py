@@ -45,6 +45,7 @@ MISTAKES = {
     "a limit that is no number": ("model: a\nmonitors: {accuracy: {min: .nan}}\n", 2, "monitors.accuracy.min", "takes a finite number"),
     "a limit on evidence": ("model: a\nmonitors: {drift: {max: 0.2}}\n", 2, "monitors", "drift takes no min or max"),
     "a limit on an objective": ("model: a\nmonitors: {latency: {max: 200}}\n", 2, "monitors", "latency_p99_ms"),
+    "a limit that no interval can cross": ("model: a\nmonitors: {psi: {max: 0.2}}\n", 2, "monitors", "psi has no interval that could lie beyond a limit: say raw: true"),
     "a metric without a limit": ("model: a\nmonitors: {accuracy: {severity: info}}\n", 2, "monitors", "accuracy needs min or max"),
     "a tolerance of a metric that has none": ("model: a\nfairness: {tolerance: {accuracy: 0.1}}\n", 2, "fairness.tolerance.accuracy", "should be 'demographic_parity_difference', 'demographic_parity_ratio', 'equal"),
     "two baselines": ("model: a\nbaseline: {version: '6', profile: a.json}\n", 2, "baseline", "a profile or a version, not both"),

@@ -11,10 +11,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from streamgauge.cli.main import main
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.control import decode_control
+from streamgauge.schemas.dead_letter import dead_letter, retried
 from streamgauge.schemas.encode import encode_output
+from streamgauge.schemas.errors import BadEvent, Reason
 from streamgauge.schemas.message import (
     ALERTS,
     CONTROL,
+    DEAD_LETTERS,
     METRICS,
     OUTPUTS,
     PREDICTIONS,
@@ -100,6 +103,23 @@ def test_alerts_list_shows_the_last_step_of_what_is_open(
 def test_nothing_open_says_so(connection: Connection, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["alerts", "list"]) == 0
     assert capsys.readouterr().out == "no open alerts\n"
+
+
+def test_letters_that_were_sent_again_do_not_wait_behind_a_limit(
+    connection: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    producer = Producer(connection.librdkafka())
+    for offset in range(3):
+        refused = Message(PREDICTIONS, offset, 1_795_255_200_000_000, b"credit", b"{")
+        letter = dead_letter(refused, BadEvent(Reason.UNDECODABLE, "not JSON"), connection.prefix, 0)
+        for output in (letter, *([retried(letter.record, "ann", 1_795_255_300_000_000)] if offset else [])):
+            value, headers = encode_output(output)
+            producer.produce(connection.topic(DEAD_LETTERS), value, b"credit", headers=list(headers))
+    assert producer.flush(10) == 0
+    assert main(["dead-letters", "list", "--waiting"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 dead letter"
+    assert main(["dead-letters", "list", "--limit", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 dead letters of 3; --limit shows more"
 
 
 def test_metrics_watch_prints_values_with_their_interval(

@@ -33,16 +33,16 @@ DRIFT = Finding(
     evidence=1.6,
     evidence_threshold=1.0,
     n=3200,
-    onset_us=NOW - 20 * MINUTE,
-    onset_low_us=NOW - 25 * MINUTE,
-    onset_high_us=NOW - 16 * MINUTE,
+    onset_us=NOW - 5 * MINUTE,
+    onset_low_us=NOW - 7 * MINUTE,
+    onset_high_us=NOW - 3 * MINUTE,
     contributors=(Contributor("age", 0.7, "up", 0.4),),
     offsets=(OffsetRange("streamgauge.predictions", 5, 1200, 4400),),
 )
 
 
 class Windows:
-    """A book that is given one window after another, five minutes apart."""
+    """A book that is given one window after another, five minutes apart; findings began as long before."""
 
     def __init__(self, book: AlertBook | None = None, context: AlertContext = CONTEXT) -> None:
         self.book = book or AlertBook("credit")
@@ -50,6 +50,8 @@ class Windows:
         self.now_us = NOW
 
     def see(self, finding: Finding | None, minutes: int = 5, rule: Rule | None = None) -> list[str]:
+        if finding is not None:
+            finding = dataclasses.replace(finding, onset_us=self.now_us - 5 * MINUTE)
         outputs = self.book.observe("7", "concept_drift", (), finding, self.now_us, rule, self.context)
         self.now_us += minutes * MINUTE
         self.records = [output.record for output in outputs]
@@ -124,9 +126,9 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "evidence_threshold": 1.0,
             "budgeted": True,
             "n": 3200,
-            "onset": "2026-11-21T09:40:00.000000Z",
-            "onset_low": "2026-11-21T09:35:00.000000Z",
-            "onset_high": "2026-11-21T09:44:00.000000Z",
+            "onset": "2026-11-21T09:55:00.000000Z",
+            "onset_low": "2026-11-21T09:53:00.000000Z",
+            "onset_high": "2026-11-21T09:57:00.000000Z",
             "opened_at": "2026-11-21T10:00:00.000000Z",
             "time": "2026-11-21T10:00:00.000000Z",
             "contributors": [
@@ -143,7 +145,7 @@ def test_an_opened_alert_says_everything_the_contract_asks_for():
             "software": None,
             "actor": None,
             "note": None,
-            "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:40, 09:35–09:44); mostly age up",
+            "summary": "credit 7: zero-one loss 0.21, was 0.10 (since 09:55, 09:53–09:57); mostly age up",
             "runbook_url": "https://runbooks.example/drift",
             "reason": "fires",
             "route": None,
@@ -165,13 +167,42 @@ def test_the_same_trouble_is_told_once():
     assert [windows.see(DRIFT) for _ in range(5)] == [["opened"], [], [], [], []]
 
 
-def test_a_value_that_leaves_its_interval_by_a_quarter_of_its_distance_from_normal_is_an_update():
+def test_a_value_that_moved_by_more_than_chance_and_a_quarter_of_its_distance_from_normal_is_an_update():
     windows = Windows()
     windows.see(DRIFT)
-    assert windows.see(dataclasses.replace(DRIFT, value=0.235, low=0.2, high=0.27)) == []
-    assert windows.see(dataclasses.replace(DRIFT, value=0.25, low=0.22, high=0.28)) == ["updated"]
-    assert windows.see(dataclasses.replace(DRIFT, value=0.26, low=0.23, high=0.29)) == []
+    assert windows.see(dataclasses.replace(DRIFT, value=0.26, low=0.23, high=0.29)) == [], "intervals overlap"
+    assert windows.see(dataclasses.replace(DRIFT, value=0.235, low=0.2349, high=0.2351)) == [], (
+        "by too little"
+    )
+    assert windows.see(dataclasses.replace(DRIFT, value=0.28, low=0.25, high=0.31)) == ["updated"]
+    assert windows.see(dataclasses.replace(DRIFT, value=0.30, low=0.27, high=0.33)) == []
     assert windows.see(dataclasses.replace(DRIFT, value=0.15, low=0.12, high=0.18)) == ["updated"]
+
+
+def test_other_categories_of_the_same_change_are_no_news():
+    windows = Windows()
+    fewer, more = (
+        dataclasses.replace(
+            DRIFT, metric="category_rate", value=value, low=value - 0.03, high=value + 0.03, baseline=0.5,
+            contributors=(Contributor("job", 1.0, direction, abs(value - 0.5)),),
+        )
+        for value, direction in ((0.2, "clerk down"), (0.8, "cook up"))
+    )  # fmt: skip
+    assert [windows.see(finding) for finding in (fewer, more, fewer)] == [["opened"], [], []]
+    assert windows.see(dataclasses.replace(fewer, value=0.05, low=0.04, high=0.06)) == ["updated"]
+
+
+def test_what_took_long_to_be_noticed_must_be_quiet_for_longer():
+    """Evidence starts over after an alarm: until it could have found the same again, quiet says nothing."""
+    windows = Windows()
+    slow = dataclasses.replace(DRIFT, onset_us=NOW - 20 * MINUTE)
+    windows.book.observe("7", "concept_drift", (), slow, windows.now_us, None, CONTEXT)
+    seen = [windows.see(None) for _ in range(13)]
+    assert seen == [*[[]] * 12, ["resolved"]]
+    months = dataclasses.replace(DRIFT, onset_us=NOW - 10_000 * MINUTE)
+    windows = Windows()
+    windows.book.observe("7", "concept_drift", (), months, windows.now_us, None, CONTEXT)
+    assert [windows.see(None) for _ in range(73)] == [*[[]] * 72, ["resolved"]], "six hours are enough"
 
 
 def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
@@ -179,7 +210,7 @@ def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
     mean = dataclasses.replace(DRIFT, metric="standardized_mean_difference", value=1.4, low=1.3, high=1.5)
     spread = dataclasses.replace(mean, metric="standard_deviation_ratio", value=3.0, low=None, high=None)
     assert [windows.see(finding) for finding in (mean, spread, mean, spread)] == [["opened"], [], [], []]
-    assert windows.see(dataclasses.replace(mean, value=2.0)) == ["updated"]
+    assert windows.see(dataclasses.replace(mean, value=2.0, low=1.9, high=2.1)) == ["updated"]
 
 
 @pytest.mark.parametrize(
@@ -189,9 +220,17 @@ def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
         ({"value": 0.2}, {"value": None}, False),
         ({"value": None}, {"value": None}, False),
         ({"low": None, "high": None}, {"value": 0.3}, True),
-        ({"baseline": None, "limit": 0.2}, {"value": 0.25}, True),
-        ({"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1}, {"value": 1.2}, False),
-        ({"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1}, {"value": 1.3}, True),
+        ({"baseline": None, "limit": 0.2}, {"value": 0.25, "low": 0.241, "high": 0.26}, True),
+        (
+            {"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1},
+            {"value": 1.2, "low": 1.15, "high": 1.25},
+            False,
+        ),
+        (
+            {"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1},
+            {"value": 1.3, "low": 1.2, "high": 1.4},
+            True,
+        ),
     ],
 )
 def test_what_is_known_decides_what_a_move_is(told, now, moved):
@@ -223,7 +262,7 @@ def test_a_resolved_alert_says_how_long_it_lasted():
     for finding in (DRIFT, None, None, None):
         windows.see(finding)
     assert windows.records[0]["summary"].endswith(
-        "(since 09:40, 09:35–09:44); mostly age up; resolved after 15 min"
+        "(since 09:55, 09:53–09:57); mostly age up; resolved after 15 min"
     )
     assert windows.records[0]["sequence"] == 2
     assert windows.records[0]["opened_at"] == "2026-11-21T10:00:00.000000Z"

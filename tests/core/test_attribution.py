@@ -236,3 +236,16 @@ def test_where_a_feature_went_is_said_in_brackets() -> None:
     fallen = Attribution({"age": (Bin("up to 18", 0.5, 0.1), Bin("18 to 35", 0.2, 0.18))})
     assert where(fallen, "age") == " (up to 18: 50 % → 10 %)"
     assert where(fallen, "job") == where(Attribution({"age": (Bin("all", 1.0, 1.0),)}), "age") == ""
+
+
+def test_bins_that_differ_by_chance_alone_are_not_told() -> None:
+    rng = np.random.default_rng(4)
+    rows = build_profile({"age": rng.normal(size=5_000)}).features["age"]
+    alike = [
+        moved_bins(rows, np.append(rng.multinomial(200, np.full(20, 0.05)), [0, 30])) for _ in range(200)
+    ]
+    assert sum(map(bool, alike)) <= 10, "twenty bins, in neighbouring ones of which chance may add up"
+    [gained, *_] = moved_bins(
+        rows, np.append(rng.multinomial(200, np.repeat([0.04, 0.16], [18, 2]) / 1.04), [0, 30])
+    )
+    assert gained.bin.startswith("above")

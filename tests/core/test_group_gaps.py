@@ -5,6 +5,7 @@ import pytest
 
 from streamgauge.schemas.batch import Categories
 from streamgauge.schemas.monitor_fairness import GAPS
+from streamgauge.schemas.times import format_time
 from tests.core.test_partition_alerts import START_US, WINDOW_US, story
 
 #: Of two groups that are equally often (.5) truly positive: their true and false positive rates.
@@ -69,7 +70,8 @@ def test_a_gap_wider_than_tolerated_is_told_by_its_name_and_groups(gap):
     assert alert["metric"] == gap
     assert {c["group"] for c in alert["contributors"]} == {"sex=f", "sex=m"}
     assert alert["value"] < tolerance if gap == "demographic_parity_ratio" else alert["value"] > tolerance
-    assert alert["onset_high"] >= alert["onset"]
+    assert (alert["limit"], f"{tolerance:.2f}" in alert["summary"]) == (tolerance, True)
+    assert alert["onset_high"] >= alert["onset"] >= alert["onset_low"] >= format_time(START_US)
     assert told.run.partition.models["m"].intake.now_us > changed_us
 
 

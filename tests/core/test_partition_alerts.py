@@ -1,5 +1,6 @@
 """Each monitor from end to end: quiet, then a change, then quiet again; alerts open, explain and resolve."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -226,6 +227,22 @@ def test_what_moves_together_is_one_alert_with_its_contributors() -> None:
     [last] = alerts.values()
     assert {contributor["feature"] for contributor in last["contributors"]} == {"age", "job"}
     assert sum(contributor["share"] for contributor in last["contributors"]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("age", [42.0, 43.0])
+def test_a_small_change_that_lasts_is_one_alert_though_it_takes_long_to_be_found_again(age: float) -> None:
+    told = story().tell(12, classifier).tell(36, classifier, age=age)
+    assert told.states("drift") == ["opened"]
+
+
+def test_errors_that_grew_are_told_by_their_mean_and_its_interval_also_before_the_next_labels() -> None:
+    told = story(regressor).tell(15, regressor).tell(4, regressor, spread=2.5)
+    first, *_, last = told.alerts("concept_drift")
+    assert first["metric"] == "mean_absolute_error"
+    for each in (first, last):
+        assert each["low"] < 2.5 * (2 / math.pi) ** 0.5 < each["high"], each["summary"]
+    [gap] = [related for related in last["related"] if related["monitor"] == "estimate_gap"]
+    assert first["value"] == pytest.approx(gap["value"], rel=0.2)
 
 
 def test_alerts_of_a_version_without_traffic_are_superseded() -> None:

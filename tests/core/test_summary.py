@@ -33,6 +33,10 @@ MINUTE = 60_000_000
         ),
         (Finding("x", "mean_absolute_error", "info", 3e20), "mean absolute error 3e+20"),
         (Finding("drift", "psi", "info"), "PSI"),
+        (
+            Finding("fairness", "demographic_parity_difference", "info", 0.3, limit=0.05),
+            "demographic parity difference 0.30, 0.05 is tolerated",
+        ),
     ],
 )
 def test_a_sentence_says_what_is_wrong_and_against_what(finding, sentence):
@@ -52,6 +56,12 @@ def test_a_sentence_names_the_segment_the_day_and_who_contributes_most():
         "credit 7 [country=NO]: drift (since 2026-11-20 09:00); "
         "mostly income up, age, sex=f down and 2 more; resolved"
     )
+
+
+def test_of_groups_it_is_said_which_stands_higher_not_which_has_moved():
+    sides = tuple(Contributor(None, 0.5, d, 0.3, group=g) for d, g in (("up", "sex=m"), ("down", "sex=f")))
+    finding = Finding("fairness", "demographic_parity_difference", "info", contributors=sides)
+    assert summarise("credit", "7", finding, NOW, NOW).endswith("; sex=m highest, sex=f lowest")
 
 
 @given(

@@ -265,6 +265,16 @@ def test_outcomes_neither_fall_nor_jump_when_partitions_come_and_go() -> None:
     assert outcomes.added["applied"] == 10
 
 
+def test_a_worker_without_partitions_has_no_part_in_the_budget() -> None:
+    telemetry = Telemetry()
+    telemetry.spending([(0.5, {"drift": 2}), (0.25, {"drift": 1})])
+    labels = {"monitor": "drift"}
+    assert telemetry.registry.get_sample_value("streamgauge_budget_alerts", labels) == 3
+    telemetry.spending([])
+    assert telemetry.registry.get_sample_value("streamgauge_budget_paid") == 0
+    assert telemetry.registry.get_sample_value("streamgauge_budget_alerts", labels) == 0
+
+
 def test_the_table_of_metrics_is_the_registry() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/worker-metrics.md").read_text()
     documented = {
