@@ -58,7 +58,7 @@ def number(low: float, high: float | None = None) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not low <= value <= (math.inf if high is None else high):
+        if not (math.isfinite(value) and low <= value <= (math.inf if high is None else high)):
             raise _refusal("a number", low, high, text)
         return value
 

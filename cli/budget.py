@@ -90,6 +90,9 @@ def _planned(args: argparse.Namespace) -> "Iterator[ModelState]":
     wanted = [d for d in defined if args.model in (None, d.model)]
     if len(wanted) != 1 and args.model is None and defined:
         raise ConfigurationError("the profile is that of one model: say with --model of which")
+    if defined and not wanted:
+        there = ", ".join(d.model for d in defined)
+        raise ConfigurationError(f"{args.monitors} defines no model {args.model!r}; it defines {there}")
     definition = wanted[0] if wanted else MonitorDefinition(model=args.model or "model")
     model = ModelState(definition, Context(0, "", "", fleet, {}))
     model.intake.version("").rebase(read_profile(args.profile))

@@ -64,6 +64,17 @@ def test_people_get_a_table(files, capsys):
     assert any("drift" in line and "a shift of" in line for line in lines[3:])
 
 
+def test_a_model_that_the_file_does_not_define_is_not_taken_for_one_of_all_defaults(files, capsys):
+    assert main(["budget", *files, "--per-day", "500", "--model", "credti"]) == 1
+    assert "monitors.yaml defines no model 'credti'; it defines credit" in capsys.readouterr().err
+
+
+def test_endless_traffic_is_none(files, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["budget", *files, "--per-day", "inf"])
+    assert "takes a number, at least 1; not 'inf'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
