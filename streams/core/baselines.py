@@ -80,7 +80,8 @@ def stale(intake: Intake, book: AlertBook, software: str) -> list[Output]:
             finding = replace(
                 found, monitor=STALE_BASELINE, metric=STALE_BASELINE, severity=severity, value=None,
                 low=None, high=None, baseline=None, evidence=None, evidence_threshold=None,
-                onset_us=episode.opened_us,
+                onset_us=episode.onset_us or episode.opened_us,
+                onset_low_us=episode.onset_low_us, onset_high_us=episode.onset_high_us,
             )  # fmt: skip
         elif not book.is_open(version.name, STALE_BASELINE, ALL):
             continue

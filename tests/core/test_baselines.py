@@ -428,6 +428,8 @@ def test_drift_that_lasts_a_day_says_that_the_baseline_may_be_stale_until_anothe
     (stale,) = story.alerts("stale_baseline")
     assert (stale["state"], stale["severity"]) == ("opened", "info")
     assert stale["summary"].startswith("m 7: stale baseline (since ")
+    since = [story.alerts("drift")[0][name] for name in ("onset_low", "onset", "onset_high")]
+    assert [stale[name] for name in ("onset_low", "onset", "onset_high")] == since == sorted(since)
     assert [c["feature"] for c in stale["contributors"]] == ["age"]
     story.adopt(profile_of(events(0, 900, shift=3.0)))
     assert [alert["state"] for alert in story.alerts("stale_baseline")] == ["opened", "resolved"]
