@@ -18,7 +18,7 @@ from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBa
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_prediction_batch
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.schemas.monitor import MonitorDefinition
-from streamgauge.streams.allocator import give_back
+from streamgauge.streams.allocator import GiveBack
 from streamgauge.streams.core.context import CoreSettings
 from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.partition import Partition
@@ -76,7 +76,7 @@ def _child(what: str, folder: str, n: int) -> dict[str, float]:
 
 
 def _settings(plan: MemoryPlan = _PLAN) -> CoreSettings:
-    return CoreSettings(clock="events", memory=Memory(plan.state_bytes, give_back))
+    return CoreSettings(clock="events", memory=Memory(plan.state_bytes, GiveBack()))
 
 
 def _mirror(folder: str, plan: MemoryPlan = _PLAN) -> Mirror:
@@ -110,6 +110,7 @@ def _fill(folder: str, pending: int) -> dict[str, float]:
         checkpoint = partition.checkpoint()
         position += len(checkpoint.changes)
         mirror.committed(mirror.write(checkpoint.changes), position)
+        del checkpoint  # as the worker does
         partition.settled()
 
     spent = 0.0
@@ -219,6 +220,7 @@ def _versions(folder: str, versions: int) -> dict[str, float]:
         began = time.process_time()
         checkpoint = partition.checkpoint()
         mirror.committed(mirror.write(checkpoint.changes), window)
+        del checkpoint  # as the worker does
         partition.settled()
         spent += time.process_time() - began
     each = size_of(MonitorDefinition(model="m0", labels=_FLEET["labels"]), 0, _FEATURES)

@@ -1,9 +1,10 @@
 """`Mirror`: one partition of the `state` topic in a local RocksDB, so that a restart reads only what is new.
 
-The records of the topic lie there as they are, with the offset up to which they were read; both change in
-one write batch. There is no write-ahead log: after a kill the database holds all batches up to one of them,
-and what came later is read from the topic again. The offset is never ahead of the records. It may be behind
-them: records that are read a second time, in their order, leave what they left the first time.
+The records of the topic lie there as they are, with the offset up to which they were read; of what is
+written in several batches the last one carries it. There is no write-ahead log: after a kill the database
+holds all batches up to one of them, and what came later is read from the topic again. The offset is never
+ahead of the records. It may be behind them: records that are read a second time, in their order, leave what
+they left the first time.
 """
 
 import contextlib
@@ -38,6 +39,8 @@ OLDEST_S = DELETIONS_KEPT_S / 2
 _FLUSH_S = 30.0
 #: Workers may share a directory: the partition's last owner may still be closing it.
 _LOCK_S = 5.0
+#: A batch is in memory twice, and is one piece for RocksDB: it keeps to its bounds only between two of them.
+_BATCH_BYTES = 1 << 20
 _DISK = Disk()
 
 
@@ -204,16 +207,23 @@ class Mirror:
                 time.sleep(0.1)
 
     def _put(self, records: Iterable[StateRecord], position: int) -> None:
-        batch = WriteBatch(raw_mode=True)
+        batch, size = WriteBatch(raw_mode=True), 0
         for record in records:
             if record.value is None:
                 batch.delete(_RECORD + record.key)
             else:
                 batch.put(_RECORD + record.key, record.parts.to_bytes(4, "big") + record.value)
+                size += len(record.value)
+            if size >= _BATCH_BYTES:
+                self._write(batch, self._position)
+                batch, size = WriteBatch(raw_mode=True), 0
+        self._write(batch, position)
+        self._position = position
+
+    def _write(self, batch: WriteBatch, position: int) -> None:
         meta = {"format": FORMAT, "identity": self._identity, "position": position}
         batch.put(_META, json.dumps(meta | {"written_s": self._clock()}).encode())
         self._db.write(batch, self._writes)
-        self._position = position
 
     def _distrust(self) -> None:
         """The next start makes the mirror anew: it would not look at all of it."""

@@ -116,12 +116,12 @@ class PartitionTask:
                 self._log.warning("producer_recovered", last_transaction_committed=committed)
                 if not committed:
                     return
-            self._kept = None
+            self._context.telemetry.committed(checkpoint.outputs)
+            self._note_commit(time.monotonic() - began)
+            self._kept, self._written, checkpoint = None, [], None  # or it is there when the next one is made
             if self._store.holds_all:
                 core.settled()
             self.uncommitted_since = began if core.changed else None
-            self._note_commit(time.monotonic() - began)
-            self._context.telemetry.committed(checkpoint.outputs)
 
     async def close(self, *, final: bool = False) -> None:
         """Let go of the partition, after a last commit if `final`; the log keeps what was committed."""

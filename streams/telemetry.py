@@ -1,10 +1,8 @@
 """The worker's own metrics, for Prometheus; a test compares them with docs/reference/worker-metrics.md."""
 
-import os
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +11,7 @@ from prometheus_client.registry import Collector
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.message import DEAD_LETTERS, Output
 from streamgauge.schemas.monitor_names import EVIDENCE
+from streamgauge.streams.allocator import resident_bytes
 from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.metering import P, R
 from streamgauge.streams.pipeline_lag import PipelineLag
@@ -182,14 +181,6 @@ class Telemetry:
         self.budget_paid.set(paid)
         for monitor in EVIDENCE:
             self.budget_alerts.labels(monitor).set(alerts[monitor])
-
-
-def resident_bytes() -> int:
-    """What this process has of the machine's memory; 0 where there is no /proc."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
 
 
 class Outcomes(Collector):

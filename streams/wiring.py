@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 from streamgauge.schemas.message import STATE, Output
-from streamgauge.streams.allocator import give_back
+from streamgauge.streams.allocator import GiveBack
 from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.metering import Applied, Meter, unmetered, untold
 from streamgauge.streams.core.shelf import Shelf
@@ -56,7 +56,7 @@ def schemas_of(settings: WorkerSettings, telemetry: Telemetry) -> SchemaLookup |
 
 def memory_of(settings: WorkerSettings) -> Memory:
     """What the state of a worker with these settings may take; what was freed goes back to the machine."""
-    return Memory(settings.memory.state_bytes, give_back)
+    return Memory(settings.memory.state_bytes, GiveBack())
 
 
 def encoder_of(settings: WorkerSettings) -> Encoder:

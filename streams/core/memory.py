@@ -31,16 +31,17 @@ class Holder(Protocol):
 
 
 class Memory:
-    """Shared by the partitions of one worker. `relieved` is called after something has left.
+    """Shared by the partitions of one worker. `give_back` is called when something may have been freed, with
+    whether something has left.
 
     >>> memory = Memory(1_000_000)
     >>> memory.most_bytes, memory.used_bytes, memory.room_bytes
     (1000000, 0, 1000000)
     """
 
-    def __init__(self, most_bytes: int, relieved: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, most_bytes: int, give_back: Callable[[bool], None] = lambda left: None) -> None:
         self.most_bytes = most_bytes
-        self._relieved = relieved
+        self._give_back = give_back
         #: A partition that leaves the worker is forgotten as it is freed.
         self._holders: dict[int, weakref.ref[Holder]] = {}
 
@@ -67,7 +68,7 @@ class Memory:
             share = _DOWN_TO * self.most_bytes / used
             for holder in self._there():
                 holder.relieve(int(holder.held_bytes * share))
-            self._relieved()
+        self._give_back(used > self.most_bytes)
 
     def _there(self) -> list[Holder]:
         found = [(key, known()) for key, known in list(self._holders.items())]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from streamgauge.schemas.control import Define, Silence
-from streamgauge.schemas.message import Output
+from streamgauge.schemas.message import Checkpoint, Output
 from streamgauge.schemas.monitor import Fleet
 from streamgauge.streams.core.asleep import Asleep
 from streamgauge.streams.core.brief import Brief, Sums
@@ -23,8 +23,13 @@ MOST_VISITS, WAKING = 500, 10
 _LONG_JOURNAL = 256
 #: A model for which nothing is due for so long is the first to sleep when memory is short.
 _FAR_US = 3_600_000_000
-#: What is not counted one by one: a producer's buffers, what a commit holds.
+#: What is not counted one by one: a producer's buffers.
 _PARTITION_BYTES = 3_000_000
+#: Of an output as it was told and as it is sent; a commit's snapshots are held by the producer too.
+_OUTPUT_BYTES, _COPIES = 1_000, 2
+#: A commit after windows have closed carries more than many before it. With one a second, a third is left of
+#: it after a quarter of an hour.
+_FADES = 0.999
 #: This part of the memory for state.
 _MUCH = 16
 
@@ -41,6 +46,8 @@ class Models:
         self.cache = ModelCache(cold)
         #: Whether a checkpoint was taken that cannot be read back yet.
         self.under_way = False
+        #: What the largest of late took, about, and the next one may.
+        self._carried_bytes = 0
         self._places: dict[str, Place] = {}
         self._schedule = Schedule()
         self._sums = Sums()
@@ -163,7 +170,15 @@ class Models:
     @property
     def held_bytes(self) -> int:
         """Memory that the partition takes, about."""
-        return _PARTITION_BYTES + self.cache.held_bytes
+        return _PARTITION_BYTES + self._carried_bytes + self.cache.held_bytes
+
+    def carry(self, checkpoint: Checkpoint) -> Checkpoint:
+        """It was taken, and is under way."""
+        snapshots = sum(len(key) + len(snapshot or b"") for key, snapshot in checkpoint.changes)
+        carried = _COPIES * snapshots + _OUTPUT_BYTES * len(checkpoint.outputs)
+        self._carried_bytes = max(carried, int(self._carried_bytes * _FADES))
+        self.under_way = True
+        return checkpoint
 
     @property
     def growth_bytes(self) -> int:
@@ -174,7 +189,8 @@ class Models:
         """As `ModelCache.relieve`, unless a commit is under way: then after it."""
         if not self.under_way:
             far_us = self.journal.end.ticked_us + _FAR_US
-            self.cache.relieve(most_bytes, far_us, self._schedule, self._brief_asleep)
+            rest = most_bytes - _PARTITION_BYTES - self._carried_bytes
+            self.cache.relieve(rest, far_us, self._schedule, self._brief_asleep)
 
     def context(self) -> Context:
         """What a model that begins is told."""
@@ -183,7 +199,9 @@ class Models:
     def _give_back(self) -> None:
         """So much may have been read back that something is to leave before the next commit."""
         cold = self.cache.cold
-        if cold is not None and not self.under_way and cold.windows_bytes > cold.memory.most_bytes // _MUCH:
+        if cold is None or self.under_way or cold.windows_bytes <= cold.memory.most_bytes // _MUCH:
+            return
+        if cold.memory.room_bytes < 0:
             cold.memory.settle()
 
     def _forget_read(self) -> None:

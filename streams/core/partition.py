@@ -166,8 +166,8 @@ class Partition:
         models.cache.keep(changes)
         changes = [(key, None) for key in sorted(self._gone) if not models.cache.has(key)] + changes
         checkpoint = Checkpoint(tuple(changes), tuple(self._outputs), dict(self._applied))
-        self._outputs, self._gone, self._moved, models.under_way = [], set(), False, True
-        return checkpoint
+        self._outputs, self._gone, self._moved = [], set(), False
+        return models.carry(checkpoint)
 
     def settled(self) -> None:
         """What checkpoints have carried so far can be read back."""

@@ -1,5 +1,6 @@
 """The bound of memory: what state is counted as is what it takes, and it keeps to its bytes."""
 
+import ctypes
 import hashlib
 import json
 import subprocess
@@ -16,6 +17,7 @@ from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
 from streamgauge.streams import sizing
+from streamgauge.streams.allocator import GiveBack, resident_bytes
 from streamgauge.streams.core.context import CoreSettings
 from streamgauge.streams.core.memory import Memory
 from streamgauge.streams.core.partition import Partition
@@ -111,6 +113,46 @@ def test_state_keeps_to_its_bytes_and_tells_the_same(tmp_path: Path) -> None:
     assert wide["counted"] == pytest.approx(wide["took"], rel=0.25)
     assert tight["most"] <= TIGHT
     assert tight["took"] <= TIGHT
+
+
+def test_what_a_commit_carries_is_counted_before_the_next_one_is_taken() -> None:
+    memory = Memory(WIDE)
+    partition = Partition(0, CoreSettings(fleet=FLEET, clock="events", memory=memory))
+    rng = np.random.default_rng(7)
+    for number in range(3):  # so that windows close, and are told
+        served = PredictionBatch(
+            model="m", version="1", ids=ids(0, number), prediction=answers(rng),
+            time_us=START_US + 5 * MINUTE_US * number + np.arange(ROWS) * 1_000_000,
+            latency_ms=rng.exponential(20, ROWS), score=rng.random(ROWS), failed=np.zeros(ROWS, np.bool_),
+            features={f"f{n}": rng.normal(size=ROWS) for n in range(FEATURES)},
+            segments={"country": one_of(rng, tuple("abcdefghi"))},
+        )  # fmt: skip
+        partition.apply([Message(PREDICTIONS, number, 0, b"m", encode_prediction_batch(served))])
+    told, model = memory.used_bytes, partition.models["m"]
+    without = weigh(model).held
+    checkpoint = partition.checkpoint()
+    assert len(checkpoint.outputs) > 100
+    carried = memory.used_bytes - told - (weigh(model).held - without)
+    records = [output.record for output in checkpoint.outputs]
+    assert carried > deep_bytes(checkpoint.changes) + deep_bytes(records)
+    partition.settled()
+    held = memory.used_bytes
+    partition.tick(START_US)
+    partition.checkpoint()
+    assert memory.used_bytes == pytest.approx(held, rel=0.01)  # a small commit does not make us forget it
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+@pytest.mark.parametrize("left", [True, False])
+def test_what_was_freed_among_what_stays_goes_back_to_the_machine(left: bool) -> None:
+    give_back = GiveBack()
+    give_back(True)
+    pieces = [np.ones(5_000) for _ in range(2_000)]  # of 40 kB: none is a mapping of its own
+    pieces = pieces[::50]
+    before = resident_bytes()
+    give_back(left)
+    assert before - resident_bytes() > 40_000_000
+    assert len(pieces) == 40
 
 
 def test_a_bound_that_leaves_nothing_for_state_is_refused_in_words() -> None:

@@ -168,6 +168,34 @@ def test_a_snapshot_whose_part_is_not_there_is_refused(tmp_path: Path) -> None:
     mirror.close()
 
 
+def test_a_commit_of_many_batches_that_fails_on_its_way_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamgauge.streams.mirror._BATCH_BYTES", 20)
+    mirror, _ = opened(tmp_path)
+    first = [StateRecord(b"%d" % n, b"as it was") for n in range(6)]
+    mirror.committed(first, 7)
+    written, write = [], mirror._write
+
+    def write_two(batch: object, position: int) -> None:
+        if len(written) == 2:
+            raise OSError("no space left on device")
+        written.append(position)
+        write(batch, position)
+
+    monkeypatch.setattr(mirror, "_write", write_two)
+    later = [StateRecord(b"%d" % n, b"as it is now") for n in range(6)]
+    mirror.committed(later, 14)
+    assert written == [7, 7]  # or a start would believe that it has all of them
+    assert not mirror.holds_all
+    mirror.close()
+    mirror, position = opened(tmp_path)
+    assert position == 7
+    mirror.read(Log([(n + 7, record) for n, record in enumerate(later)]).after(7))
+    assert dict(mirror.snapshots()) == {record.key: record.value for record in later}
+    mirror.close()
+
+
 def run_child(body: str, directory: Path) -> subprocess.Popen[str]:
     names = f"from tests.streams.test_mirror import *\ndirectory = Path({str(directory)!r})\n"
     return subprocess.Popen([sys.executable, "-c", names + body], cwd=ROOT, stdout=subprocess.PIPE, text=True)
