@@ -234,5 +234,5 @@ def _versions(folder: str, versions: int) -> dict[str, float]:
 if __name__ == "__main__":
     what, folder, n = sys.argv[1:]
     measured = {"fill": _fill, "restore": _restore, "versions": _versions}[what](folder, int(n))
-    measured["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    measured["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6
     print(json.dumps(measured))
