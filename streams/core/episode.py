@@ -92,8 +92,9 @@ class Episode:
         return [monitor for monitor, related in self.related.items() if not related.over]
 
     def firing(self, resolve_after: int) -> set[str]:
-        """The monitors that it tells of and that have not calmed down; its own may have, before others."""
-        own = {self.monitor} if self.quiet < resolve_after else set[str]()
+        """The monitors that it tells of and that have not calmed down; its own may have, before others do.
+        An alert that is open for its own monitor's sake alone has not."""
+        own = {self.monitor} if self.quiet < resolve_after or not self.going_on else set[str]()
         return own | set(self.going_on)
 
     def adopt(self, other: "Episode") -> None:

@@ -12,6 +12,7 @@ from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.schemas.durations import SECOND_US
 from streamgauge.schemas.monitor_names import ESTIMATE_GAP, FAIRNESS
+from streamgauge.streams.core.dependent import as_dependent
 from streamgauge.streams.core.error_bank import NDCG_LOSS
 from streamgauge.streams.core.expected import explain_gap
 from streamgauge.streams.core.findings import Finding
@@ -26,6 +27,10 @@ _BY_LABELS = ("concept_drift", "label_drift", ESTIMATE_GAP)
 
 def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
     """The same finding with value, interval and n over the windows since its onset."""
+    return as_dependent(_measured(finding, version, naming), version)
+
+
+def _measured(finding: Finding, version: Version, naming: Naming) -> Finding:
     if finding.monitor in _BY_LABELS:
         finding = _unordered(finding, version)
     if finding.onset_low_us is not None:  # a look before the first evidence is none

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBatch
 from streamgauge.schemas.control import Retrain, RetrainStatus, encode_retrain_status
@@ -233,6 +234,20 @@ def test_what_moves_together_is_one_alert_with_its_contributors() -> None:
 def test_a_small_change_that_lasts_is_one_alert_though_it_takes_long_to_be_found_again(age: float) -> None:
     told = story().tell(12, classifier).tell(36, classifier, age=age)
     assert told.states("drift") == ["opened"]
+
+
+def test_the_interval_of_what_depends_on_itself_is_as_much_wider() -> None:
+    def sluggish(rng: Rng, n: int, *, shift: float = 0.0) -> Columns:
+        """An age of an AR(.7), of which 5.7 values say as much as one independent one."""
+        made = classifier(rng, n)
+        noise = rng.normal(0, (1 - 0.7**2) ** 0.5, n + 200)
+        made["features"]["age"] = signal.lfilter([1.0], [1.0, -0.7], noise)[200:] + shift
+        return made
+
+    told = story(baseline={"first": 3_000}).tell(12, sluggish).tell(8, sluggish, shift=1.0)
+    alert = told.alerts("drift")[0]
+    independent = 2 * 1.96 / alert["n"] ** 0.5
+    assert (alert["high"] - alert["low"]) / independent == pytest.approx(5.7**0.5, rel=0.25)
 
 
 def test_errors_that_grew_are_told_by_their_mean_and_its_interval_also_before_the_next_labels() -> None:
