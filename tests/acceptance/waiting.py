@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS
@@ -24,19 +24,35 @@ def wait_applied(connection: Connection, seconds: float, check: Callable[[], Non
 def progress(connection: Connection) -> list[tuple[int, int]] | None:
     """Of each partition of each input, how far the workers are and where it ends.
 
-    None while brokers are settling who may tell. Each time a new client asks: an old one may ask a broker
-    that is gone.
+    What a transaction took back at the end of a partition is nothing that workers get. None while brokers are
+    settling who may tell. Each time a new client asks: an old one may ask a broker that is gone.
     """
-    group = {"group.id": f"{connection.prefix}worker", "enable.auto.commit": False, "log_level": 2}
-    consumer = Consumer(connection.librdkafka() | group)
+    reader = {
+        "group.id": f"{connection.prefix}worker",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "log_level": 2,
+    }
+    consumer = Consumer(connection.librdkafka() | reader)
     inputs = [
         TopicPartition(connection.topic(name), number) for name in INPUTS for number in range(PARTITIONS)
     ]
     try:
-        committed = consumer.committed(inputs, timeout=10)
+        done = [max(at.offset, 0) for at in consumer.committed(inputs, timeout=10)]
         ends = [consumer.get_watermark_offsets(at, timeout=10, cached=False)[1] for at in inputs]
+        return [
+            (offset, end if offset >= end or _holds(consumer, at, offset) else offset)
+            for at, offset, end in zip(inputs, done, ends, strict=True)
+        ]
     except KafkaException:
         return None
     finally:
         consumer.close()
-    return [(max(at.offset, 0), end) for at, end in zip(committed, ends, strict=True)]
+
+
+def _holds(consumer: Consumer, at: TopicPartition, offset: int) -> bool:
+    """Whether a partition has a committed record from an offset on, or does not say."""
+    consumer.assign([TopicPartition(at.topic, at.partition, offset)])
+    got = consumer.poll(5)
+    return got is None or got.error() is None or got.error().code() != KafkaError._PARTITION_EOF

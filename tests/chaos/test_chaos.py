@@ -19,9 +19,10 @@ FAULTS = [
     Step(3.0, "kill", {"worker": 0, "away_s": 0.5}),
     Step(4.0, "jump", {"ahead_s": 3600.0, "seconds": 3.0}),
     Step(5.0, "pause_topic", {"topic": PREDICTIONS, "seconds": 2.0}),
-    Step(6.0, "abort", {"batch": {"seed": 1, "model": "credit", "events": 20, "time_s": 5.0}}),
     Step(7.0, "join"),
     Step(9.0, "stop", {"worker": 1}),
+    # after all else, so that a partition ends in what nobody gets
+    Step(12.5, "abort", {"batch": {"seed": 1, "model": "credit", "events": 20, "time_s": 5.0}}),
 ]
 
 
