@@ -20,7 +20,7 @@ MODEL = f"model: model-{{}}\ntask: binary\npos_label: 'yes'\nbaseline: {{{{first
 
 
 def words(rng, n, names, shares):
-    return pa.array(np.array(names)[rng.choice(len(names), n, p=shares)])
+    return pa.array(names).take(pa.array(rng.choice(len(names), n, p=shares)))
 
 
 def autoregressive(rng, n, phi):
@@ -52,6 +52,7 @@ def write(path: Path, seed: int) -> None:
     series = {"dependent": 0.5, "sluggish": 0.9}
     drawn = {name: autoregressive(rng, windows * WINDOW, phi) for name, phi in series.items()}
     models = pa.array(np.repeat([f"model-{i}" for i in range(MODELS)], WINDOW))
+    versions = pa.repeat("1", size)
     writer = None
     for number in range(windows):
         columns = features(rng, size)
@@ -62,7 +63,7 @@ def write(path: Path, seed: int) -> None:
             {
                 "prediction_id": pa.array(np.arange(number * size, (number + 1) * size)),
                 "model": models,
-                "version": pa.array(np.full(size, "1")),
+                "version": versions,
                 "time": pa.array(time_us, pa.timestamp("us", tz="UTC")),
                 "latency_ms": rng.lognormal(3, 0.3, size),
                 "prediction": words(rng, size, ["no", "yes"], [0.7, 0.3]),
