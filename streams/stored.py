@@ -27,6 +27,7 @@ from streamgauge.streams.records import StateRecords, owner_of
 STANDING = frozenset(["applied", "fleet", "brief", "model", "reference", "profile", "learning", "window"])
 DEFINED = frozenset(["applied", "fleet", "model", "reference"])
 _SILENCE_S = 30.0
+_ANSWER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +154,17 @@ def _lag(
             first, end = consumer.get_watermark_offsets(partition, timeout=10.0)
         except KafkaException as error:
             raise explain(error.args[0], partition.topic) from error
-        lag[topic] = end - max(first, applied.get(topic, -1) + 1)
+        position = max(first, applied.get(topic, -1) + 1)
+        lag[topic] = end - position if position >= end or waits(consumer, partition, position) else 0
     return lag
+
+
+def waits(consumer: Consumer, partition: TopicPartition, position: int) -> bool:
+    """Whether a record waits from a position on: partitions may end in what a transaction took back.
+
+    The consumer reads committed records, and is told of ends. Without an answer, something waits.
+    """
+    consumer.assign([TopicPartition(partition.topic, partition.partition, position)])
+    got = consumer.poll(_ANSWER_S)
+    error = None if got is None else got.error()
+    return error is None or error.code() != KafkaError._PARTITION_EOF

@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.quick and args.write:
         parser.error("--quick is not for the page")
     for name in args.parts or PARTS:
+        print(f"measuring {name} …", file=sys.stderr)
         started = time.process_time()
         section = PARTS[name](args.quick)
         print(f"{name}: {time.process_time() - started:.0f} s", file=sys.stderr)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS
+from streamgauge.streams.stored import waits
 from tests.acceptance.traffic import PARTITIONS
 from tests.harness import wait_until
 
@@ -42,17 +43,10 @@ def progress(connection: Connection) -> list[tuple[int, int]] | None:
         done = [max(at.offset, 0) for at in consumer.committed(inputs, timeout=10)]
         ends = [consumer.get_watermark_offsets(at, timeout=10, cached=False)[1] for at in inputs]
         return [
-            (offset, end if offset >= end or _holds(consumer, at, offset) else offset)
+            (offset, end if offset >= end or waits(consumer, at, offset) else offset)
             for at, offset, end in zip(inputs, done, ends, strict=True)
         ]
     except KafkaException:
         return None
     finally:
         consumer.close()
-
-
-def _holds(consumer: Consumer, at: TopicPartition, offset: int) -> bool:
-    """Whether a partition has a committed record from an offset on, or does not say."""
-    consumer.assign([TopicPartition(at.topic, at.partition, offset)])
-    got = consumer.poll(5)
-    return got is None or got.error() is None or got.error().code() != KafkaError._PARTITION_EOF

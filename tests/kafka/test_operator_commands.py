@@ -25,8 +25,12 @@ def worker(broker: str, prefix: str, tmp_path: Path) -> Iterator[WorkerProcess]:
         yield running
 
 
-def predict(broker: str, prefix: str, count: int, **more: Any) -> None:
-    producer = Producer({"bootstrap.servers": broker, "linger.ms": 100, "partitioner": "murmur2_random"})
+def predict(broker: str, prefix: str, count: int, *, aborted: bool = False, **more: Any) -> None:
+    settings = {"bootstrap.servers": broker, "linger.ms": 100, "partitioner": "murmur2_random"}
+    producer = Producer(settings | ({"transactional.id": f"{prefix}app"} if aborted else {}))
+    if aborted:
+        producer.init_transactions(20)
+        producer.begin_transaction()
     for n in range(count):
         event = {
             "prediction_id": f"p{n}-{time.time_ns()}", "model": "credit", "version": "7",
@@ -35,6 +39,8 @@ def predict(broker: str, prefix: str, count: int, **more: Any) -> None:
         }  # fmt: skip
         producer.produce(prefix + PREDICTIONS, json.dumps(event), b"credit")
     assert producer.flush(20) == 0
+    if aborted:
+        producer.abort_transaction(20)
 
 
 def test_a_definition_is_compared_sent_listed_and_retired(
@@ -61,6 +67,7 @@ def test_a_definition_is_compared_sent_listed_and_retired(
     assert code == 0
     assert out.endswith(f"{file}: sent; 1 model and the fleet document\n")
     predict(broker, prefix, 120)
+    predict(broker, prefix, 10, aborted=True)  # never applied, and nothing that waits
 
     def listed() -> list[Any]:
         found = [json.loads(line) for line in command("monitors", "list", "--json")[1].splitlines()]
