@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from streamgauge.schemas.batch import Floats
 
-_OURS, _OURS_TOO, _OTHERS = "#1f6fb2", "#6aa9dc", ("#c2571a", "#7a4fa3", "#4b8b3b")
-_STYLE = {
+OURS, _OURS_TOO, OTHERS = "#1f6fb2", "#6aa9dc", ("#c2571a", "#7a4fa3", "#4b8b3b")
+STYLE = {
     "svg.hashsalt": "streamgauge",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -30,7 +30,7 @@ _STYLE = {
 
 def false_alerts(counts: Mapping[str, int], told: Mapping[str, str]) -> str:
     """False alerts by method, as bars on a log scale, with what each found beside it."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.3), layout="constrained")
         axes = figure.subplots()
         names = list(counts)[::-1]
@@ -44,12 +44,12 @@ def false_alerts(counts: Mapping[str, int], told: Mapping[str, str]) -> str:
         axes.set_title("False alerts from 1,000 streams of which 20 move")
         axes.set_xlabel("false alerts in 60 windows (log scale)")
         axes.tick_params(axis="y", length=0)
-        return _svg(figure)
+        return svg(figure)
 
 
 def delays(shifts: Sequence[float], by_method: Mapping[str, Sequence[float]], title: str) -> str:
     """Median delays against the size of a shift, both on log scales."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 4.0), layout="constrained")
         axes = figure.subplots()
         for name, found in by_method.items():
@@ -69,12 +69,12 @@ def delays(shifts: Sequence[float], by_method: Mapping[str, Sequence[float]], ti
         axes.set_xlabel("shift, in standard deviations")
         axes.set_ylabel("events until half of the streams were told")
         axes.legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def courses(acting: Mapping[str, Floats], evidence: Mapping[str, Floats], look: int) -> str:
     """How evidence of one stream goes while a change comes slowly, or comes and goes."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 4.2), layout="constrained")
         for axes, (name, course) in zip(
             figure.subplots(len(acting), 1, sharex=True), acting.items(), strict=True
@@ -82,8 +82,8 @@ def courses(acting: Mapping[str, Floats], evidence: Mapping[str, Floats], look: 
             at = np.arange(len(course))
             axes.fill_between(at, 1e-9, 10, where=course > 0, color="#f3dccd", linewidth=0)
             looks = look * np.arange(1, len(evidence[name]) + 1)
-            axes.plot(looks, np.maximum(evidence[name], 1e-9), color=_OURS, linewidth=1)
-            axes.axhline(1.0, color=_OTHERS[0], linewidth=1, linestyle="--")
+            axes.plot(looks, np.maximum(evidence[name], 1e-9), color=OURS, linewidth=1)
+            axes.axhline(1.0, color=OTHERS[0], linewidth=1, linestyle="--")
             axes.set_yscale("log")
             axes.set_ylim(1e-5, 10)
             axes.set_yticks([1e-4, 1e-2, 1])
@@ -92,16 +92,17 @@ def courses(acting: Mapping[str, Floats], evidence: Mapping[str, Floats], look: 
             axes.set_ylabel("evidence")
         axes.set_xlim(0, len(course))
         axes.set_xlabel("events (shaded: something has changed; dashed: alarm, and a new start)")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _colour(name: str) -> str:
     if name.startswith("ours"):
-        return _OURS_TOO if name.endswith("fleet") else _OURS
-    return _OTHERS[0] if name.startswith("KS") else _OTHERS[1] if name == "ADWIN" else _OTHERS[2]
+        return _OURS_TOO if name.endswith("fleet") else OURS
+    return OTHERS[0] if name.startswith("KS") else OTHERS[1] if name == "ADWIN" else OTHERS[2]
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any) -> str:
+    """The picture without the time of its making."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
