@@ -53,11 +53,16 @@ class Ownership:
 
     def __init__(self, context: TaskContext) -> None:
         self.tasks: dict[int, PartitionTask] = {}
-        self.assigned = False
+        self._assigned = asyncio.Event()
         self._context = context
         self._inbox = _Inbox()
         self._names = {context.connection.topic(name): name for name in INPUTS}
         self.holding = Holding(context.schemas, self._take_all, context.membership.hold, context.fail)
+
+    @property
+    def assigned(self) -> bool:
+        """Whether no rebalance is under way."""
+        return self._assigned.is_set()
 
     @property
     def restoring(self) -> str:
@@ -73,7 +78,7 @@ class Ownership:
 
     def revoke(self) -> None:
         """A rebalance begins. What was gathered comes again after it, from the committed offsets."""
-        self.assigned = False
+        self._assigned.clear()
         self._forget()
 
     async def assign(self, assigned: Iterable[tuple[str, int]]) -> None:
@@ -94,7 +99,7 @@ class Ownership:
         kept = len(self.tasks)
         for number in sorted(mine - self.tasks.keys()):
             self.tasks[number] = PartitionTask(number, self._context)
-        self.assigned = True
+        self._assigned.set()
         self._context.telemetry.rebalances.inc()
         log.info("assigned", partitions=sorted(mine), kept=kept, lost=[task.number for task in lost])
 
@@ -102,11 +107,14 @@ class Ownership:
         """Gather the messages of Faust's `events`, and apply them many at a time.
 
         Faust fills the agent's queue one message at a turn of the loop, so an empty queue alone says nothing:
-        with a backlog of 18,000, batches had 1.1 messages.
+        with a backlog of 18,000, batches had 1.1 messages. It may also deliver before `assign` is through.
+        What comes so early waits: if it were dropped and the next one taken, it would be lost, for when it
+        comes again it is older than what was applied.
         """
         last_fetched = self._context.membership.is_last_fetched
         async for event in events:
             message = event.message
+            await self._assigned.wait()
             task = self._task_of(message)
             if task is not None and task.core is None:
                 self.apply()

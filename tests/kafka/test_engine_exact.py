@@ -126,6 +126,22 @@ def test_two_workers_count_every_event_once(
     assert [worker.stop() for worker in two_workers] == [0, 0]
 
 
+def test_what_comes_before_a_partition_is_taken_over_is_not_lost(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    create_topics(broker, prefix, partitions=1)
+    first = WorkerProcess(broker, prefix, tmp_path / "first.log")
+    second = WorkerProcess(broker, prefix, tmp_path / "second.log", module="tests.slow_assignment")
+    with first:
+        first.wait_ready()
+        with second:
+            second.wait_ready()
+            traffic = Traffic(broker, prefix).start()
+            wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+            first.kill()
+            assert_exact(broker, prefix, traffic)
+
+
 def test_a_worker_that_is_killed_takes_no_event_with_it(
     broker: str, prefix: str, tmp_path: Path, two_workers: list[WorkerProcess]
 ) -> None:
