@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamgauge.cli.arguments import agree
@@ -36,6 +36,7 @@ documents = st.dictionaries(st.sampled_from(FIELDS), deeper | values, max_size=5
 
 @examples(300)
 @given(st.lists(documents, min_size=1, max_size=3), st.booleans())
+@example([{"models": 2.0**63}], False)
 def test_any_documents_are_valid_or_their_problems_have_lines_and_plain_words(
     made: list[dict[str, Any]], flow: bool
 ) -> None:

@@ -65,5 +65,6 @@ def test_the_pictures_are_those_of_the_command(name: str) -> None:
 
 
 def test_no_picture_is_left_over() -> None:
-    elsewhere = set(re.findall(r"\(pictures/([\w-]+\.svg)\)", (PAGE.parent / "detection.md").read_text()))
+    pages = "\n".join((PAGE.parent / name).read_text() for name in ("detection.md", "comparison.md"))
+    elsewhere = set(re.findall(r"\(pictures/([\w-]+\.svg)\)", pages))
     assert {path.name for path in FOLDER.iterdir()} == {*PICTURES, *elsewhere}
