@@ -186,7 +186,7 @@ class EDetector(Payee):
 
     def _advance(self, logs: Floats, counts: Floats, due: list[float], starts_us: Ints) -> None:
         """The looks in order. Where streams cross they start over, and what follows is computed anew."""
-        bins = counts.transpose(1, 0, 2).astype(np.uint8)
+        bins = counts.astype(np.uint8)
         factors = np.exp(logs)
         reached, start, most = np.empty_like(factors), 0, len(factors)
         while start < most:
@@ -198,7 +198,7 @@ class EDetector(Payee):
             stop = most if alarmed is None else start + 1 + int(np.argmax(alarmed.any(axis=1)))
             self._r = reached[stop - 1].copy()
             part = slice(start, stop)
-            self._suffixes.extend(logs[part], bins[part], starts_us[part])
+            self._suffixes.extend(logs[part], bins[:, part], starts_us[part])
             if alarmed is not None:
                 for stream in np.flatnonzero(alarmed[stop - 1 - start]).tolist():
                     self._cross(stream)
@@ -236,8 +236,9 @@ class EDetector(Payee):
         self._suffixes.forget(mine)
 
 
-def _told(statistics: list[tuple[Rows, Floats]], counts: NDArray[np.uint8]) -> Floats:
-    """The sums of all statistics, (L, …), of the bins of L looks, (L, S, W)."""
-    looks, of_streams = len(counts), counts.transpose(1, 0, 2).astype(np.float64)
+def _told(statistics: list[tuple[Rows, Floats]], parts: Sequence[NDArray[np.uint8]]) -> Floats:
+    """The sums of all statistics, (L, …), of the bins of L looks, (S, L, W) in parts."""
+    of_streams = np.concatenate(parts, axis=1).astype(np.float64)
+    looks = of_streams.shape[1]
     sums = [(of_streams[rows] @ table).transpose(1, 0, 2) for rows, table in statistics]
     return np.concatenate([of_kind.reshape(looks, -1) for of_kind in sums], axis=1)

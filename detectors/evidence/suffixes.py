@@ -53,7 +53,10 @@ class Suffixes:
     )  # fmt: skip
 
     def __init__(
-        self, follows: NDArray[np.intp], statistics: int, sums: Callable[[NDArray[Any]], Floats] | None = None
+        self,
+        follows: NDArray[np.intp],
+        statistics: int,
+        sums: Callable[[Sequence[NDArray[Any]]], Floats] | None = None,
     ) -> None:
         bets = len(follows)
         self._follows = follows
@@ -78,7 +81,7 @@ class Suffixes:
 
     def extend(self, logs: Floats, told: NDArray[Any], starts_us: Ints) -> None:
         """L more looks: log evidence float64 (L, B); sums of the statistics (L, M), or what `sums` makes them
-        of; and when they began, int64 (L,). All are kept."""
+        of, a list of it at a time; and when they began, int64 (L,). All are kept."""
         self._pending.append((logs, told, starts_us))
         self._waiting += len(starts_us)
         if self._waiting >= _PENDING_LOOKS:
@@ -136,7 +139,7 @@ class Suffixes:
         logs, told, starts = zip(*self._pending, strict=True)
         self._pending, self._waiting = [], 0
         if self._sums is not None:
-            told = (self._sums(np.concatenate(told)),)
+            told = (self._sums(told),)
         at_us = np.concatenate(starts)
         looks = len(at_us)
         levels, totals = _running_sums(logs, looks), _running_sums(told, looks)
