@@ -84,13 +84,15 @@ def _monitors(
     if watch.bank is not None:
         yield from _features(watch.bank, served, watch.quality.weight)
     errors, labels, estimates, groups = watch.errors, watch.labels, watch.estimates, watch.groups
-    for of_errors in errors.evidence if errors.weight else ():
+    if errors.weight:
+        [of_errors] = errors.evidence
         yield "concept_drift", errors.weight, 1, sees.of_errors(of_errors, errors.profile, labelled)
     if labels.weight and labels.profile is not None:
         [of_labels] = labels.evidence
         told = sees.in_words([sees.of_feature(labels.profile, of_labels, 0, labelled)])
         yield LABEL_DRIFT, labels.weight, 1, told
-    for of_estimates in estimates.evidence if estimates.weight else ():
+    if estimates.weight:
+        [of_estimates] = estimates.evidence
         yield "estimate_gap", estimates.weight, 1, sees.of_estimate(of_estimates, labelled)
     if groups.weight:
         yield (
