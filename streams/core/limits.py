@@ -31,7 +31,8 @@ class Limits:
         definition: MonitorDefinition,
         book: AlertBook,
     ) -> Iterator[Verdict]:
-        """The limits on metrics; more than the last window is asked for only where no alert is open."""
+        """The limits on metrics. Where an alert is open, the latest window alone has a say; that it was
+        within its limit counts once, however often it is told again."""
         for number in measured:
             rule = definition.monitors.get(number.metric)
             if rule is None or not rule.enabled or (rule.min is None and rule.max is None):
@@ -46,9 +47,12 @@ class Limits:
             threshold = self.thresholds.get(key)
             if threshold is None:
                 threshold = self.thresholds[key] = Threshold(number.metric, number.metric, segment)
+            is_new = threshold.update(window.start_us, number.estimate, rule)
             is_open = book.is_open(version, number.metric, segment)
-            found = threshold.update(window.start_us, number.estimate, rule, is_open=is_open)
-            yield number.metric, segment, found
+            found = threshold.finding(rule, is_open=is_open)
+            again = found is not None and window.start_us == threshold.latest_us
+            if is_new or again or not is_open:
+                yield number.metric, segment, found
 
     def burned(self, version: str, window: Window, definition: MonitorDefinition) -> Iterator[Verdict]:
         """The error budgets of failures and of slow answers."""

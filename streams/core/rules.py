@@ -2,6 +2,9 @@
 
 They hold the few last windows they judge by. A window that is given again, because late predictions or
 labels restated it, replaces what was known of it.
+
+A limit's alert opens when it is sure, and goes on while it is seen: the interval decides the first, the value
+alone the second. What lies just beyond is now surely so and now not, and is one alert (docs/adr/0030).
 """
 
 from bisect import bisect_left
@@ -20,15 +23,17 @@ from streamgauge.streams.core.findings import Finding, Segment
 MINUTE_US = 60_000_000
 
 
-def crossed_limit(rule: Rule, estimate: Estimate) -> float | None:
-    """The limit of the rule's that the whole interval lies beyond; with `raw`, that the value lies beyond.
+def crossed_limit(rule: Rule, estimate: Estimate, *, surely: bool = True) -> float | None:
+    """The limit of the rule's that the whole interval lies beyond; with `raw`, and if not `surely`, that the
+    value lies beyond.
 
     >>> crossed_limit(Rule(min=0.8), Estimate(0.75, 0.71, 0.79, 500))
     0.8
     >>> crossed_limit(Rule(min=0.8), Estimate(0.75, 0.66, 0.82, 60)) is None
     True
     """
-    lowest, highest = (estimate.value, estimate.value) if rule.raw else (estimate.low, estimate.high)
+    by_value = rule.raw or not surely
+    lowest, highest = (estimate.value, estimate.value) if by_value else (estimate.low, estimate.high)
     if estimate.value is None:
         return None
     if rule.min is not None and highest is not None and highest < rule.min:
@@ -39,14 +44,16 @@ def crossed_limit(rule: Rule, estimate: Estimate) -> float | None:
 
 
 class Threshold:
-    """Fires when `rule.windows` windows in a row cross a limit; once open, the last one is enough.
+    """Fires when `rule.windows` windows in a row are surely beyond a limit; once an alert is open, while the
+    value of the last one is.
 
     "In a row" is among windows with a value: one with too few events neither counts nor interrupts.
 
     >>> threshold, rule = Threshold("accuracy", "accuracy"), Rule(min=0.8, windows=2)
-    >>> bad = Estimate(0.75, 0.71, 0.79, 500)
-    >>> threshold.update(0, bad, rule) is None, threshold.update(300_000_000, bad, rule).limit
-    (True, 0.8)
+    >>> for start_us in (0, 300_000_000):
+    ...     is_new = threshold.update(start_us, Estimate(0.75, 0.71, 0.79, 500), rule)
+    >>> threshold.finding(rule).limit
+    0.8
     """
 
     def __init__(self, monitor: str, metric: str, segment: Segment = ()) -> None:
@@ -55,20 +62,23 @@ class Threshold:
         self.segment = segment
         self.windows: list[tuple[int, Estimate]] = []  # by start
 
-    def update(
-        self,
-        window_start_us: int,
-        estimate: Estimate,
-        rule: Rule,
-        *,
-        is_open: bool = False,
-        baseline: float | None = None,
-    ) -> Finding | None:
-        """The metric of a window is known, or is known better. `is_open`: an alert of this rule is open."""
-        if estimate.value is not None:
-            _place(self.windows, window_start_us, estimate)
-            del self.windows[: -rule.windows]
-        limits = [crossed_limit(rule, window) for _, window in self.windows]
+    @property
+    def latest_us(self) -> int | None:
+        """When the latest window with a value starts."""
+        return self.windows[-1][0] if self.windows else None
+
+    def update(self, window_start_us: int, estimate: Estimate, rule: Rule) -> bool:
+        """The metric of a window is known, or is known better; gives whether it is later than all before."""
+        if estimate.value is None:
+            return False
+        is_new = self.latest_us is None or window_start_us > self.latest_us
+        _place(self.windows, window_start_us, estimate)
+        del self.windows[: -rule.windows]
+        return is_new
+
+    def finding(self, rule: Rule, *, is_open: bool = False, baseline: float | None = None) -> Finding | None:
+        """What the last windows say. `is_open`: an alert of this rule is open."""
+        limits = [crossed_limit(rule, window, surely=not is_open) for _, window in self.windows]
         if not limits or limits[-1] is None:
             return None
         if not is_open and (len(limits) < rule.windows or None in limits):

@@ -53,22 +53,25 @@ def test_a_limit_is_crossed_when_the_interval_excludes_it(rule, estimate, limit)
     ],
 )
 def test_a_threshold_fires_after_enough_windows_in_a_row(windows, fires):
-    threshold = Threshold("accuracy", "accuracy")
-    found = [threshold.update(i * WINDOW, window, AT_LEAST) for i, window in enumerate(windows)]
+    threshold, found = Threshold("accuracy", "accuracy"), []
+    for i, window in enumerate(windows):
+        threshold.update(i * WINDOW, window, AT_LEAST)
+        found.append(threshold.finding(AT_LEAST))
     assert [finding is not None for finding in found] == fires
 
 
 def test_while_the_alert_is_open_one_window_is_enough():
     threshold = Threshold("accuracy", "accuracy")
-    for i, window in enumerate([BAD, BAD, GOOD]):
+    for i, window in enumerate([BAD, BAD, GOOD, BAD]):
         threshold.update(i * WINDOW, window, AT_LEAST)
-    assert threshold.update(3 * WINDOW, BAD, AT_LEAST, is_open=True).onset_us == 3 * WINDOW
+    assert threshold.finding(AT_LEAST, is_open=True).onset_us == 3 * WINDOW
 
 
 def test_a_finding_of_a_threshold_says_what_it_rests_on():
     threshold = Threshold("accuracy", "accuracy", (("country", "NO"),))
     threshold.update(7 * WINDOW, BAD, AT_LEAST)
-    finding = threshold.update(8 * WINDOW, BAD, AT_LEAST, baseline=0.9)
+    threshold.update(8 * WINDOW, BAD, AT_LEAST)
+    finding = threshold.finding(AT_LEAST, baseline=0.9)
     assert (finding.value, finding.low, finding.high, finding.n) == (0.75, 0.71, 0.79, 500)
     assert (finding.limit, finding.baseline, finding.severity) == (0.8, 0.9, "critical")
     assert (finding.onset_us, finding.segment) == (7 * WINDOW, (("country", "NO"),))
@@ -76,11 +79,11 @@ def test_a_finding_of_a_threshold_says_what_it_rests_on():
 
 def test_a_restated_window_replaces_what_was_known_of_it():
     threshold = Threshold("accuracy", "accuracy")
-    threshold.update(0, BAD, AT_LEAST)
-    assert threshold.update(WINDOW, BAD, AT_LEAST) is not None
-    assert threshold.update(0, GOOD, AT_LEAST) is None
-    assert threshold.update(0, BAD, AT_LEAST) is not None
-    assert threshold.update(-WINDOW, GOOD, AT_LEAST) is not None, "too long ago to matter"
+    told = []
+    for start, window in [(0, BAD), (1, BAD), (0, GOOD), (0, BAD), (-1, GOOD)]:  # the last is too long ago
+        is_new = threshold.update(start * WINDOW, window, AT_LEAST)
+        told.append((is_new, threshold.finding(AT_LEAST) is not None))
+    assert told == [(True, False), (True, True), (False, False), (False, True), (False, True)]
 
 
 @given(
@@ -91,8 +94,9 @@ def test_a_threshold_remembers_no_more_than_it_judges_by_and_restores(updates, w
     rule = Rule(min=0.8, windows=windows)
     kept, restored = Threshold("accuracy", "accuracy"), Threshold("accuracy", "accuracy")
     for start, estimate in updates:
-        found = kept.update(start * WINDOW, estimate, rule)
-        assert restored.update(start * WINDOW, estimate, rule) == found
+        is_new = kept.update(start * WINDOW, estimate, rule)
+        assert restored.update(start * WINDOW, estimate, rule) == is_new
+        assert restored.finding(rule) == kept.finding(rule)
         state = json.loads(json.dumps(restored.to_state()))
         assert len(state) <= windows
         restored = Threshold.from_state("accuracy", "accuracy", (), state)
