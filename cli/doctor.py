@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from streamgauge.cli.arguments import number, whole_number
@@ -11,6 +11,7 @@ from streamgauge.cli.definition_files import read_valid
 from streamgauge.cli.watching import add_connection
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.monitor import MonitorDefinition
+from streamgauge.schemas.telling import redacted
 from streamgauge.streams.checked import Checked
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _bounded(settings: "WorkerSettings", total: int, least: int) -> Checked:
 def _show(found: Iterable[Checked], as_json: bool) -> int:
     failed = False
     for checked in found:
+        checked = replace(checked, what=redacted(checked.what))
         failed |= checked.status == "fail"
         if as_json:
             print(json.dumps(asdict(checked), ensure_ascii=False), flush=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from streamgauge.schemas.errors import StreamgaugeError
+from streamgauge.schemas.telling import redacted
 
 #: Exit codes of every command. 130 is what shells expect of Ctrl-C, 141 of a reader that went away.
 DONE, FAILED, WRONG_USE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
@@ -60,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     """Says where help is when the use is wrong; exits with 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        self.exit(WRONG_USE, f"{self.prog}: {redacted(message)}\nTry: {self.prog} --help\n")
 
 
 class _Version(argparse.Action):

@@ -3,6 +3,7 @@
 The worker builds its own clients' credentials from the same `Connection`.
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,10 +12,13 @@ from pathlib import Path
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.clients.token_endpoint import TokenEndpoint
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
+#: A name, an IPv4 or an IPv6 address, with a protocol as librdkafka takes it.
+_HOST = re.compile(r"(?:[A-Z_]+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.%\w]+\])")
 #: field of `Connection` -> environment variable, and -> librdkafka property where there is one
 _ENVIRONMENT = {
     "bootstrap_servers": "STREAMGAUGE_BOOTSTRAP_SERVERS",
@@ -66,10 +70,10 @@ class Connection:
     sasl_mechanism: str = ""
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
-    sasl_token_url: str = ""
-    sasl_token_scope: str = ""
-    sasl_token_ca_location: str = ""
-    sasl_extensions: str = ""
+    sasl_token_url: str = field(default="", repr=False)
+    sasl_token_scope: str = field(default="", repr=False)
+    sasl_token_ca_location: str = field(default="", repr=False)
+    sasl_extensions: str = field(default="", repr=False)
     ssl_ca_location: str = ""
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
@@ -83,19 +87,28 @@ class Connection:
             )
         for server in self.bootstrap_servers.split(","):
             host, colon, port = server.strip().rpartition(":")
-            if not (host and colon and port.isdigit()):
-                raise ConfigurationError(f"{server.strip()!r} is not a Kafka address; write host:port")
+            if "@" in server:
+                raise ConfigurationError(
+                    "STREAMGAUGE_BOOTSTRAP_SERVERS holds credentials, and is logged: put them into "
+                    "STREAMGAUGE_SASL_USERNAME and STREAMGAUGE_SASL_PASSWORD; write host:port[,host:port…]"
+                )
+            if not (_HOST.fullmatch(host) and colon and port.isdigit()):
+                raise ConfigurationError(
+                    f"STREAMGAUGE_BOOTSTRAP_SERVERS: {shown(server.strip())} is not a Kafka address; "
+                    "write host:port"
+                )
         if not all(c.isascii() and (c.isalnum() or c in "._-") for c in self.prefix):
             raise ConfigurationError(
-                f"topic prefix {self.prefix!r}: only letters, digits, '.', '_' and '-' can be in a topic"
+                f"topic prefix {shown(self.prefix)}: only letters, digits, '.', '_' and '-' can be in a topic"
             )
         if self.security_protocol and self.security_protocol not in SECURITY_PROTOCOLS:
             raise ConfigurationError(
-                f"security protocol {self.security_protocol!r} is none of {', '.join(SECURITY_PROTOCOLS)}"
+                f"security protocol {shown(self.security_protocol)} is none of "
+                f"{', '.join(SECURITY_PROTOCOLS)}"
             )
         if self.sasl_mechanism and self.sasl_mechanism not in SASL_MECHANISMS:
             raise ConfigurationError(
-                f"SASL mechanism {self.sasl_mechanism!r} is none of {', '.join(SASL_MECHANISMS)}"
+                f"SASL mechanism {shown(self.sasl_mechanism)} is none of {', '.join(SASL_MECHANISMS)}"
             )
         if self.protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
             raise ConfigurationError(
@@ -119,7 +132,7 @@ class Connection:
         for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
             location = getattr(self, name)
             if location and not Path(location).exists():
-                raise ConfigurationError(f"{_ENVIRONMENT[name]}: there is no file {location}")
+                raise ConfigurationError(f"{_ENVIRONMENT[name]}: there is no file {shown(location)}")
         self._open_certificates()
 
     def _open_certificates(self) -> None:

@@ -9,6 +9,7 @@ from streamgauge.schemas.encode import SCHEMA_OF_TOPIC, Headers, encode_framed, 
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import OUTPUTS, Output
 from streamgauge.schemas.registry import schema
+from streamgauge.schemas.telling import shown
 
 OutputFormat = Literal["json", "avro", "confluent"]
 
@@ -40,7 +41,9 @@ class OutputEncoding:
         given = environ.get("STREAMGAUGE_OUTPUT_FORMAT") or "json"
         formats: dict[str, OutputFormat] = {name: name for name in get_args(OutputFormat)}
         if given not in formats:
-            raise ConfigurationError(f"STREAMGAUGE_OUTPUT_FORMAT: {given} is none of {', '.join(formats)}")
+            raise ConfigurationError(
+                f"STREAMGAUGE_OUTPUT_FORMAT: {shown(given)} is none of {', '.join(formats)}"
+            )
         create = environ.get("STREAMGAUGE_SCHEMA_REGISTRY_AUTO_REGISTER_SCHEMAS", "").lower()
         return cls(formats[given], connection, create not in ("false", "0", "no", "off", "f", "n"))
 

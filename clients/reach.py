@@ -90,7 +90,7 @@ class Reach:
         """A line of librdkafka's: it calls this as a logger's. Some failures are in its lines only."""
         if words[:1] == ("FAIL",):
             self._line = str(words[-1])
-        LIBRDKAFKA.log(level, form, *words)
+        LIBRDKAFKA.log(level, form, *map(self._without_query, words))
 
     def check(self, client: Any) -> None:
         """Return once a broker has answered; raises `UnreachableError` after `REACH_S` at the latest."""
@@ -124,7 +124,12 @@ class Reach:
             LOG.warning("streamgauge: Kafka at %s went away (%s); trying again", self._servers, self._said())
 
     def _said(self) -> str:
-        return plain(self._line if self._cause is None else self._cause.str())
+        return self._without_query(plain(self._line if self._cause is None else self._cause.str()))
+
+    def _without_query(self, word: object) -> str:
+        """librdkafka tells the token endpoint's address in full."""
+        text = str(word)
+        return text if self._endpoint is None else text.replace(self._endpoint.url, self._endpoint.shown)
 
     def _unreachable(self) -> UnreachableError:
         cause = self._said() or f"no answer within {REACH_S:.0f} s"

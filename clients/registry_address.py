@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamgauge.clients.addresses import http_parts
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
 
 _PREFIX = "STREAMGAUGE_SCHEMA_REGISTRY_"
 
@@ -61,7 +62,7 @@ def _check_ca(scheme: str, file: str) -> None:
     if scheme != "https":
         raise ConfigurationError(f"{name} is given, but {_PREFIX}URL is not https://")
     if not Path(file).is_file():
-        raise ConfigurationError(f"{name}: there is no file {file}")
+        raise ConfigurationError(f"{name}: there is no file {shown(file)}")
     try:
         ssl.create_default_context(cafile=file)
     except OSError as error:  # an SSLError is one

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
 
 _TRUE = frozenset(["1", "true", "yes", "on"])
 _FALSE = frozenset(["", "0", "false", "no", "off"])
@@ -81,8 +82,8 @@ def _parse(variable: str, text: str, kind: type) -> object:
     if kind is bool:
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
-        raise ConfigurationError(f"{variable} is {text!r}; write 1 or 0")
+        raise ConfigurationError(f"{variable} is {shown(text)}; write 1 or 0")
     try:
         return kind(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{variable} is {text!r}; it must be a number") from error
+    except ValueError:  # which repeats the text
+        raise ConfigurationError(f"{variable} is {shown(text)}; it must be a number") from None

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from streamgauge.clients.addresses import http_parts
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import redacted, shown
 
 _NO_ADDRESS = (
     "STREAMGAUGE_SASL_TOKEN_URL: write https://host[:port]/path, as the authorization server names it"
@@ -38,12 +39,12 @@ class TokenEndpoint:
     False
     """
 
-    url: str
+    url: str = field(repr=False)
     client: str
     secret: str = field(repr=False)
-    scope: str = ""
-    ca_location: str = ""
-    extensions: str = ""
+    scope: str = field(default="", repr=False)
+    ca_location: str = field(default="", repr=False)
+    extensions: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         parts = http_parts(self.url)
@@ -51,6 +52,11 @@ class TokenEndpoint:
             raise ConfigurationError(_NO_ADDRESS)
         if parts.username is not None or parts.fragment:
             raise ConfigurationError(_NO_ADDRESS)
+        if redacted(self.url) != self.url:
+            raise ConfigurationError(
+                "STREAMGAUGE_SASL_TOKEN_URL holds a secret after its question mark, and Kafka's clients log "
+                "it: the client's secret belongs into STREAMGAUGE_SASL_PASSWORD"
+            )
         if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
             raise ConfigurationError(
                 "STREAMGAUGE_SASL_TOKEN_URL: only https keeps the client's secret; http is for addresses of "
@@ -58,7 +64,7 @@ class TokenEndpoint:
             )
         if self.ca_location and not Path(self.ca_location).is_file():
             raise ConfigurationError(
-                f"STREAMGAUGE_SASL_TOKEN_CA_LOCATION: there is no file {self.ca_location}"
+                f"STREAMGAUGE_SASL_TOKEN_CA_LOCATION: there is no file {shown(self.ca_location)}"
             )
         if parts.scheme == "https" and not self.trusted:
             raise ConfigurationError(

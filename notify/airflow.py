@@ -12,6 +12,7 @@ from streamgauge.clients.events import RetrainRequest
 from streamgauge.notify.addresses import Allowed
 from streamgauge.notify.config_hooks import AirflowTarget
 from streamgauge.notify.core.outcomes import Outcome, Result, of_status
+from streamgauge.notify.hiding import hide, secrets_of
 from streamgauge.notify.http import Request, exchange, json_request, post
 
 PATH = "/api/v2/dags/{dag}/dagRuns"
@@ -58,7 +59,7 @@ def trigger(target: AirflowTarget, request: RetrainRequest, allowed: Allowed) ->
             return token
         headers["Authorization"] = f"Bearer {token}"
     made = json_request(base + PATH.format(dag=target.dag), document(request), headers)
-    return post(Request(made.url, made.body, made.headers, _TAKEN, _RETRIED), allowed)
+    return post(Request(made.url, made.body, made.headers, _TAKEN, _RETRIED), allowed, secrets_of(target))
 
 
 def _token(target: AirflowTarget, base: str, allowed: Allowed) -> str | Outcome:
@@ -70,6 +71,7 @@ def _token(target: AirflowTarget, base: str, allowed: Allowed) -> str | Outcome:
     try:
         token = json.loads(answer.text)["access_token"]
     except (ValueError, KeyError, TypeError):
-        reason = of_status(answer.status, answer.text).reason or "no token in the answer"
+        said = hide(answer.text, secrets_of(target))
+        reason = of_status(answer.status, said).reason or "no token in the answer"
         return Outcome(Result.FAILED, f"{TOKEN_PATH}: {reason}", answer.pause_us)
     return str(token)

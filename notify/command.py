@@ -13,6 +13,7 @@ from contextlib import suppress
 from streamgauge.clients.events import RetrainRequest
 from streamgauge.notify.config_hooks import CommandTarget
 from streamgauge.notify.core.outcomes import Outcome, Result
+from streamgauge.notify.hiding import hide
 
 #: The exit code of a command that finds the request itself wrong (EX_DATAERR of sysexits.h): it is declined.
 DATA_ERROR = 65
@@ -79,8 +80,9 @@ def _end_of_words(process: subprocess.Popen[bytes], until: float) -> bytes:
 
 def _last_line(said: bytes, secrets: Iterable[str]) -> str:
     """What of the last line can be told: nothing of one whose beginning, with half a secret, is lost."""
-    text = said.decode(errors="replace")
-    for secret in sorted({each.strip() for each in secrets} - {""}, key=len, reverse=True):
-        text = text.replace(secret, "***")
+    text = hide(
+        said.decode(errors="replace"),
+        sorted({each.strip() for each in secrets} - {""}, key=len, reverse=True),
+    )
     before, _, last = text.strip().rpartition("\n")
     return last[:_TOLD_CHARACTERS] if before or len(said) < _HELD_BYTES else ""

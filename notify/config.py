@@ -1,5 +1,6 @@
 """What a notifier is told: targets, routes to them, and the addresses that it may connect to."""
 
+import re
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -45,7 +46,9 @@ def _is_header(text: str) -> bool:
 
 def _headers(given: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, value in given.items():
-        if not _is_header(name + value.get_secret_value()) or " " in name or not name:
+        if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII):  # which may be all of `Authorization: …`
+            raise ValueError("the name of a header has letters, digits and hyphens, and no value")
+        if not _is_header(value.get_secret_value()):
             raise ValueError(f"{name}: a header is printable ASCII")
     return given
 

@@ -37,9 +37,10 @@ def load(path: str, environ: Mapping[str, str]) -> Checked:
 def check(name: str, text: str, environ: Mapping[str, str]) -> Checked:
     """Everything that is wrong with a configuration; `name` is how problems call the file.
 
-    >>> print(*check("n.yaml", "targets: {a: {kind: slak}}\\nroutes: [{to: b}]", {}).problems, sep="\\n")
-    n.yaml:1: targets.a.kind: takes alertmanager, webhook, pagerduty, slack, email or apprise, not 'slak'
-    n.yaml:1: targets.a: no route leads to it
+    >>> checked = check("n.yaml", "targets: {a: {kind: slak}}\\nroutes: [{to: b}]", {})
+    >>> [(problem.line, problem.field) for problem in checked.problems]
+    [(1, 'targets.a.kind'), (1, 'targets.a'), (2, 'routes.0.to')]
+    >>> print(checked.problems[-1])
     n.yaml:2: routes.0.to: no target is called 'b'; there are a
     """
     problems: list[Problem] = []

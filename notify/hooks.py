@@ -9,6 +9,7 @@ from streamgauge.notify.command import run
 from streamgauge.notify.config import Target, WebhookTarget
 from streamgauge.notify.config_hooks import AirflowTarget, ArgoEventsTarget, CommandTarget, GitHubTarget
 from streamgauge.notify.core.outcomes import Outcome
+from streamgauge.notify.hiding import secrets_of
 from streamgauge.notify.http import Request, json_request, post
 from streamgauge.notify.signing import signed
 from streamgauge.schemas.encode import encode_output
@@ -21,15 +22,16 @@ _ARGO_RETRIED = frozenset([400])
 
 def hook(target: Target, allowed: Allowed) -> Hand:
     """What hands a request over, at a time in microseconds. Raises TypeError for what takes none."""
+    secrets = secrets_of(target)
     match target:
         case AirflowTarget():
             return lambda request, _: airflow.trigger(target, request, allowed)
         case GitHubTarget():
-            return lambda request, _: post(github.dispatch(target, request), allowed)
+            return lambda request, _: post(github.dispatch(target, request), allowed, secrets)
         case ArgoEventsTarget():
-            return lambda request, _: post(cloud_event(target, request), allowed)
+            return lambda request, _: post(cloud_event(target, request), allowed, secrets)
         case WebhookTarget():
-            return lambda request, now_us: post(webhook_request(target, request, now_us), allowed)
+            return lambda request, now_us: post(webhook_request(target, request, now_us), allowed, secrets)
         case CommandTarget():
             return lambda request, _: run(target, request)
     raise TypeError(f"{type(target).__name__} takes no retrain requests")

@@ -1,7 +1,7 @@
 """One POST to one target: to a checked address, without redirects, within a time, with a bounded answer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +12,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from streamgauge.notify.addresses import Allowed, ForbiddenAddressError
 from streamgauge.notify.core.outcomes import Outcome, Result, of_status
+from streamgauge.notify.hiding import hide
 
 TIMEOUT_S = 10.0
 _ANSWER_BYTES = 1_000
@@ -47,12 +48,12 @@ def json_request(url: str, document: object, headers: Mapping[str, str] | None =
     return Request(url, body, {"Content-Type": "application/json", **(headers or {})})
 
 
-def post(request: Request, allowed: Allowed) -> Outcome:
-    """Send it once, and say what came of it."""
+def post(request: Request, allowed: Allowed, secrets: Sequence[str]) -> Outcome:
+    """Send it once, and say what came of it, without the target's secrets."""
     answer = exchange(request, allowed)
     if isinstance(answer, Outcome):
         return answer
-    found = of_status(answer.status, answer.text, answer.pause_us)
+    found = of_status(answer.status, hide(answer.text, secrets), answer.pause_us)
     if answer.status in request.taken:
         return Outcome(Result.DELIVERED, found.reason)
     if answer.status in request.retried:

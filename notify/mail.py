@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from streamgauge.notify.addresses import Allowed, ForbiddenAddressError
 from streamgauge.notify.config import EmailTarget
 from streamgauge.notify.core.outcomes import Outcome, Result
+from streamgauge.notify.hiding import hide, secrets_of
 
 TIMEOUT_S = 10.0
 
@@ -45,7 +46,7 @@ def send(target: EmailTarget, mail: EmailMessage, allowed: Allowed) -> Outcome:
         reason = f"SMTP {', '.join(map(str, codes))}: the message is not taken"
         return Outcome(Result.REFUSED if lasting else Result.FAILED, reason)
     except (ForbiddenAddressError, smtplib.SMTPException, OSError) as error:
-        return Outcome(Result.FAILED, f"{type(error).__name__}: {error}"[:300])
+        return Outcome(Result.FAILED, hide(f"{type(error).__name__}: {error}", secrets_of(target))[:300])
     # some had it: sending again would repeat it to them
     return Outcome(Result.DELIVERED, f"refused for {', '.join(sorted(refused))}" if refused else "")
 

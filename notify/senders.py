@@ -19,6 +19,7 @@ from streamgauge.notify.config import (
 from streamgauge.notify.core.book import Episode
 from streamgauge.notify.core.outcomes import Outcome
 from streamgauge.notify.core.queues import Notification
+from streamgauge.notify.hiding import secrets_of
 from streamgauge.notify.http import Request, json_request, post
 from streamgauge.notify.services import Service
 from streamgauge.notify.signing import signed
@@ -36,21 +37,21 @@ class Sender:
 
 def sender(target: Target, allowed: Allowed) -> Sender:
     """What sends to a target. Raises `ConfigurationError` if it could never work."""
+
+    def sent(request: Request) -> Outcome:
+        return post(request, allowed, secrets_of(target))
+
     match target:
         case AlertmanagerTarget():
             return _alertmanager(target, allowed)
         case WebhookTarget():
-            return Sender(lambda what, now_us: post(webhook_request(target, what, now_us), allowed))
+            return Sender(lambda what, now_us: sent(webhook_request(target, what, now_us)))
         case PagerDutyTarget():
             key, url = target.routing_key.get_secret_value(), target.url.get_secret_value()
-            return Sender(
-                lambda what, _: post(json_request(url, pagerduty.event(what.alerts[0], key)), allowed)
-            )
+            return Sender(lambda what, _: sent(json_request(url, pagerduty.event(what.alerts[0], key))))
         case SlackTarget():
             url = target.url.get_secret_value()
-            return Sender(
-                lambda what, _: post(json_request(url, slack.message(*_text(target, what))), allowed)
-            )
+            return Sender(lambda what, _: sent(json_request(url, slack.message(*_text(target, what)))))
         case EmailTarget():
             return Sender(
                 lambda what, now_us: mail.send(
@@ -80,9 +81,8 @@ def _alertmanager(target: AlertmanagerTarget, allowed: Allowed) -> Sender:
     headers = {name: value.get_secret_value() for name, value in target.headers.items()}
 
     def send(alerts: list[tuple[Alert, tuple[Alert, ...]]], now_us: int) -> Outcome:
-        return post(
-            json_request(url, alertmanager.documents(alerts, now_us, target.resend), headers), allowed
-        )
+        request = json_request(url, alertmanager.documents(alerts, now_us, target.resend), headers)
+        return post(request, allowed, secrets_of(target))
 
     return Sender(
         lambda what, now_us: send([(each.alert, each.before) for each in what.transitions], now_us),

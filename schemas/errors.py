@@ -8,6 +8,8 @@ StreamgaugeError
 
 from enum import StrEnum
 
+from streamgauge.schemas.telling import redacted
+
 
 class StreamgaugeError(Exception):
     """Root of every error that Streamgauge raises."""
@@ -21,13 +23,20 @@ class AdvisedError(StreamgaugeError):
     """
 
     def __init__(self, cause: str, advice: str, *, where: str = "") -> None:
-        self.cause = cause
+        self.cause = redacted(cause)
         self.advice = advice
-        super().__init__(f"{where}{cause}; {advice}")
+        super().__init__(f"{redacted(where)}{self.cause}; {advice}")
 
 
 class ConfigurationError(StreamgaugeError):
-    """A setting, a topic or a definition is wrong. The message says what to do."""
+    """A setting, a topic or a definition is wrong. The message says what to do, and holds no credentials.
+
+    >>> str(ConfigurationError("https://app:secret@r:8081 is no file"))
+    'https://***@r:8081 is no file'
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class StateError(StreamgaugeError):

@@ -5,8 +5,10 @@ from importlib import import_module
 from streamgauge.detectors.custom import Allowed
 from streamgauge.detectors.river_parts import Metric
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
 
 _VARIABLE = "STREAMGAUGE_CUSTOM_METRICS"
+_HOW = "write the full path of a class, as in river.metrics.FBeta"
 
 
 def allowed_metrics(paths: str) -> Allowed:
@@ -21,13 +23,15 @@ def allowed_metrics(paths: str) -> Allowed:
 
 
 def _imported(path: str) -> type[Metric]:
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigurationError(f"{_VARIABLE}: {shown(path)} is no import path; {_HOW}")
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"{_VARIABLE}: cannot import {path}: {error}; write the full path of a class, as in "
-            "river.metrics.FBeta, and install its package where the worker runs"
+            f"{_VARIABLE}: cannot import {path}: {error}; {_HOW}, and install its package where the worker "
+            "runs"
         ) from error
     if not (isinstance(found, type) and issubclass(found, Metric)):
         raise ConfigurationError(f"{_VARIABLE}: {path} is no subclass of river.metrics.base.Metric")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from streamgauge.schemas.telling import redacted
 from streamgauge.streams.safe_yaml import construct, nodes
 
 #: Problems of one document that are told; who wrote more has another mistake than these.
@@ -27,7 +28,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.field}: " if self.field else ""
-        return f"{self.file}:{self.line}: {where}{self.message}"
+        return redacted(f"{self.file}:{self.line}: {where}{self.message}")
 
 
 @dataclass(frozen=True, slots=True)

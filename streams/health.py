@@ -8,12 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
+
 
 class HealthServer:
     """Answers until `close`. `restoring` says what is left to restore; empty: nothing, the worker is ready.
 
     With a `token`, /metrics is for those who bring it; probes bring none. /healthz is 200 as long as the
     process answers: what makes a worker unhealthy ends it.
+
+    Raises `ConfigurationError` if it cannot listen there.
     """
 
     def __init__(
@@ -57,7 +62,14 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Probes come every few seconds: they are not logged."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {shown(host)}, port {port}, for /healthz and /metrics: {error.strerror}; "
+                "STREAMGAUGE_HEALTH_HOST must be an address of this machine, and STREAMGAUGE_HEALTH_PORT one "
+                "that no other process has, or 0 for any that is free"
+            ) from None
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()

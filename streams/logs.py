@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from streamgauge.schemas.telling import redacted
+
 #: aiokafka tells of every attempt while a broker is away, several a second; the watchdog says what matters.
 _LIBRARIES = {
     "faust": logging.WARNING,
@@ -39,7 +41,11 @@ def configure_logs(level: str, form: str) -> None:
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *renderer,
+            lambda _, __, line: redacted(str(line)),  # tracebacks and libraries' words too
+        ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)

@@ -12,6 +12,7 @@ from streamgauge.clients.connection import Connection
 from streamgauge.clients.output_encoding import OutputEncoding, OutputFormat
 from streamgauge.clients.registry_address import SchemaRegistry
 from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.telling import shown
 from streamgauge.streams.memory_plan import LEAST_BYTES, PROCESS_BYTES, MemoryPlan
 
 
@@ -24,8 +25,9 @@ class WorkerSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="STREAMGAUGE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+        env_prefix="STREAMGAUGE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
+        hide_input_in_errors=True,
+    )  # fmt: skip
 
     bootstrap_servers: str = "localhost:9092"
     topic_prefix: str = "streamgauge."
@@ -153,6 +155,6 @@ def check_state_dir(directory: Path | None) -> None:
             pass
     except OSError as error:
         raise ConfigurationError(
-            f"STREAMGAUGE_STATE_DIR: {directory} cannot be written: {error.strerror}. Name a directory that "
-            "this user may write, or none: then a start reads all state from Kafka"
+            f"STREAMGAUGE_STATE_DIR: {shown(str(directory))} cannot be written: {error.strerror}. Name a "
+            "directory that this user may write, or none: then a start reads all state from Kafka"
         ) from error

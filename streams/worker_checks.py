@@ -14,6 +14,7 @@ from streamgauge.clients.schema_registry import RegistryError, check
 from streamgauge.schemas.errors import ConfigurationError, StateError
 from streamgauge.schemas.heartbeat import SILENT_US
 from streamgauge.schemas.message import CONTROL
+from streamgauge.schemas.telling import shown
 from streamgauge.streams.checked import Checked
 from streamgauge.streams.settings import check_state_dir
 from streamgauge.streams.stored import DEFINED, StoredPartition, read_stored
@@ -67,7 +68,8 @@ def disk(directory: Path) -> Checked:
         free = shutil.disk_usage(directory).free
     except ConfigurationError as error:
         return Checked("disk", "fail", str(error), "give it to the user that the worker runs as")
-    what = f"{directory} holds {held / 1e6:,.0f} MB of mirrored state, and {free / 1e6:,.0f} MB are free"
+    where = shown(str(directory))
+    what = f"{where} holds {held / 1e6:,.0f} MB of mirrored state, and {free / 1e6:,.0f} MB are free"
     if free < max(held, _MUCH_DISK_BYTES):
         advice = "make room for twice what it holds: while files are rewritten, both are there"
         return Checked("disk", "warn", what, advice)

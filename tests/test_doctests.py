@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("schemas", "detectors", "streams", "clients", "cli", "demo")
+FOLDERS = ("schemas", "detectors", "streams", "clients", "cli", "demo", "notify")
 
 
 def modules():

@@ -275,7 +275,7 @@ def test_framed_outputs_need_a_registry() -> None:
     environ = {"STREAMGAUGE_OUTPUT_FORMAT": "confluent"}
     with pytest.raises(ConfigurationError, match="STREAMGAUGE_SCHEMA_REGISTRY_URL is not set"):
         OutputEncoding.from_environment(environ, connection)
-    with pytest.raises(ConfigurationError, match="xml is none of json, avro, confluent"):
+    with pytest.raises(ConfigurationError, match="'xml' is none of json, avro, confluent"):
         OutputEncoding.from_environment({"STREAMGAUGE_OUTPUT_FORMAT": "xml"}, connection)
 
 

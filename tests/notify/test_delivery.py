@@ -38,14 +38,14 @@ def target(kind, **given):
 
 class TestPost:
     def test_it_sends_body_and_headers_to_the_path(self, there):
-        outcome = post(Request(there.url, b"{}", {"X-A": "b"}), LOOPBACK)
+        outcome = post(Request(there.url, b"{}", {"X-A": "b"}), LOOPBACK, ())
         assert outcome == Outcome(Result.DELIVERED)
         ((path, headers, body),) = there.requests
         assert (path, body, headers["x-a"]) == ("/in?a=b", b"{}", "b")
         assert headers["host"] == f"127.0.0.1:{there.port}"
 
     def test_credentials_in_the_url_are_basic_authentication(self, there):
-        post(Request(there.url.replace("127", "u%40x:p@127", 1), b"{}"), LOOPBACK)
+        post(Request(there.url.replace("127", "u%40x:p@127", 1), b"{}"), LOOPBACK, ())
         assert there.requests[0][1]["authorization"] == "Basic dUB4OnA="
         assert "@" not in there.requests[0][1]["host"]
 
@@ -53,35 +53,35 @@ class TestPost:
     def test_redirects_are_not_followed(self, there, status):
         with receiver() as other:
             there.answers = [(status, {"Location": other.url})]
-            outcome = post(Request(there.url, b"{}"), LOOPBACK)
+            outcome = post(Request(there.url, b"{}"), LOOPBACK, ())
             assert outcome.result is Result.FAILED
             assert "redirects are not followed" in outcome.reason
             assert other.requests == []
 
     def test_it_says_how_long_the_target_wants_to_be_left_alone(self, there):
         there.answers = [(429, {"Retry-After": "7"})]
-        assert post(Request(there.url, b"{}"), LOOPBACK).pause_us == 7_000_000
+        assert post(Request(there.url, b"{}"), LOOPBACK, ()).pause_us == 7_000_000
 
     def test_an_endless_answer_is_not_read_to_its_end(self, there):
         there.answers = [(500, {"Content-Length": "9999999999"})]
-        outcome = post(Request(there.url, b"{}"), LOOPBACK)
+        outcome = post(Request(there.url, b"{}"), LOOPBACK, ())
         assert outcome.result is Result.FAILED
 
     def test_nobody_there_is_a_failure_without_the_url(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        outcome = post(Request(f"http://127.0.0.1:{port}/secret", b"{}"), LOOPBACK)
+        outcome = post(Request(f"http://127.0.0.1:{port}/secret", b"{}"), LOOPBACK, ())
         assert outcome == Outcome(Result.FAILED, f"no connection to 127.0.0.1:{port}")
 
     @pytest.mark.parametrize("host", ["a..b", "x" * 70, "nowhere.invalid"])
     def test_a_host_that_does_not_exist_is_a_failure(self, host):
-        outcome = post(Request(f"http://{host}/", b"{}"), LOOPBACK)
+        outcome = post(Request(f"http://{host}/", b"{}"), LOOPBACK, ())
         assert outcome.result is Result.FAILED
         assert outcome.reason.startswith(host)
 
     def test_the_next_address_of_a_host_is_tried(self, there, monkeypatch):
         monkeypatch.setattr(Allowed, "resolve", lambda *_: ["127.0.0.9", "127.0.0.1"])
-        assert post(Request(there.url, b"{}"), LOOPBACK).result is Result.DELIVERED
+        assert post(Request(there.url, b"{}"), LOOPBACK, ()).result is Result.DELIVERED
 
     @pytest.mark.parametrize(
         ("names", "trusted", "result"),
@@ -98,7 +98,7 @@ class TestPost:
         authority.issue_cert(*names).configure_cert(context)
         monkeypatch.setattr(Allowed, "resolve", lambda *_: ["127.0.0.1"])
         with receiver(context) as secure:
-            outcome = post(Request(f"https://secure.example:{secure.port}/", b"{}"), LOOPBACK)
+            outcome = post(Request(f"https://secure.example:{secure.port}/", b"{}"), LOOPBACK, ())
             assert outcome.result == result
             assert len(secure.requests) == (result == "delivered")
 
@@ -112,7 +112,7 @@ class TestWhereItMayGo:
          "[2002:7f00:1::]", "2130706433", "0x7f.1", "localhost"],
     )  # fmt: skip
     def test_what_is_not_public_is_refused(self, host):
-        outcome = post(Request(f"http://{host}:9/", b"{}"), Allowed([]))
+        outcome = post(Request(f"http://{host}:9/", b"{}"), Allowed([]), ())
         assert outcome.result is Result.FAILED
         assert "not a public address" in outcome.reason
 
@@ -120,7 +120,7 @@ class TestWhereItMayGo:
         for entry in ("127.0.0.1", "127.0.0.0/8", "localhost"):
             host = "localhost" if entry == "localhost" else "127.0.0.1"
             assert (
-                post(Request(f"http://{host}:{there.port}/", b"{}"), Allowed([entry])).result
+                post(Request(f"http://{host}:{there.port}/", b"{}"), Allowed([entry]), ()).result
                 is Result.DELIVERED
             )
 
@@ -139,10 +139,10 @@ class TestWhereItMayGo:
         monkeypatch.setattr(addresses.socket, "getaddrinfo", rebinding)
         allowed = Allowed(["127.0.0.1"])
         request = Request(f"http://rebind.example:{there.port}/", b"{}")
-        assert post(request, allowed).result is Result.DELIVERED
+        assert post(request, allowed, ()).result is Result.DELIVERED
         assert asked == ["rebind.example"]
         assert there.requests[0][1]["host"] == f"rebind.example:{there.port}"
-        assert "not a public" in post(request, allowed).reason
+        assert "not a public" in post(request, allowed, ()).reason
 
     def test_of_several_addresses_only_those_allowed_are_used(self, monkeypatch):
         found = [(socket.AF_INET, 0, 0, "", (each, 80)) for each in ("10.0.0.1", "93.184.215.14")]

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import socket
 import struct
 import urllib.error
 import urllib.request
@@ -334,6 +335,14 @@ def test_the_health_server_frees_its_port() -> None:
     port = server.port
     server.close()
     HealthServer("127.0.0.1", port, CollectorRegistry(), lambda: True).close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no such host"])
+def test_where_the_health_server_cannot_listen_it_says_what_to_set(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"'{host}', port {port}.*STREAMGAUGE_HEALTH_PORT"):
+            HealthServer(host, port, CollectorRegistry(), str)
 
 
 def test_every_topic_name_carries_the_prefix() -> None:
