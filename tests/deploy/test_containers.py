@@ -20,8 +20,9 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = {"topics", "worker", "notifier"}
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "deploy", "environment", "expose", "healthcheck", "image",
-    "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
+    "build", "cap_drop", "command", "depends_on", "deploy", "env_file", "environment", "expose",
+    "healthcheck", "image", "init", "ports", "read_only", "restart", "security_opt", "stop_grace_period",
+    "tmpfs", "user", "volumes",
 }  # fmt: skip
 
 
@@ -69,10 +70,52 @@ class TestService:
             assert source in COMPOSE["volumes"] or (source.startswith("./") and (ROOT / source).exists())
 
 
+def documented():
+    """Every variable of the reference's tables, the logger's own too."""
+    rows = re.findall(r"(?m)^\| (`[^|]*`) \|", (ROOT / "docs/reference/settings.md").read_text())
+    return {f"STREAMGAUGE_{name}" for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+
+
+def environment_of(name, given):
+    """What Compose gives a service: the files in their order, `given` for the user's, then its own."""
+    found = {}
+    for file in SERVICES[name]["env_file"]:
+        if isinstance(file, dict):
+            assert (file["path"], file["required"]) == ("streamgauge.env", False)
+            found |= given
+        else:
+            lines = (ROOT / file).read_text().splitlines()
+            found |= dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return found | SERVICES[name].get("environment", {})
+
+
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_settings_of_our_services_are_ones_that_the_worker_knows(name):
     known = {f"STREAMGAUGE_{field.upper()}" for field in WorkerSettings.model_fields}
-    assert set(SERVICES[name]["environment"]) <= known
+    assert known <= documented()
+    assert set(environment_of(name, {})) <= known
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_documented_setting_can_be_set_in_one_file(name):
+    wired = {"STREAMGAUGE_HEALTH_HOST", "STREAMGAUGE_HEALTH_PORT", "STREAMGAUGE_STATE_DIR"}
+    found = environment_of(name, dict.fromkeys(documented(), "mine"))
+    assert {setting for setting in documented() if found[setting] != "mine"} <= wired
+    page = (ROOT / "docs/how-to/run-with-docker.md").read_text()
+    assert all(setting in page for setting in wired)
+
+
+def test_the_users_file_reaches_neither_git_nor_the_image():
+    for file in (".gitignore", ".dockerignore"):
+        assert {"streamgauge.env", "*.env"} & set((ROOT / file).read_text().splitlines())
+    for name in OURS:
+        assert "./deploy/certificates:/etc/streamgauge/certificates:ro" in SERVICES[name]["volumes"]
+
+
+def test_a_worker_keeps_below_the_memory_that_its_container_has():
+    given = environment_of("worker", {})["STREAMGAUGE_MAX_MEMORY"]
+    limit = SERVICES["worker"]["deploy"]["resources"]["limits"]["memory"]
+    assert WorkerSettings(max_memory=given, _env_file=None).max_memory < int(limit.removesuffix("M")) << 20
 
 
 def test_commands_of_our_services_are_right():
@@ -88,7 +131,7 @@ def test_clients_reach_kafka_where_it_listens():
     kafka = SERVICES["kafka"]["environment"]
     listeners = dict(entry.split("://") for entry in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
     for name in OURS:
-        assert SERVICES[name]["environment"]["STREAMGAUGE_BOOTSTRAP_SERVERS"] == listeners["INTERNAL"]
+        assert environment_of(name, {})["STREAMGAUGE_BOOTSTRAP_SERVERS"] == listeners["INTERNAL"]
     assert listeners["HOST"] == WorkerSettings.model_fields["bootstrap_servers"].default
     assert SERVICES["kafka"]["ports"] == ["127.0.0.1:9092:9092"]
 
