@@ -28,6 +28,9 @@ CHUNK = 2_000
 #: Surely below 1, however sums are rounded.
 _BELOW = 0.999
 
+#: The rows of a kind's streams, S of them, and by code what adds up over a look: float64 (S, W, J).
+Table = tuple[Rows, Floats]
+
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
@@ -78,8 +81,8 @@ class EDetector(Payee):
             streams = len(kind.weights)
         self._kinds = [kind.weights.shape for kind in kinds]
         #: Of each kind with streams: its rows, what a code adds to logs of its bets, and to its statistics.
-        self._factors: list[tuple[Rows, Floats]] = []
-        told: list[tuple[Rows, Floats]] = []
+        self._factors: list[Table] = []
+        told: list[Table] = []
         for view, kind in zip(views, kinds, strict=True):
             if len(kind.weights):
                 bets, statistics = view.tables(kind)
@@ -139,7 +142,9 @@ class EDetector(Payee):
         if len(looks.balance) == 0 or len(self._r) == 0:
             return
         due = self._due(looks.balance.tolist())
-        self._advance(self._logs(looks.counts), looks.counts, due, looks.starts_us)
+        logs = np.empty((len(due), len(self._r)))
+        _by_look(looks.counts, self._factors, logs)
+        self._advance(logs, looks.counts.astype(np.uint8), due, looks.starts_us)
 
     def take_crossings(self) -> list[Crossing]:
         """Streams that reached 1 since the last call; each has started over."""
@@ -173,30 +178,19 @@ class EDetector(Payee):
         self._suffixes.adopt(other._suffixes)
         self._crossings = list(other._crossings)
 
-    def _logs(self, counts: Floats) -> Floats:
-        """The logs of all factors, (L, bets), that the bins of L looks, (S, L, W), add up to."""
-        looks, at = counts.shape[1], 0
-        logs = np.empty((looks, len(self._r)))
-        for rows, table in self._factors:
-            streams, _, bets = table.shape
-            of_kind = logs[:, at : at + streams * bets].reshape(looks, streams, bets)
-            np.matmul(counts[rows], table, out=of_kind.transpose(1, 0, 2))
-            at += streams * bets
-        return logs
-
-    def _advance(self, logs: Floats, counts: Floats, due: list[float], starts_us: Ints) -> None:
+    def _advance(self, logs: Floats, bins: NDArray[np.uint8], due: list[float], starts_us: Ints) -> None:
         """The looks in order. Where streams cross they start over, and what follows is computed anew."""
-        bins = counts.astype(np.uint8)
-        factors = np.exp(logs)
-        reached, start, most = np.empty_like(factors), 0, len(factors)
+        start, most = 0, len(due)
         while start < most:
-            r = self._r
+            # Each look's factors become what is reached with it.
+            r, reached, staked = self._r, np.exp(logs[start:]), np.empty_like(self._r)
             with np.errstate(over="ignore"):
-                for factor, into, a in zip(factors[start:], reached[start:], due[start:], strict=True):
-                    r = np.multiply(np.add(r, a, into), factor, into)
-                alarmed = self._alarmed(reached[start:])
+                for a, look in zip(due[start:], reached, strict=True):
+                    look *= np.add(r, a, staked)
+                    r = look
+                alarmed = self._alarmed(reached)
             stop = most if alarmed is None else start + 1 + int(np.argmax(alarmed.any(axis=1)))
-            self._r = reached[stop - 1].copy()
+            self._r = reached[stop - 1 - start].copy()
             part = slice(start, stop)
             self._suffixes.extend(logs[part], bins[:, part], starts_us[part])
             if alarmed is not None:
@@ -208,7 +202,7 @@ class EDetector(Payee):
     def _alarmed(self, reached: Floats) -> Bools | None:
         """Which streams cross in which look, (L, S); None where, as a rule, none does."""
         # No mean of its bets is above the greatest of all.
-        if reached.max() * self._most_weight < _BELOW:
+        if np.maximum.reduce(reached, axis=None) * self._most_weight < _BELOW:
             return None
         alarmed: Bools = self._mixture(reached) >= 1.0
         return alarmed if alarmed.any() else None
@@ -236,9 +230,16 @@ class EDetector(Payee):
         self._suffixes.forget(mine)
 
 
-def _told(statistics: list[tuple[Rows, Floats]], parts: Sequence[NDArray[np.uint8]]) -> Floats:
-    """The sums of all statistics, (L, …), of the bins of L looks, (S, L, W) in parts."""
-    of_streams = np.concatenate(parts, axis=1).astype(np.float64)
-    looks = of_streams.shape[1]
-    sums = [(of_streams[rows] @ table).transpose(1, 0, 2) for rows, table in statistics]
-    return np.concatenate([of_kind.reshape(looks, -1) for of_kind in sums], axis=1)
+def _told(tables: Sequence[Table], parts: Sequence[NDArray[np.uint8]], out: Floats) -> None:
+    """As `_by_look`, of the bins of looks in parts."""
+    _by_look(np.concatenate(parts, axis=1).astype(np.float64), tables, out)
+
+
+def _by_look(counts: Floats, tables: Sequence[Table], out: Floats) -> None:
+    """What the bins of L looks, (S, L, W), add up to by all tables, side by side: (L, …)."""
+    at = 0
+    for rows, table in tables:
+        streams, _, each = table.shape
+        of_table = out[:, at : at + streams * each].reshape(len(out), streams, each)
+        np.matmul(counts[rows], table, of_table.transpose(1, 0, 2))
+        at += streams * each

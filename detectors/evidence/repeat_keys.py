@@ -29,6 +29,15 @@ def repeatable(bins: FeatureBins, binner: FeatureBinner) -> Floats:
     return keys
 
 
+def surely_vary(counts: Floats, numbers: int) -> bool:
+    """Whether no bin of any feature is full enough, nor half as full where it is one of the first `numbers`:
+    as a rule that is so, and then there is nothing to ask of values. `counts` as in `may_repeat`."""
+    of_numbers = np.maximum.reduce(counts[:numbers], axis=None, initial=0.0)
+    of_categories = np.maximum.reduce(counts[numbers:], axis=None, initial=0.0)
+    missing = np.maximum.reduce(counts[..., -1], axis=None)
+    return bool(max(2 * of_numbers, of_categories) < LOOK - missing)
+
+
 def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     """Which features may have had one value in one of the whole looks of a batch, bool (F,).
 
@@ -46,8 +55,6 @@ def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     numbers, before = len(bins.z), -held % LOOK
     whole = slice(before, before + (counts.shape[1] - (before > 0)) * LOOK)
     may: Bools = np.zeros(len(counts), np.bool_)
-    if _surely_vary(counts, numbers):
-        return may
     may[_alike(bins.z[:, whole])] = True
     may[_alike(bins.codes[numbers:, whole]) + numbers] = True
     if np.count_nonzero(counts[..., -1]):  # what is missed may stand between equal ones
@@ -56,15 +63,6 @@ def may_repeat(bins: FeatureBins, counts: Floats, held: int) -> Bools:
     if before:
         may |= _few_bins(counts[:, :1], np.arange(len(counts)) < numbers)
     return may
-
-
-def _surely_vary(counts: Floats, numbers: int) -> bool:
-    """Whether no bin of any feature is full enough, nor half as full where it is one of the first `numbers`:
-    as a rule that is so, and then there is nothing to ask of values."""
-    present = LOOK - counts[..., -1].max()
-    of_numbers, of_categories = counts[:numbers], counts[numbers:]
-    most = max(2 * of_numbers.max(initial=0.0), of_categories.max(initial=0.0))
-    return bool(most < present)
 
 
 def _alike(values: NDArray[Any]) -> NDArray[np.intp]:

@@ -95,7 +95,11 @@ class RepeatEvidence(Payee):
             if is_flat[look] or self._has_runs:
                 self._look(flat[:, look], low[:, look], count[:, look], start_us, self.weight * due)
             self._previous_us = start_us
-        self._under_way(low[:, -1:], high[:, -1:], count[:, -1:], starts[-1:], self.held_after(n))
+        rows = self.held_after(n)
+        if rows:
+            self._under_way(low[:, -1:], high[:, -1:], count[:, -1:], int(starts[-1]), rows)
+        else:
+            self._none_under_way()
 
     def pass_by(self, last: Floats, missing: Floats, time_us: Ints, paid: Floats) -> None:
         """As `update_many`, with n rows that complete L ≥ 1 looks, none of which can be of one value in any
@@ -107,9 +111,10 @@ class RepeatEvidence(Payee):
         if self._has_runs:
             self._lose(np.any(missing < LOOK, axis=1))
         rows = last.shape[1]
-        none = last, last, np.zeros((len(last), 0), np.int64)
-        low, high, count = _extremes(last, np.zeros(1, np.intp)) if rows else none
-        self._under_way(low, high, count, time_us[ends:], rows)
+        if rows:
+            self._under_way(*_extremes(last, np.zeros(1, np.intp)), int(time_us[ends]), rows)
+        else:
+            self._none_under_way()
 
     @property
     def held(self) -> int:
@@ -157,15 +162,17 @@ class RepeatEvidence(Payee):
             setattr(self, "_" + name, state[name])
         self._alarms = [Alarm(*fields) for fields in state["alarms"]]
 
-    def _under_way(self, low: Floats, high: Floats, count: Ints, starts: Ints, rows: int) -> None:
-        """The look that `rows` rows belong to so far: (F, 1) each, or (F, 0) if there are none."""
-        if rows:
-            self._low, self._high, self._count = low[:, 0].copy(), high[:, 0].copy(), count[:, 0].copy()
-            self._start_us = int(starts[0])
-        elif self._held:  # as if nothing had been: it must not show where a batch was cut
+    def _under_way(self, low: Floats, high: Floats, count: Ints, start_us: int, rows: int) -> None:
+        """The look that `rows` rows belong to so far, and its extremes: (F, 1) each."""
+        self._low, self._high, self._count = low[:, 0].copy(), high[:, 0].copy(), count[:, 0].copy()
+        self._start_us, self._held = start_us, rows
+
+    def _none_under_way(self) -> None:
+        """As if nothing had been: it must not show where a batch was cut."""
+        if self._held:
             self._low, self._high = np.full(len(self._r), np.inf), np.full(len(self._r), -np.inf)
             self._count, self._start_us = np.zeros(len(self._r), np.int64), 0
-        self._held = rows
+            self._held = 0
 
     def _look(self, flat: Bools, value: Floats, count: Ints, start_us: int, due: float) -> None:
         before_us = start_us if self._previous_us is None else min(self._previous_us, start_us)

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.estimate import State
-from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.batch import Bools, Floats, Ints
 
-#: So many looks may wait: suffixes matter at an alarm and in a snapshot only, and cost less in bulk.
+#: So many looks may wait: suffixes matter at an alarm and in a snapshot only, and cost less in bulk. As a
+#: rule the number of one among them is a byte then.
 _PENDING_LOOKS = 128
 #: A change may as well have begun where the evidence since then is at most e⁴ times less than since the best
 #: start; or e⁸ times towards the past, for of each such step there only the first start is remembered.
@@ -17,6 +18,9 @@ _DOUBT = 4.0
 #: Rows that a matrix product sums at a time.
 _BLOCK = 8
 _LOWER = np.tril(np.ones((_BLOCK, _BLOCK)))
+
+#: Writes the statistics of looks, (L, M), that were given in parts.
+Sums = Callable[[Sequence[NDArray[Any]], Floats], None]
 
 
 class Suffix(NamedTuple):
@@ -56,11 +60,11 @@ class Suffixes:
         self,
         follows: NDArray[np.intp],
         statistics: int,
-        sums: Callable[[Sequence[NDArray[Any]]], Floats] | None = None,
+        sums: Sums | None = None,
     ) -> None:
         bets = len(follows)
         self._follows = follows
-        self._sums = sums
+        self._sums = sums or _joined
         self._pending: list[tuple[Floats, NDArray[Any], Ints]] = []
         self._waiting = 0
         #: Of all looks: sums of the statistics, and their number.
@@ -138,22 +142,18 @@ class Suffixes:
             return
         logs, told, starts = zip(*self._pending, strict=True)
         self._pending, self._waiting = [], 0
-        if self._sums is not None:
-            told = (self._sums(told),)
         at_us = np.concatenate(starts)
-        looks = len(at_us)
-        levels, totals = _running_sums(logs, looks), _running_sums(told, looks)
+        looks, width = len(at_us), len(self._rise)
+        sums = self._running_sums(logs, told, looks)
+        levels, totals = sums[:, :width], sums[:, width:]
         totals += self._totals
-        # The evidence before each look, the last one first: then whatever is sought begins a row.
-        opens = np.ascontiguousarray(levels[-2::-1].T)
-        ago = opens.argmin(axis=1)
-        lows = opens[np.arange(len(ago)), ago]
-        held = -self._rise
+        opens = levels[:-1]  # the evidence before each look
+        lows, held = np.minimum.reduce(opens, axis=0), -self._rise
         # It is no longer positive where the sum so far is at a new minimum; the last of them counts.
         bets = np.flatnonzero(lows <= held)
-        at = looks - 1 - ago[bets]
-        self._since[bets] = at_us[at]
-        self._base[bets] = totals.take(self._follows[bets] + (at * totals.shape[1])[:, None])
+        at = _last(opens == lows).take(bets)
+        self._since[bets] = at_us.take(at)
+        self._base[bets] = totals[at[:, None], self._follows[bets]]
         self._since_looks[bets] = self._looks + at
         least = np.minimum(lows, held)
         self._doubt(opens, least, held, at_us)
@@ -164,38 +164,55 @@ class Suffixes:
         self._latest_us = int(at_us[-1])
 
     def _doubt(self, opens: Floats, least: Floats, held: Floats, starts: Ints) -> None:
-        """Where the suffixes may as well have begun; `opens` (B, L), the last look first."""
-        rows = np.arange(len(opens))
-        within = opens <= (least + _DOUBT)[:, None]
-        ago = within.argmax(axis=1)
-        bets = np.flatnonzero(within[rows, ago])
-        self._last[bets] = starts[len(starts) - 1 - ago[bets]]
+        """Where the suffixes may as well have begun; `opens` (L, B)."""
+        last = _last(opens <= least + _DOUBT)
+        self._last = np.where(last >= 0, starts.take(last, mode="clip"), self._last)
         #: The sum of all evidence, but for whole steps, that a level here stands for.
         origin = np.where(np.isinf(held), 0.0, self._phase - held)
         floor = np.floor((least + origin) / _DOUBT) * _DOUBT
         self._phase = least + origin - floor
         near, far = floor + _DOUBT - origin, floor + 2 * _DOUBT - origin
-        found = []
-        for step in (near, far):
-            np.less(opens[:, ::-1], step[:, None], out=within)
-            found.append(starts[within.argmax(axis=1)])
-        self._far = np.where(held < near, self._far, np.where(held < far, self._near, found[1]))
-        self._near = np.where(held < near, self._near, found[0])
+        from_near, from_far = (starts.take(_first(opens < step), mode="clip") for step in (near, far))
+        self._far = np.where(held < near, self._far, np.where(held < far, self._near, from_far))
+        self._near = np.where(held < near, self._near, from_near)
+
+    def _running_sums(self, logs: Sequence[Floats], told: Sequence[NDArray[Any]], looks: int) -> Floats:
+        """The sums before each of L looks and, last, of all, those of statistics beside those of logs:
+        (L + 1, B + M). They are exact, so their order is free: a block at a time, then what the blocks before
+        it add up to."""
+        blocks, bets = -(-looks // _BLOCK), len(self._rise)
+        rows = np.empty((blocks, _BLOCK, bets + len(self._totals)))
+        flat = rows.reshape(blocks * _BLOCK, -1)
+        np.concatenate(logs, out=flat[:looks, :bets])
+        self._sums(told, flat[:looks, bets:])
+        flat[looks:] = 0.0
+        sums = np.empty((blocks * _BLOCK + 1, flat.shape[1]))
+        sums[0] = 0.0
+        within = np.matmul(_LOWER, rows, out=sums[1:].reshape(rows.shape))
+        within[1:] += np.add.accumulate(within[:-1, -1])[:, None]
+        return sums[: looks + 1]
 
 
-def _running_sums(parts: Sequence[NDArray[Any]], looks: int) -> Floats:
-    """Of (L, B) rows in parts, the sums before each and, last, of all: (L + 1, B). They are exact, so their
-    order is free: a block at a time, then what the blocks before it add up to."""
-    blocks, width = -(-looks // _BLOCK), parts[0].shape[1]
-    rows = np.zeros((blocks, _BLOCK, width))
-    np.concatenate(parts, out=rows.reshape(-1, width)[:looks])
-    sums = np.empty((blocks * _BLOCK + 1, width))
-    sums[0] = 0.0
-    within = np.matmul(_LOWER, rows, out=sums[1:].reshape(rows.shape))
-    if blocks > 1:
-        before = np.tril(np.ones((blocks - 1, blocks - 1))) @ within[:-1, -1]
-        within[1:] += before[:, None]
-    return sums[: looks + 1]
+def _joined(told: Sequence[NDArray[Any]], out: Floats) -> None:
+    np.concatenate(told, out=out)
+
+
+def _last(found: Bools) -> NDArray[np.intp]:
+    """Of each column of bool (L, B) the last row in which it is true, intp (B,); -1 where there is none.
+
+    The greatest of the rows' numbers, for to go along rows is what is fast.
+    """
+    numbers = np.arange(1, len(found) + 1, dtype=np.min_scalar_type(len(found)))
+    last: NDArray[np.intp] = np.maximum.reduce(found.view(np.uint8) * numbers[:, None], axis=0).astype(
+        np.intp
+    )
+    last -= 1
+    return last
+
+
+def _first(found: Bools) -> NDArray[np.intp]:
+    """As `_last` the first row; L where there is none."""
+    return len(found) - 1 - _last(found[::-1])
 
 
 _ARRAYS = ("totals", "rise", "since", "base", "since_looks", "phase", "near", "far", "last")

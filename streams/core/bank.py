@@ -17,7 +17,7 @@ from streamgauge.detectors.evidence.looks import Taken
 from streamgauge.detectors.evidence.numeric import NumericEvidence
 from streamgauge.detectors.evidence.pairs import PairEvidence
 from streamgauge.detectors.evidence.rates import RateEvidence
-from streamgauge.detectors.evidence.repeat_keys import may_repeat, repeatable
+from streamgauge.detectors.evidence.repeat_keys import may_repeat, repeatable, surely_vary
 from streamgauge.detectors.evidence.repeats import RepeatEvidence
 from streamgauge.detectors.evidence.season import Season
 from streamgauge.detectors.evidence.stakes import View
@@ -142,7 +142,11 @@ class FeatureBank:
     def _repeat(self, bins: FeatureBins, looks: Taken, time_us: Ints, paid: Floats) -> None:
         """Where whole looks cannot be of one value, the rows since are enough."""
         repeats, n, counts = self.repeats, len(time_us), looks.counts[: len(self.binner.names)]
-        if not len(looks.balance) or (may_repeat(bins, counts, repeats.held) & repeats.watched).any():
+        may = not len(looks.balance) or (
+            not surely_vary(counts, len(bins.z))
+            and (may_repeat(bins, counts, repeats.held) & repeats.watched).any()
+        )
+        if may:
             repeats.update_many(repeatable(bins, self.binner), time_us, paid)
             return
         rows = repeats.held_after(n)
