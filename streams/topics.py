@@ -98,9 +98,10 @@ def describe_topics(connection: Connection) -> tuple[TopicState, ...]:
     found = metadata.topics
     # The embedded broker names a controller that does not exist, and would be waited for.
     controlled = metadata.controller_id in metadata.brokers
-    configs = _configs(admin, reach, [name for name in names if name in found]) if controlled else {}
+    there = [name for name in names if name in found]
+    configs = _configs(admin, reach, there) if controlled else {name: {} for name in there}
     return tuple(
-        TopicState(name, len(found[name].partitions) if name in found else 0, configs.get(name, {}))
+        TopicState(name, len(found[name].partitions) if name in configs else 0, configs.get(name, {}))
         for name in names
     )
 
@@ -158,19 +159,23 @@ def problems_of(topics: Sequence[TopicState], prefix: str) -> list[tuple[str, st
     return found
 
 
-def _configs(admin: AdminClient, reach: Reach, names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _configs(admin: AdminClient, reach: Reach, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """The configuration of each topic that is there still, empty where it cannot be had."""
     if not names:
         return {}
     asked = admin.describe_configs(
         [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_TIMEOUT_S
     )
-    configs = {}
+    configs: dict[str, Mapping[str, str]] = {}
     for resource, future in asked.items():
         try:
             found = future.result()
         except KafkaException as error:
-            if error.args[0].code() in _NO_CONFIGS:
-                return {}
+            code = error.args[0].code()
+            if code in _NO_CONFIGS:
+                return {name: {} for name in names}
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:  # deleted since the metadata was read
+                continue
             if passes(error.args[0]):
                 raise reach.lost(error.args[0]) from error
             raise ConfigurationError(f"{resource.name}: {error.args[0].str()}") from error

@@ -44,7 +44,7 @@ class Registry:
     def start(self) -> None:
         with (self._directory / "registry.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(self._answers, 120, saying="the schema registry answers")
+        wait_until(self._answers, saying="the schema registry answers")
 
     def stop(self) -> None:
         if self._process is not None:

@@ -24,6 +24,10 @@ T = TypeVar("T")
 #: Runs a `streamgauge` command in this process: (exit code, output, errors).
 Command = Callable[..., tuple[int, str, str]]
 
+#: How long a condition is waited for. On a busy machine a start alone may take half a minute, and a test that
+#: passes does not pay for it.
+PATIENCE_S = 120.0
+
 #: Short enough for tests of failures; the worker's default session is 30 s.
 QUICK = {
     "STREAMGAUGE_SESSION_TIMEOUT_S": "6",
@@ -79,9 +83,9 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self._running.kill()
-        self._running.wait(10)
+        self._running.wait(PATIENCE_S)
 
-    def stop(self, seconds: float = 40) -> int:
+    def stop(self, seconds: float = PATIENCE_S) -> int:
         """SIGTERM, and wait for the graceful end; the exit code."""
         if self._running.poll() is None:
             self._running.send_signal(signal.SIGTERM)
@@ -95,7 +99,7 @@ class WorkerProcess:
         """SIGCONT, after `pause`."""
         self._running.send_signal(signal.SIGCONT)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = PATIENCE_S) -> int:
         """The exit code, when it ends by itself."""
         return self._running.wait(seconds)
 
@@ -115,7 +119,7 @@ class WorkerProcess:
         except (urllib.error.URLError, ConnectionError):
             return 0, ""
 
-    def wait_ready(self, seconds: float = 60) -> None:
+    def wait_ready(self, seconds: float = PATIENCE_S) -> None:
         """Until every assigned partition is restored; fails at once, with the log, if the process ends."""
 
         def ready() -> bool:
@@ -172,13 +176,13 @@ def create_topics(broker: str, prefix: str, partitions: int = 4, replication: in
     """All topics of the contract, and the connection to them."""
     connection = Connection(broker, prefix=prefix)
     topics.create_topics(connection, partitions=partitions, replication=replication)
-    wait_until(
-        lambda: all(topic.partitions == partitions for topic in topics.describe_topics(connection)), 20
-    )
+    wait_until(lambda: all(topic.partitions == partitions for topic in topics.describe_topics(connection)))
     return connection
 
 
-def wait_until(condition: Callable[[], T], seconds: float, *, every: float = 0.1, saying: str = "") -> T:
+def wait_until(
+    condition: Callable[[], T], seconds: float = PATIENCE_S, *, every: float = 0.1, saying: str = ""
+) -> T:
     """What `condition` returns as soon as that is true; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -118,7 +118,7 @@ def _keep_classes() -> None:
         node, made = JarProcess(Path(folder), settings, kafka_uuid(), "--standalone"), Path(folder) / "made"
         node.start("-XX:+IgnoreUnrecognizedVMOptions", f"-XX:ArchiveClassesAtExit={made}")
         try:
-            wait_until(lambda: _listens(broker), 120, saying="Kafka has started")
+            wait_until(lambda: _listens(broker), saying="Kafka has started")
         finally:
             code = node.stop(60)
         if code == 128 + signal.SIGTERM and made.exists():

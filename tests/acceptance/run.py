@@ -56,34 +56,34 @@ class Run:
         for worker in self.workers:
             worker.wait_ready()
         each = PARTITIONS // workers
-        wait_until(lambda: all(open_partitions(w) == each for w in self.workers), 60)
+        wait_until(lambda: all(open_partitions(w) == each for w in self.workers))
         control = Control(self.connection, "tests")
         for definition in definitions:
             control.define(definition)
-        self.wait_applied(30)
+        self.wait_applied()
 
     def send(self, traffic: Traffic, disturb: Disturb | None = None, per_second: int | None = 5_000) -> None:
         """All of the traffic, and wait until it is applied; `afterwards` ends its windows, if anything is."""
         sender = Sender(self.connection, traffic.parcels, per_second).start()
         if disturb is not None:
             disturb(sender, self.workers)
-        sender.wait(60)
-        self.wait_applied(60)
+        sender.wait()
+        self.wait_applied()
         if traffic.afterwards:
-            Sender(self.connection, traffic.afterwards, per_second).start().wait(10)
-            self.wait_applied(30)
+            Sender(self.connection, traffic.afterwards, per_second).start().wait()
+            self.wait_applied()
 
     def applied(self) -> int:
         """How many messages of all inputs are committed as applied, once the brokers can tell."""
-        return sum(applied for applied, _ in wait_until(lambda: progress(self.connection), 60))
+        return sum(applied for applied, _ in wait_until(lambda: progress(self.connection)))
 
-    def wait_applied(self, seconds: float) -> None:
+    def wait_applied(self) -> None:
         """Until every message of every input is committed as applied."""
 
         def running() -> None:
             assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
 
-        wait_applied(self.connection, seconds, running)
+        wait_applied(self.connection, check=running)
 
     def __enter__(self) -> "Run":
         return self

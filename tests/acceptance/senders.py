@@ -21,6 +21,7 @@ from streamgauge.schemas.encode import (
 )
 from streamgauge.schemas.message import PREDICTIONS, Message
 from tests.acceptance.traffic import Parcel, definitions
+from tests.harness import PATIENCE_S
 
 
 class Sender:
@@ -41,7 +42,7 @@ class Sender:
         self._thread.start()
         return self
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float = PATIENCE_S) -> None:
         """Until all is delivered."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), f"{self.sent} of {self.events} events sent within {seconds} s"
@@ -55,7 +56,7 @@ class Sender:
             else:
                 pause.wait(len(parcel.events) / self.per_second)
             if parcel.route == "logger":
-                self._producer.flush(10)  # the baseline's events come first
+                self._producer.flush(60)  # the baseline's events come first
                 self._loggers.log(parcel)
             else:
                 send_bare(self._connection, self._producer, parcel)

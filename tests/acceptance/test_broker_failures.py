@@ -37,10 +37,10 @@ def test_each_of_three_brokers_killed_in_turn_under_load_changes_nothing(
         for broker in three_brokers.brokers.values():
             assert sender.sent < sender.events, "the traffic was over too soon"
             broker.kill()
-            wait_until(lambda: three_brokers.in_sync() == 2, 30, saying="the others know that it is gone")
-            wait_until(partial(goes_on, run, run.applied()), 40, saying="work goes on without it")
+            wait_until(lambda: three_brokers.in_sync() == 2, saying="the others know that it is gone")
+            wait_until(partial(goes_on, run, run.applied()), saying="work goes on without it")
             broker.start()
-            wait_until(lambda: three_brokers.in_sync() == 3, 60, saying="it has caught up")
+            wait_until(lambda: three_brokers.in_sync() == 3, saying="it has caught up")
             for worker in list(workers):
                 if worker.exit_code in (FAILED, FENCED):  # as a supervisor does
                     workers.remove(worker)

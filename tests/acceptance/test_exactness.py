@@ -53,7 +53,7 @@ def test_two_workers_publish_what_is_computed_offline(run: Run) -> None:
 def test_workers_killed_in_the_middle_change_nothing(run: Run) -> None:
     def kill_both_in_turn(sender: Sender, workers: list[WorkerProcess]) -> None:
         for number, worker in enumerate(workers[:2]):
-            wait_until(lambda n=number: sender.sent > sender.events * (1 + n) // 3, 60)
+            wait_until(lambda n=number: sender.sent > sender.events * (1 + n) // 3)
             worker.kill()
             run.worker().wait_ready()
 
@@ -66,13 +66,13 @@ def test_workers_killed_in_the_middle_change_nothing(run: Run) -> None:
 def test_a_worker_stopped_for_longer_than_its_session_changes_nothing(run: Run) -> None:
     def pause(sender: Sender, workers: list[WorkerProcess]) -> None:
         sleeper, survivor = workers
-        wait_until(lambda: sender.sent > sender.events // 4, 60)
+        wait_until(lambda: sender.sent > sender.events // 4)
         sleeper.pause()
-        wait_until(lambda: open_partitions(survivor) == PARTITIONS, 60)
+        wait_until(lambda: open_partitions(survivor) == PARTITIONS)
         assert sender.sent < sender.events, "the traffic was over before the session was"
         sleeper.cont()
         # if it slept in the middle of something it is displaced; if not, it joins again as if it were new
-        wait_until(lambda: sleeper.exit_code is not None or open_partitions(survivor) < PARTITIONS, 60)
+        wait_until(lambda: sleeper.exit_code is not None or open_partitions(survivor) < PARTITIONS)
         if sleeper.exit_code is not None:
             assert sleeper.exit_code == DISPLACED, sleeper.logs[-2000:]
             run.worker()
@@ -87,7 +87,7 @@ def test_a_worker_stopped_for_longer_than_its_session_changes_nothing(run: Run) 
 
 def test_the_clock_closes_windows_and_overtakes_no_event(run_by_the_clock: Run) -> None:
     def kill(sender: Sender, workers: list[WorkerProcess]) -> None:
-        wait_until(lambda: sender.sent > sender.events // 2, 60)
+        wait_until(lambda: sender.sent > sender.events // 2)
         workers[0].kill()
         run_by_the_clock.worker()
 

@@ -61,7 +61,7 @@ class Conveyor:
         )
 
     def flush(self) -> None:
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(60) == 0
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def test_garbage_ends_in_dead_letters_or_counts_and_nothing_else_feels_it(run: R
     label("credit", "credit-0-0", start_us, "rejected")
     predict("price", "from last night", start_us - 600 * MINUTE_US)
     conveyor.flush()
-    run.wait_applied(60)
+    run.wait_applied()
     future = {"prediction_id": "a", "model": "hasty", "time": "2090-01-01T00:00:00Z", "prediction": 1.5}
     conveyor.send(PREDICTIONS, json.dumps(future).encode(), "hasty")
     lossy = prediction_batch(model="lossy", dropped=17, latency_ms=np.array([1.0, -1.0, 1.0]))
     conveyor.refuse(PREDICTIONS, Message(PREDICTIONS, 0, 0, None, encoded(lossy)), Reason.OUT_OF_RANGE)
     conveyor.flush()
-    run.wait_applied(30)
+    run.wait_applied()
 
     letters = {
         (letter["topic"], letter["partition"], letter["offset"]): letter

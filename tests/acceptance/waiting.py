@@ -8,10 +8,12 @@ from streamgauge.clients.connection import Connection
 from streamgauge.schemas.message import INPUTS
 from streamgauge.streams.stored import waits
 from tests.acceptance.traffic import PARTITIONS
-from tests.harness import wait_until
+from tests.harness import PATIENCE_S, wait_until
 
 
-def wait_applied(connection: Connection, seconds: float, check: Callable[[], None] = lambda: None) -> None:
+def wait_applied(
+    connection: Connection, seconds: float = PATIENCE_S, check: Callable[[], None] = lambda: None
+) -> None:
     """Until every message of every input is committed as applied; `check` may end the wait by raising."""
 
     def applied() -> bool:

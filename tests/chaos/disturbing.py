@@ -107,13 +107,13 @@ def abort(world: World, batch: dict[str, Any]) -> None:
         }
     )
     try:
-        producer.init_transactions(20)
+        producer.init_transactions(60)
         producer.begin_transaction()
         for event in Batch.of(batch).predictions(world.start_us):
             value = encode_prediction(event, "json")
             producer.produce(world.connection.topic(PREDICTIONS), value, event["model"])
-        producer.flush(20)
-        producer.abort_transaction(20)
+        producer.flush(60)
+        producer.abort_transaction(60)
     except KafkaException as error:
         world.note(f"the user's transaction ended by itself: {error}")
 

@@ -17,10 +17,10 @@ def recreate(world: World) -> list[str]:
     topic = connection.topic(PREDICTIONS)
     admin = AdminClient(connection.librdkafka())
     admin.delete_topics([topic])[topic].result()
-    wait_until(lambda: not all(t.partitions for t in describe_topics(connection)), 30)
+    wait_until(lambda: not all(t.partitions for t in describe_topics(connection)))
     create_topics(connection.bootstrap_servers, connection.prefix, PARTITIONS)
     with world.fleet.outsider() as worker:
-        code = worker.wait(180)
+        code = worker.wait()
         if code == _REFUSED and "deleted and created again" in worker.logs:
             return []
         return [f"on a topic that was created again a worker ended with {code}: {worker.logs[-2_000:]}"]

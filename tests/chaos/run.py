@@ -66,8 +66,8 @@ def carry_out(
         for document in plan.scale.definitions():
             world.control.define(document)
         for _ in range(2):
-            fleet.join().wait_ready(180)
-        wait_applied(connection, 60)
+            fleet.join().wait_ready()
+        wait_applied(connection)
         world.start_us = time.time_ns() // 1_000 + 500_000
         with Stalls(connection) as stalls:
             _play(world, plan, tell)

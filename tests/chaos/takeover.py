@@ -49,22 +49,22 @@ def take_over(bootstrap_servers: str, seed: int) -> tuple[float, float]:
     connection = create_topics(bootstrap_servers, f"takeover-{uuid.uuid4().hex[:8]}.", PARTITIONS)
     with tempfile.TemporaryDirectory() as logs, Fleet(connection, Path(logs), session_s=SESSION_S) as fleet:
         for _ in range(2):
-            fleet.join().wait_ready(180)
+            fleet.join().wait_ready()
         survivor, victim = fleet.members
-        wait_until(lambda: open_partitions(survivor) == open_partitions(victim) == PARTITIONS // 2, 60)
+        wait_until(lambda: open_partitions(survivor) == open_partitions(victim) == PARTITIONS // 2)
         define(connection)
         sender = Sender(connection, make_traffic(seed).parcels, _PER_SECOND).start()
-        wait_until(lambda: sender.sent > sender.events // 2, 60)
+        wait_until(lambda: sender.sent > sender.events // 2)
         fleet.lose(victim)
         began = time.monotonic()
-        wait_until(lambda: open_partitions(survivor) == PARTITIONS, 60)
+        wait_until(lambda: open_partitions(survivor) == PARTITIONS)
         owned_s = time.monotonic() - began
         progress = Progress(connection)
-        wait_until(progress.has_caught_up, 60)
+        wait_until(progress.has_caught_up)
         caught_up_s = time.monotonic() - began
         assert sender.sent < sender.events, "the traffic was over before the worker had taken over"
-        sender.wait(120)
-        wait_applied(connection, 60)
+        sender.wait()
+        wait_applied(connection)
     return owned_s, caught_up_s
 
 
@@ -98,7 +98,7 @@ def define(connection: Connection) -> None:
     control = Control(connection, "takeover")
     for document in definitions():
         control.define(document)
-    wait_applied(connection, 30)
+    wait_applied(connection)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def publish(connection: Connection, topic: str, *records: dict[str, Any]) -> Non
     for record in records:
         value, headers = encode_output(Output(topic, b"credit", record))
         producer.produce(connection.topic(topic), value, b"credit", headers=list(headers))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 ALERT = {
@@ -115,7 +115,7 @@ def test_letters_that_were_sent_again_do_not_wait_behind_a_limit(
         for output in (letter, *([retried(letter.record, "ann", 1_795_255_300_000_000)] if offset else [])):
             value, headers = encode_output(output)
             producer.produce(connection.topic(DEAD_LETTERS), value, b"credit", headers=list(headers))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     assert main(["dead-letters", "list", "--waiting"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 dead letter"
     assert main(["dead-letters", "list", "--limit", "2"]) == 0

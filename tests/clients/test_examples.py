@@ -17,7 +17,7 @@ from streamgauge.schemas.batch import Categories, GroundTruthBatch, PredictionBa
 from streamgauge.schemas.encode import encode_ground_truth_batch, encode_output, encode_prediction_batch
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, RETRAIN_REQUESTS, Output
 from streamgauge.schemas.times import format_time
-from tests.harness import create_topics
+from tests.harness import PATIENCE_S, create_topics
 
 ROOT = Path(__file__).parents[2]
 START_US = 1_795_255_200_000_000
@@ -80,7 +80,7 @@ def test_a_job_accepts_learns_and_answers_with_a_better_version(
         )
     try:
         answers = []
-        with RetrainStatuses(connection, start="earliest", timeout_s=60.0) as statuses:
+        with RetrainStatuses(connection, start="earliest", timeout_s=PATIENCE_S) as statuses:
             for status in statuses:
                 answers.append(status)
                 if status.state not in ("accepted", "started"):

@@ -274,7 +274,7 @@ def test_forks_amid_busy_threads_lose_and_repeat_nothing(connection: Connection)
             if pid == 0:
                 for _ in range(10):
                     logger.predict("child")
-                os._exit(0 if logger.flush(20) else 1)
+                os._exit(0 if logger.flush(60) else 1)
             assert os.waitpid(pid, 0)[1] == 0
         ending.set()
         for thread in threads: thread.join()

@@ -29,6 +29,7 @@ from streamgauge.schemas.message import (
     Message,
     Output,
 )
+from tests.harness import PATIENCE_S
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 3
@@ -41,7 +42,7 @@ def connection(broker: str, prefix: str) -> Connection:
     names = (ALERTS, METRICS, RETRAIN_REQUESTS, RETRAIN_STATUS, CONTROL, PREDICTIONS)
     admin = AdminClient(made.librdkafka())
     for future in admin.create_topics([NewTopic(made.topic(n), PARTITIONS, 1) for n in names]).values():
-        future.result(20)
+        future.result()
     return made
 
 
@@ -57,7 +58,7 @@ def publish(connection: Connection) -> Iterator[Publish]:
             else:
                 value, headers = encode_output(Output(topic, b"credit", record), format)
             producer.produce(connection.topic(topic), value, b"credit", partition, headers=list(headers))
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
 
     yield store
     producer.flush(1)
@@ -122,11 +123,11 @@ def test_an_alert_arrives_as_it_was_written(connection: Connection, publish: Pub
 
 def test_what_an_aborted_transaction_wrote_is_never_seen(connection: Connection, publish: Publish) -> None:
     writer = Producer(connection.librdkafka() | {"transactional.id": connection.topic("writer")})
-    writer.init_transactions(20)
+    writer.init_transactions(60)
     for episode, end in ((1, writer.abort_transaction), (2, writer.commit_transaction)):
         writer.begin_transaction()
         writer.produce(connection.topic(ALERTS), json.dumps(alert(episode)).encode(), partition=0)
-        writer.flush(20)
+        writer.flush(60)
         end(20)
     with all_alerts(connection, stop_at_end=True) as alerts:
         assert [found.episode for found in alerts] == [2]
@@ -152,7 +153,7 @@ def test_an_event_done_in_this_process_is_not_handed_out_again(
     connection: Connection, publish: Publish
 ) -> None:
     publish(ALERTS, alert(1))
-    with all_alerts(connection, group_id="pager", timeout_s=20) as alerts:
+    with all_alerts(connection, group_id="pager", timeout_s=PATIENCE_S) as alerts:
         alerts.done(next(alerts))
         publish(ALERTS, alert(1), alert(1, sequence=2))
         assert next(alerts).sequence == 2
@@ -164,7 +165,7 @@ def test_members_of_a_group_share_and_take_over(connection: Connection, publish:
     for partition in range(PARTITIONS):
         publish(ALERTS, alert(partition + 1), partition=partition)
     seen = []
-    with all_alerts(connection, group_id="pager", timeout_s=20) as first:
+    with all_alerts(connection, group_id="pager", timeout_s=PATIENCE_S) as first:
         for _ in range(PARTITIONS):
             found = next(first)
             seen.append(found.episode)
@@ -183,7 +184,7 @@ def test_a_member_that_joins_gets_what_the_others_have_not_done(
             publish(ALERTS, alert(episode), partition=episode % PARTITIONS)
 
     publish_in_all(range(6))
-    with all_alerts(connection, group_id="pager", timeout_s=20) as first:
+    with all_alerts(connection, group_id="pager", timeout_s=PATIENCE_S) as first:
         seen = [next(first) for _ in range(6)]
         for found in seen[:3]:
             first.done(found)
@@ -210,12 +211,12 @@ def test_a_broker_that_restarts_does_not_end_a_subscription(restartable_broker: 
     connection = Connection(restartable_broker.bootstrap_servers, prefix=prefix)
     admin = AdminClient(connection.librdkafka())
     topic = connection.topic(ALERTS)
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
     producer = Producer(connection.librdkafka())
-    with all_alerts(connection, group_id="pager", timeout_s=60) as alerts:
+    with all_alerts(connection, group_id="pager", timeout_s=PATIENCE_S) as alerts:
         for episode in (1, 2):
             producer.produce(topic, json.dumps(alert(episode)).encode())
-            assert producer.flush(30) == 0
+            assert producer.flush(60) == 0
             found = next(alerts)
             assert found.episode == episode
             alerts.done(found)
@@ -228,7 +229,7 @@ def test_latest_begins_with_what_comes_after_the_subscription_was_made(
     connection: Connection, publish: Publish
 ) -> None:
     publish(ALERTS, alert(1))
-    with AlertSubscription(connection, timeout_s=20) as alerts:
+    with AlertSubscription(connection, timeout_s=PATIENCE_S) as alerts:
         publish(ALERTS, alert(2))
         assert next(alerts).episode == 2
 
@@ -277,7 +278,7 @@ def test_metrics_tell_apart_restatements(connection: Connection, publish: Publis
 
 def test_a_training_jobs_answers_reach_the_status_topic(connection: Connection, publish: Publish) -> None:
     publish(RETRAIN_REQUESTS, request(1), request(2), request(3))
-    with RetrainRequests(connection, "trainer", start="earliest", timeout_s=20) as requests:
+    with RetrainRequests(connection, "trainer", start="earliest", timeout_s=PATIENCE_S) as requests:
         first, second, third = next(requests), next(requests), next(requests)
         requests.accept(first)
         requests.started(first)
@@ -318,12 +319,12 @@ def test_data_beyond_its_retention_is_an_error_that_names_it(
     offsets = [{"topic": topic, "partition": 0, "start": 2, "end": 8}]
     data = {"start": None, "end": None, "offsets": offsets}
     publish(RETRAIN_REQUESTS, request(1, data=data))
-    with RetrainRequests(connection, start="earliest", timeout_s=20) as requests:
+    with RetrainRequests(connection, start="earliest", timeout_s=PATIENCE_S) as requests:
         found = next(requests)
         requests.check_data(found)
         admin = AdminClient(connection.librdkafka())
         futures = admin.delete_records([TopicPartition(topic, 0, 5)])
-        next(iter(futures.values())).result(20)
+        next(iter(futures.values())).result()
         with pytest.raises(DataExpiredError, match=r"\[0\] 2 to 4") as caught:
             requests.check_data(found)
     assert caught.value.lost == ((topic, 0, 2, 5),)

@@ -145,14 +145,14 @@ def test_exactly_the_committed_records_of_the_ranges_are_read(broker: str, prefi
     create_topics(broker, prefix, partitions=1)
     connection = Connection(broker, prefix=prefix)
     producer = Producer(connection.librdkafka() | {"transactional.id": f"{prefix}test"})
-    producer.init_transactions(20)
+    producer.init_transactions(60)
 
     def store(topic: str, events: list[dict[str, Any]], commit: bool = True) -> None:
         encode: Any = encode_prediction if topic == PREDICTIONS else encode_ground_truth
         producer.begin_transaction()
         for event in events:
             producer.produce(connection.topic(topic), encode(event), event["model"].encode())
-        assert producer.flush(20) == 0  # else what is aborted is not even sent
+        assert producer.flush(60) == 0  # else what is aborted is not even sent
         (producer.commit_transaction if commit else producer.abort_transaction)(20)
 
     store(PREDICTIONS, [prediction(n) for n in range(5)])  # offsets 0 to 4, and a marker

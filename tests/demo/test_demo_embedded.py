@@ -102,7 +102,7 @@ def test_the_reader_gives_records_as_they_were_put_out(connection: Connection) -
     value, headers = encode_output(Output(METRICS, b"credit", record), "json")
     producer = Producer(connection.librdkafka())
     producer.produce(connection.topic(METRICS), value, b"credit", headers=list(headers))
-    assert producer.flush(10.0) == 0
+    assert producer.flush(60) == 0
     with OutputReader(connection) as reader:
         [(topic, read)] = reader.poll(10.0)
     assert topic == METRICS

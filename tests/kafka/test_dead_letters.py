@@ -49,7 +49,7 @@ def send(connection: Connection, *values: bytes, partition: int = 1) -> None:
     for value in values:
         headers = [("trace", b"\x00\xff")]
         producer.produce(connection.topic(PREDICTIONS), value, b"credit", partition, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def listed(command: Command, *words: str) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def told(out: str, *fields: str) -> list[tuple[Any, ...]]:
 
 def wait_letters(command: Command, count: int) -> list[dict[str, Any]]:
     return wait_until(
-        lambda: (found := listed(command)) and len(found) == count and found, 60, every=0.5,
+        lambda: (found := listed(command)) and len(found) == count and found, every=0.5,
         saying=f"{count} dead letters",
     )  # fmt: skip
 
@@ -133,17 +133,17 @@ def test_a_retried_event_that_was_applied_meanwhile_is_a_duplicate(
     def allowed() -> set[int | None]:
         return {p.fleet and p.fleet.max_models for p in read_stored(connection, DEFINED)}
 
-    wait_until(lambda: allowed() == {1}, 60, every=0.5, saying="one model is the most, in every partition")
+    wait_until(lambda: allowed() == {1}, every=0.5, saying="one model is the most, in every partition")
     send(connection, event(1), event(2, model="price"))
     [letter] = wait_letters(command, 1)
     assert (letter["reason"], counts(connection)) == ("unknown_model", {"applied": 1, "duplicate": 0})
     control.define({"max_models": 10})
     control.close()
-    wait_until(lambda: allowed() == {10}, 60, every=0.5, saying="ten models are the most")
+    wait_until(lambda: allowed() == {10}, every=0.5, saying="ten models are the most")
     assert command("retry", "--reason", "unknown_model", "--yes")[0] == 0
-    wait_until(lambda: counts(connection) == {"applied": 2, "duplicate": 0}, 60, every=0.5)
+    wait_until(lambda: counts(connection) == {"applied": 2, "duplicate": 0}, every=0.5)
     assert command("retry", "--reason", "unknown_model", "--yes", "--force")[0] == 0
-    wait_until(lambda: counts(connection) == {"applied": 2, "duplicate": 1}, 60, every=0.5)
+    wait_until(lambda: counts(connection) == {"applied": 2, "duplicate": 1}, every=0.5)
 
 
 def test_of_two_that_retry_the_first_is_shut_out(broker: str, prefix: str) -> None:

@@ -70,18 +70,18 @@ def test_a_sound_cluster_with_a_worker_is_ok(
         worker.wait_ready()
         producer = Producer({"bootstrap.servers": broker})
         producer.produce(prefix + PREDICTIONS, b"{}", b"credit")
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
 
         def sound() -> bool:
             return doctor(broker)[0] == 0
 
-        wait_until(sound, 60, every=0.5, saying="the doctor finds nothing")
+        wait_until(sound, every=0.5, saying="the doctor finds nothing")
 
         def told() -> bool:
             [line] = doctor(broker, "--role", "operator")[1]["heartbeats"]
             return line["what"] == "all 1 partitions in use were told of within three minutes"
 
-        wait_until(told, 60, every=0.5, saying="the partition in use has a heartbeat")
+        wait_until(told, every=0.5, saying="the partition in use has a heartbeat")
         code, found = doctor(broker, "--probe")
     assert code == 0
     assert {status for lines in statuses(found).values() for status in lines} == {"ok"}
@@ -106,13 +106,13 @@ def test_settings_that_would_lose_something_are_named(broker: str, prefix: str, 
     for topic, (key, value) in changes.items():
         entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, prefix + topic, incremental_configs=[entry])
-        admin.incremental_alter_configs([resource])[resource].result(20)
+        admin.incremental_alter_configs([resource])[resource].result()
 
     def named() -> bool:
         what = " ".join(line["what"] for line in doctor(broker)[1]["topics"])
         return all(prefix + topic in what for topic in changes)
 
-    wait_until(named, 20, saying="all three are named")
+    wait_until(named, saying="all three are named")
     code, found = doctor(broker)
     assert code == 1
     assert len(found["topics"]) == 3
@@ -125,12 +125,12 @@ def test_state_of_another_program_and_recreated_topics_are_named(
     create_topics(broker, prefix, partitions=1)
     producer = Producer({"bootstrap.servers": broker})
     producer.produce(prefix + STATE, encode_state({PREDICTIONS: 99}), b'["applied"]')
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     code, found = doctor(broker)
     assert code == 1
     assert "ends before what state has applied" in found["state"][1]["what"]
     producer.produce(prefix + STATE, b"hello", b"someone")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     assert "none of ours" in doctor(broker)[1]["state"][0]["what"]
 
 
@@ -164,7 +164,7 @@ def test_what_credentials_may_not_do_is_named_with_the_command_that_allows_it(
             for operation in operations
         ]  # fmt: skip
         for future in admin.create_acls(acls).values():
-            future.result(20)
+            future.result()
 
     code, found = doctor(guarded.sasl_servers, "--role", "serving")
     assert code == 1

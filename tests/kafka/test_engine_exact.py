@@ -120,7 +120,7 @@ def both_own_partitions(workers: list[WorkerProcess]) -> bool:
 def test_two_workers_count_every_event_once(
     broker: str, prefix: str, two_workers: list[WorkerProcess]
 ) -> None:
-    wait_until(lambda: both_own_partitions(two_workers), 60)
+    wait_until(lambda: both_own_partitions(two_workers))
     traffic = Traffic(broker, prefix).start()
     assert_exact(broker, prefix, traffic)
     assert [worker.stop() for worker in two_workers] == [0, 0]
@@ -137,7 +137,7 @@ def test_what_comes_before_a_partition_is_taken_over_is_not_lost(
         with second:
             second.wait_ready()
             traffic = Traffic(broker, prefix).start()
-            wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+            wait_until(lambda: traffic.sent > EVENTS // 3)
             first.kill()
             assert_exact(broker, prefix, traffic)
 
@@ -145,11 +145,11 @@ def test_what_comes_before_a_partition_is_taken_over_is_not_lost(
 def test_a_worker_that_is_killed_takes_no_event_with_it(
     broker: str, prefix: str, tmp_path: Path, two_workers: list[WorkerProcess]
 ) -> None:
-    wait_until(lambda: both_own_partitions(two_workers), 60)
+    wait_until(lambda: both_own_partitions(two_workers))
     traffic = Traffic(broker, prefix).start()
-    wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+    wait_until(lambda: traffic.sent > EVENTS // 3)
     two_workers[0].kill()
-    wait_until(lambda: traffic.sent > EVENTS * 2 // 3, 60)
+    wait_until(lambda: traffic.sent > EVENTS * 2 // 3)
     with WorkerProcess(broker, prefix, tmp_path / "worker-2.log"):
         assert_exact(broker, prefix, traffic)
     assert two_workers[1].exit_code is None
@@ -158,21 +158,19 @@ def test_a_worker_that_is_killed_takes_no_event_with_it(
 def test_a_worker_stopped_for_longer_than_its_session_cannot_overwrite_its_successor(
     broker: str, prefix: str, tmp_path: Path, two_workers: list[WorkerProcess]
 ) -> None:
-    wait_until(lambda: both_own_partitions(two_workers), 60)
+    wait_until(lambda: both_own_partitions(two_workers))
     traffic = Traffic(broker, prefix, per_second=2_500).start()
-    wait_until(lambda: traffic.sent > EVENTS // 4, 60)
+    wait_until(lambda: traffic.sent > EVENTS // 4)
     two_workers[0].pause()
     survivor = two_workers[1]
-    wait_until(lambda: 'streamgauge_partitions{state="open"} 4.0' in survivor.health("/metrics")[1], 60)
+    wait_until(lambda: 'streamgauge_partitions{state="open"} 4.0' in survivor.health("/metrics")[1])
     committed = sum(n for n, _ in committed_totals(broker, prefix).values())
-    wait_until(
-        lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) > committed, 30, every=0.5
-    )
+    wait_until(lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) > committed, every=0.5)
     sleeper = two_workers[0]
     sleeper.cont()
     # if it slept in the middle of something it is displaced; if not, it joins again as if it were new
     four = 'streamgauge_partitions{state="open"} 4.0'
-    wait_until(lambda: sleeper.exit_code is not None or four not in survivor.health("/metrics")[1], 60)
+    wait_until(lambda: sleeper.exit_code is not None or four not in survivor.health("/metrics")[1])
     assert sleeper.exit_code in (None, 3), sleeper.logs[-2000:]
     with WorkerProcess(broker, prefix, tmp_path / "worker-2.log"):
         assert_exact(broker, prefix, traffic)
@@ -187,7 +185,7 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
     with WorkerProcess(broker, prefix, tmp_path / "worker.log") as worker:
         worker.wait_ready()
         traffic = Traffic(broker, prefix, per_second=2_500).start()
-        wait_until(lambda: traffic.sent > EVENTS // 3, 60)
+        wait_until(lambda: traffic.sent > EVENTS // 3)
         restartable_broker.kill()
         restartable_broker.start()
 
@@ -214,6 +212,6 @@ def test_a_graceful_stop_commits_what_was_applied(broker: str, prefix: str, tmp_
         worker.wait_ready()
         traffic = Traffic(broker, prefix, events=500).start()
         traffic.join()
-        wait_until(lambda: 'outcome="applied"} 500.0' in worker.health("/metrics")[1], 30)
+        wait_until(lambda: 'outcome="applied"} 500.0' in worker.health("/metrics")[1])
         assert worker.stop() == 0
     assert committed_totals(broker, prefix) == traffic.totals

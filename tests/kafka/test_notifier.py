@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import Webhook
 from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.heartbeat import EVERY_US, REFUSED_MODELS, SILENT_US, heartbeat
 from streamgauge.schemas.message import ALERTS, METRICS, Output
-from tests.harness import create_topics, notifier, wait_until
+from tests.harness import PATIENCE_S, create_topics, notifier, wait_until
 from tests.notify.alerts import record
 from tests.notify.receivers import Receiver, receiver
 
@@ -85,7 +85,7 @@ class Alertmanager:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
         pytest.fail(message, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(message)
     with receiver() as told:
         running = Alertmanager(tmp_path, told)
-        wait_until(running.is_ready, 30)
+        wait_until(running.is_ready)
         yield running
         running.stop()
 
@@ -113,19 +113,19 @@ class Topic:
             key = str(each["model"]).encode()
             value, headers = encode_output(Output(ALERTS, key, each), form)
             self._producer.produce(self._prefix + ALERTS, value, key, headers=list(headers))
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
     def beat(self, partition: int, until_us: int, **what: Any) -> None:
         """A worker's heartbeat."""
         record = heartbeat(partition, until_us - EVERY_US, until_us, "test", **what)
         value, headers = encode_output(record)
         self._producer.produce(self._prefix + METRICS, value, b"", partition, headers=list(headers))
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
     def write_bytes(self, value: bytes) -> None:
         for partition in range(4):
             self._producer.produce(self._prefix + ALERTS, value, partition=partition)
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
     def is_done(self, target: str) -> bool:
         """Whether the target's group has committed the end of every partition."""
@@ -179,22 +179,22 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
         expected.update(f"{each['alert_id']}-{each['sequence']}" for each in steps)
 
     def delivered() -> None:
-        wait_until(lambda: set(ids(hook)) == set(expected), 60, saying="every step came to the webhook")
-        wait_until(lambda: topic.is_done("hook") and topic.is_done("alertmanager"), 30)
+        wait_until(lambda: set(ids(hook)) == set(expected), saying="every step came to the webhook")
+        wait_until(lambda: topic.is_done("hook") and topic.is_done("alertmanager"))
 
     with notifier(broker, prefix, tmp_path, config) as process:
         process.wait_ready()
         write(record("aa-1", model="a"), record("bb-1", model="b", severity="critical"))
-        wait_until(lambda: len(alertmanager.amtool()) == 2, 30)
+        wait_until(lambda: len(alertmanager.amtool()) == 2)
         delivered()
         before = alertmanager.ends()
-        wait_until(lambda: alertmanager.ends() > before, 20, saying="open alerts are kept")
+        wait_until(lambda: alertmanager.ends() > before, saying="open alerts are kept")
 
         assert process.stop() == 0
         worse = record("aa-1", 2, "updated", model="a", severity="critical", summary="worse")
         write(worse, record("cc-1", model="c"))
         process.start()
-        wait_until(lambda: len(alertmanager.amtool()) == 3, 60)
+        wait_until(lambda: len(alertmanager.amtool()) == 3)
         delivered()
         assert "worse" in alertmanager.amtool().values()
 
@@ -202,15 +202,15 @@ def test_a_real_alertmanager_receives_keeps_and_resolves_and_restarts_lose_and_r
         write(record("bb-1", 2, "resolved", model="b", severity="critical"), record("dd-1", model="d"))
         process.start()
         delivered()
-        wait_until(lambda: len(alertmanager.amtool()) == 3, 30, saying="b has ended, a, c and d are there")
+        wait_until(lambda: len(alertmanager.amtool()) == 3, saying="b has ended, a, c and d are there")
 
         write(record("aa-1", 3, "resolved", model="a", severity="critical"))
         write(*(record(f"{m}{m}-1", 2, "resolved", model=m) for m in "cd"))
-        wait_until(lambda: alertmanager.amtool() == {}, 30)
+        wait_until(lambda: alertmanager.amtool() == {})
         delivered()
         # a was two alerts, for its severity is a label
         both = Counter((model, status) for model in "aabcd" for status in ("firing", "resolved"))
-        wait_until(lambda: alertmanager.told() == both, 30, saying="each was told once, and its end once")
+        wait_until(lambda: alertmanager.told() == both, saying="each was told once, and its end once")
         assert process.stop() == 0
     assert ids(hook) == expected
 
@@ -230,20 +230,20 @@ def test_a_target_that_is_down_holds_up_no_other_and_gets_all_when_it_is_back(
         with notifier(broker, prefix, tmp_path, config) as process:
             process.wait_ready()
             topic.write(*(record(f"{n:02x}-1", model=f"m{n}") for n in range(12)))
-            wait_until(lambda: len(ids(hook)) == 12, 30)
+            wait_until(lambda: len(ids(hook)) == 12)
             assert len(silent.requests) == 1
             assert "delivered" not in {
                 line.split()[-1] for line in process.logs.splitlines() if "target=silent" in line
             }
-            wait_until(lambda: 'breaker_open{target="failing"} 1.0' in process.health("/metrics")[1], 30)
+            wait_until(lambda: 'breaker_open{target="failing"} 1.0' in process.health("/metrics")[1])
             refused = 'transitions_total{outcome="refused",target="picky"} 12.0'
-            wait_until(lambda: refused in process.health("/metrics")[1], 30)
+            wait_until(lambda: refused in process.health("/metrics")[1])
             expired = 'transitions_total{outcome="expired",target="late"} 12.0'
-            wait_until(lambda: expired in process.health("/metrics")[1], 30)
+            wait_until(lambda: expired in process.health("/metrics")[1])
             assert process.logs.count("given_up") == 24
             silent.hold.set()
             failing.status = 200
-            wait_until(lambda: topic.is_done("silent") and topic.is_done("failing"), 60)
+            wait_until(lambda: topic.is_done("silent") and topic.is_done("failing"))
             process.stop()
         for each in (silent, failing):
             assert set(ids(each)) == set(ids(hook))
@@ -260,13 +260,13 @@ def test_kills_at_any_moment_lose_nothing_and_what_comes_again_is_told_by_its_id
         for n in range(60):
             topic.write(record(f"{n:02x}-1", model=f"m{n % 7}"), form="avro" if n % 2 else "json")
         for count in (20, 45, 70):
-            wait_until(lambda count=count: len(hook.requests) >= count, 60, every=0.005)
+            wait_until(lambda count=count: len(hook.requests) >= count, every=0.005)
             process.kill()
             if count == 45:
                 topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n % 7}") for n in range(60)))
             process.start()
-        wait_until(lambda: set(ids(hook)) == wanted, 60)
-        wait_until(lambda: topic.is_done("hook"), 30)
+        wait_until(lambda: set(ids(hook)) == wanted)
+        wait_until(lambda: topic.is_done("hook"))
         assert process.stop() == 0
     repeats = {key: count for key, count in ids(hook).items() if count > 1}
     assert len(repeats) <= 3, "a kill repeats at most the one that was on its way"
@@ -285,12 +285,12 @@ def test_a_new_target_is_told_what_is_open_and_two_notifiers_share_the_work(
         notifier(broker, prefix, tmp_path, config) as first,
         notifier(broker, prefix, tmp_path, config) as second,
     ):
-        wait_until(lambda: len(hook.requests) == 4, 60)
-        wait_until(lambda: topic.is_done("hook"), 30)
+        wait_until(lambda: len(hook.requests) == 4)
+        wait_until(lambda: topic.is_done("hook"))
         assert "unreadable" in first.logs + second.logs
         first.kill()
         topic.write(*(record(f"{n:02x}-1", 2, "resolved", model=f"m{n}") for n in range(4, 8)))
-        wait_until(lambda: len(ids(hook)) == 8, 60)
+        wait_until(lambda: len(ids(hook)) == 8)
         second.stop()
     assert ids(hook) == Counter(f"{n:02x}-1-{sequence}" for n in range(4, 8) for sequence in (1, 2))
 
@@ -312,12 +312,12 @@ def test_who_was_told_that_no_worker_is_there_is_told_when_one_is_back_even_afte
     with notifier(broker, prefix, tmp_path, config) as process:
         process.wait_ready()
         opened = {("2", "heartbeat", "opened"), ("3", "max_models", "opened")}
-        wait_until(lambda: told() == opened, 60, saying="one partition is silent, one refuses models")
-        wait_until(lambda: "silent_partitions 1.0" in process.health("/metrics")[1], 30)
+        wait_until(lambda: told() == opened, saying="one partition is silent, one refuses models")
+        wait_until(lambda: "silent_partitions 1.0" in process.health("/metrics")[1])
         process.kill()
         topic.beat(2, time.time_ns() // 1_000)
         process.start()
-        wait_until(lambda: told() == opened | {("2", "heartbeat", "resolved")}, 60)
-        wait_until(lambda: topic.is_done("hook"), 30)
+        wait_until(lambda: told() == opened | {("2", "heartbeat", "resolved")})
+        wait_until(lambda: topic.is_done("hook"))
         assert process.stop() == 0
     assert sorted(ids(hook).values()) == [1, 1, 1]

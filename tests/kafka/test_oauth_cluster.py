@@ -27,7 +27,7 @@ from streamgauge.schemas.encode import encode_output
 from streamgauge.schemas.message import ALERTS, TOPICS, Output
 from streamgauge.streams.worker import DISPLACED, FAILED
 from tests.certificates import Certificates
-from tests.harness import WorkerProcess, create_topics, notifier, wait_until
+from tests.harness import PATIENCE_S, WorkerProcess, create_topics, notifier, wait_until
 from tests.kafka.test_engine_exact import Traffic, assert_exact, committed_totals
 from tests.kafka.test_secured_cluster import PREFIX, PRINCIPALS, ROWS, binding, operations
 from tests.kafka.users import serve_until_judged
@@ -58,7 +58,7 @@ class Cluster:
         kinds = ("topic", "group", "transactional-id")
         rows = [*ROWS, *((ENGINE, "All", kind, f"{ENGINE_PREFIX}*") for kind in kinds)]
         for granted in admin.create_acls([binding(*row) for row in rows]).values():
-            granted.result(20)
+            granted.result()
         every = AclBindingFilter(
             ResourceType.ANY,
             None,
@@ -68,7 +68,7 @@ class Cluster:
             AclOperation.ANY,
             AclPermissionType.ANY,
         )
-        wait_until(lambda: len(admin.describe_acls(every).result(20)) == len(rows), 20, saying="rights hold")
+        wait_until(lambda: len(admin.describe_acls(every).result()) == len(rows), saying="rights hold")
 
     def environment(self, principal: str) -> dict[str, str]:
         return {
@@ -139,7 +139,7 @@ def test_each_user_does_its_work_for_longer_than_a_token_lives(cluster, command,
             cluster.environment("notifier") | {"STREAMGAUGE_LOG_LEVEL": "debug"},
         ) as telling,
         AlertSubscription(
-            cluster.connection("operator"), group_id="pager", start="earliest", timeout_s=60
+            cluster.connection("operator"), group_id="pager", start="earliest", timeout_s=PATIENCE_S
         ) as pager,
     ):  # fmt: skip
         worker.wait_ready()
@@ -150,11 +150,11 @@ def test_each_user_does_its_work_for_longer_than_a_token_lives(cluster, command,
         value, headers = encode_output(Output(ALERTS, b"credit", alert), "json")
         writing = Producer({"bootstrap.servers": cluster.broker.bootstrap_servers})
         writing.produce(PREFIX + ALERTS, value, b"credit", headers=list(headers))
-        assert writing.flush(20) == 0
+        assert writing.flush(60) == 0
         seen = next(pager)
         pager.done(seen)
         assert seen.alert_id == "aa-1"
-        wait_until(lambda: any("aa-1" in str(each) for each in hook.documents), 60, saying="it is delivered")
+        wait_until(lambda: any("aa-1" in str(each) for each in hook.documents), saying="it is delivered")
         with RetrainRequests(cluster.connection("training"), group_id="trainer", timeout_s=1) as requests:
             assert list(requests) == []
         for words in (["alerts", "list", "--json"], ["monitors", "list", "--json"], ["retrain", "list"]):
@@ -202,10 +202,10 @@ def test_workers_count_every_event_once_while_tokens_come_and_go(cluster: Cluste
             per_second=1_000,
             credentials=credentials,
         ).start()
-        wait_until(lambda: traffic.sent > 15_000, 120, saying="a life and a half are over")
+        wait_until(lambda: traffic.sent > 15_000, saying="a life and a half are over")
         issuer.stop()
         away_since = time.monotonic()
-        wait_until(lambda: time.monotonic() - away_since > 1.5 * LIFE_S, 60)
+        wait_until(lambda: time.monotonic() - away_since > 1.5 * LIFE_S)
         issuer.start()
 
         def all_counted() -> bool:

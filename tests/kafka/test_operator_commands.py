@@ -29,7 +29,7 @@ def predict(broker: str, prefix: str, count: int, *, aborted: bool = False, **mo
     settings = {"bootstrap.servers": broker, "linger.ms": 100, "partitioner": "murmur2_random"}
     producer = Producer(settings | ({"transactional.id": f"{prefix}app"} if aborted else {}))
     if aborted:
-        producer.init_transactions(20)
+        producer.init_transactions(60)
         producer.begin_transaction()
     for n in range(count):
         event = {
@@ -38,9 +38,9 @@ def predict(broker: str, prefix: str, count: int, *, aborted: bool = False, **mo
             "features": {"age": n % 40}, **more,
         }  # fmt: skip
         producer.produce(prefix + PREDICTIONS, json.dumps(event), b"credit")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     if aborted:
-        producer.abort_transaction(20)
+        producer.abort_transaction(60)
 
 
 def test_a_definition_is_compared_sent_listed_and_retired(
@@ -73,7 +73,7 @@ def test_a_definition_is_compared_sent_listed_and_retired(
         found = [json.loads(line) for line in command("monitors", "list", "--json")[1].splitlines()]
         return [model for model in found if model["versions"] and not sum(model["lag"].values())]
 
-    (model,) = wait_until(listed, 60, every=0.5, saying="the model is listed with its version")
+    (model,) = wait_until(listed, every=0.5, saying="the model is listed with its version")
     assert (model["model"], model["task"], model["pending"]) == ("credit", "binary", 120)
     monitors = {m["monitor"]: m for m in model["versions"][0]["monitors"]}
     assert monitors["drift"]["state"] == "learning"
@@ -108,9 +108,7 @@ def test_a_definition_is_compared_sent_listed_and_retired(
     code, out, _ = command("monitors", "retire", "credit", "--yes", "--note", "replaced")
     assert code == 0
     assert out.startswith("credit: sent. If it still gets events")
-    wait_until(
-        lambda: not command("monitors", "list", "--json")[1], 60, every=0.5, saying="its state is gone"
-    )
+    wait_until(lambda: not command("monitors", "list", "--json")[1], every=0.5, saying="its state is gone")
     last = {m.key(): m.value() for m in read_topic(broker, prefix + STATE)}
     assert {key for key, value in last.items() if value is not None} == {b'["applied"]', b'["fleet"]'}
 
@@ -130,7 +128,7 @@ def test_versions_that_a_definition_names_are_compared_and_anew_under_other_term
         (found,) = [json.loads(line) for line in command("compare", "--json")[1].splitlines()]
         return found if min(found["predictions"].values(), default=0) >= count else None
 
-    first = wait_until(lambda: compared(100), 60, every=0.5, saying="both versions are counted")
+    first = wait_until(lambda: compared(100), every=0.5, saying="both versions are counted")
     assert (first["champion"], first["challenger"], first["share"]) == ("7", "8", 0.5)
     (verdict,) = first["verdicts"]
     assert (verdict["metric"], verdict["word"]) == ("failure_rate", "undecided")
@@ -144,7 +142,7 @@ def test_versions_that_a_definition_names_are_compared_and_anew_under_other_term
     assert code == 0
     assert "  → 8 is compared with 7 anew\n" in out
     again = wait_until(
-        lambda: (found := compared(1)) and found["share"] == 0.4 and found, 60, every=0.5, saying="it is anew"
+        lambda: (found := compared(1)) and found["share"] == 0.4 and found, every=0.5, saying="it is anew"
     )
     assert again["since"] > first["since"]
     assert sum(again["predictions"].values()) < sum(first["predictions"].values()) + 120
@@ -191,23 +189,23 @@ def test_a_baseline_is_built_named_by_a_definition_and_replaced_by_an_operator(
     assert code == 0
     assert f"the stored profile: none → {first}" in out
     predict(broker, prefix, 60)
-    wait_until(lambda: in_force() == first, 60, every=0.5, saying="the profile is in force")
+    wait_until(lambda: in_force() == first, every=0.5, saying="the profile is in force")
     assert "the workers hold all of it" in command("monitors", "apply", str(file), "--yes")[1]
     second = reference(20)
     assert f"the stored profile: {first} → {second}" in command("monitors", "apply", str(file), "--yes")[1]
-    wait_until(lambda: in_force() == second, 60, every=0.5, saying="its new content is in force")
+    wait_until(lambda: in_force() == second, every=0.5, saying="its new content is in force")
     adopt = ["baseline", "adopt", "--model", "credit", "--version", "7", "--actor", "anna"]
     code, out, _ = command(*adopt, "--current", "--note", "prices rose")
     assert code == 0
     assert out == "sent: credit 7 will be judged against its next predictions, once it has learned them\n"
-    wait_until(lambda: in_force() is None, 60, every=0.5, saying="the version learns anew")
+    wait_until(lambda: in_force() is None, every=0.5, saying="the version learns anew")
     predict(broker, prefix, 30)
     third = reference(10)
     code, out, _ = command(*adopt, "--profile", str(tmp_path / "credit.json"))
     assert (code, out) == (0, f"sent: credit 7 will be judged against {third}\n")
-    wait_until(lambda: in_force() == third, 60, every=0.5, saying="the adopted profile is in force")
+    wait_until(lambda: in_force() == third, every=0.5, saying="the adopted profile is in force")
     command("baseline", "adopt", "--model", "credit", "--version", "99", "--current")
-    letters = wait_until(lambda: read_topic(broker, prefix + DEAD_LETTERS), 60, every=0.5)
+    letters = wait_until(lambda: read_topic(broker, prefix + DEAD_LETTERS), every=0.5)
     assert "credit has no version '99'" in json.loads(letters[0].value() or b"")["detail"]
 
 
@@ -224,12 +222,12 @@ def test_an_alert_is_acknowledged_ended_and_kept_quiet(
         predict(broker, prefix, 30, latency_ms=100.0)
         return [json.loads(line) for line in command("alerts", "list", "--json", *words)[1].splitlines()]
 
-    (alert,) = wait_until(listed, 60, every=0.5, saying="the slow model alerts")
+    (alert,) = wait_until(listed, every=0.5, saying="the slow model alerts")
     code, out, err = command("alerts", "ack", alert["alert_id"][:9], "--note", "on it", "--actor", "anna")
     assert (code, err) == (0, "")
     assert out.startswith(f"sent: ack {alert['alert_id']}, credit 7: median latency")
     acknowledged = lambda: [a for a in listed() if a["state"] == "acknowledged"]  # noqa: E731
-    (seen,) = wait_until(acknowledged, 60, every=0.5, saying="somebody looks after it")
+    (seen,) = wait_until(acknowledged, every=0.5, saying="somebody looks after it")
     assert (seen["actor"], seen["note"]) == ("anna", "on it")
 
     silence = ["alerts", "silence", "--match", "monitor=latency_p50_ms", "--for", "1h", "--note", "deploy"]
@@ -240,18 +238,18 @@ def test_an_alert_is_acknowledged_ended_and_kept_quiet(
     def silences() -> list[Any]:
         return [json.loads(line) for line in command("alerts", "silences", "--json")[1].splitlines()]
 
-    (said,) = wait_until(silences, 60, every=0.5, saying="the workers hold the silence")
+    (said,) = wait_until(silences, every=0.5, saying="the workers hold the silence")
     assert (said["model"], said["actor"], said["note"]) == (None, "bo", "deploy")
     assert said["matcher"] == {"monitor": "latency_p50_ms"}
     assert "every model; monitor=latency_p50_ms  (bo: deploy)" in command("alerts", "silences")[1]
 
     assert command("alerts", "resolve", alert["alert_id"], "--model", "credit")[0] == 0
     ended = lambda: [a for a in listed("--all") if a["state"] == "resolved"]  # noqa: E731
-    wait_until(ended, 60, every=0.5, saying="it is over")
+    wait_until(ended, every=0.5, saying="it is over")
     assert command("alerts", "list")[1] == "no open alerts\n"
 
     assert command("alerts", "unsilence", "--match", "monitor=latency_p50_ms")[0] == 0
-    (again,) = wait_until(listed, 60, every=0.5, saying="it is told anew after the silence")
+    (again,) = wait_until(listed, every=0.5, saying="it is told anew after the silence")
     assert again["episode"] == 2
     assert command("alerts", "silences")[1] == "no silences\n"
 

@@ -22,7 +22,7 @@ from streamgauge.schemas.message import (
     RETRAIN_REQUESTS,
     RETRAIN_STATUS,
 )
-from tests.harness import ROOT, Command, WorkerProcess, create_topics, read_topic, wait_until
+from tests.harness import PATIENCE_S, ROOT, Command, WorkerProcess, create_topics, read_topic, wait_until
 
 pytestmark = pytest.mark.kafka
 #: Takes the first request, says so, and trains for ever.
@@ -47,7 +47,7 @@ def traffic(broker: str, prefix: str, version: str, count: int = 100) -> None:
         answer = {"version": version, "prediction": "yes" if n % 3 else "no"}
         producer.produce(prefix + PREDICTIONS, json.dumps(identity | answer), b"credit")
         producer.produce(prefix + GROUND_TRUTH, json.dumps(identity | {"label": "yes"}), b"credit")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def test_a_job_that_is_killed_is_asked_again_and_one_that_says_all_twice_is_heard_once(
@@ -70,18 +70,18 @@ def test_a_job_that_is_killed_is_asked_again_and_one_that_says_all_twice_is_hear
         worker.wait_ready()
         control.define(definition)
         traffic(broker, prefix, "7")
-        wait_until(lambda: [r for r in told(METRICS) if r["model"] == "credit"], 60, every=0.5)
+        wait_until(lambda: [r for r in told(METRICS) if r["model"] == "credit"], every=0.5)
         kafka = {"STREAMGAUGE_BOOTSTRAP_SERVERS": broker, "STREAMGAUGE_TOPIC_PREFIX": prefix}
         job = subprocess.Popen([sys.executable, "-c", JOB], cwd=ROOT, env={**os.environ, **kafka})
         try:
             control.retrain("credit", note="new features")
-            wait_until(lambda: "started" in [r["state"] for r in told(RETRAIN_STATUS)], 60, every=0.2)
+            wait_until(lambda: "started" in [r["state"] for r in told(RETRAIN_STATUS)], every=0.2)
         finally:
             job.kill()
-            job.wait(10)
+            job.wait(PATIENCE_S)
         (attempt,) = {each["attempt"] for each in told(RETRAIN_STATUS)}
 
-        with RetrainRequests(connection, start="earliest", timeout_s=60) as requests:
+        with RetrainRequests(connection, start="earliest", timeout_s=PATIENCE_S) as requests:
             request = next(each for each in requests if each.attempt > attempt)
             for answer in (requests.accept, requests.started):
                 answer(request)
@@ -94,11 +94,11 @@ def test_a_job_that_is_killed_is_asked_again_and_one_that_says_all_twice_is_hear
         def succeeded() -> bool:
             return "the latest request is succeeded" in command("monitors", "list")[1]
 
-        wait_until(succeeded, 60, every=0.5, saying="the success is known")
+        wait_until(succeeded, every=0.5, saying="the success is known")
         traffic(broker, prefix, "8")
         (compared,) = [json.loads(line) for line in command("compare", "--json")[1].splitlines()]
         assert (compared["champion"], compared["challenger"]) == ("7", "8")
         control.retrain("credit", version="7", note="once more")
-        wait_until(lambda: ("credit:7:2", 1) in asked(), 60, every=0.5, saying="the next one is asked for")
+        wait_until(lambda: ("credit:7:2", 1) in asked(), every=0.5, saying="the next one is asked for")
         assert asked() == [*[("credit:7:1", n) for n in range(1, attempt + 2)], ("credit:7:2", 1)]
         assert told(DEAD_LETTERS) == []

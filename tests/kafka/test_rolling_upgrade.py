@@ -129,11 +129,10 @@ def test_an_upgrade_and_a_downgrade_one_worker_at_a_time_lose_nothing(
         """The oldest worker goes, one of another release comes; both commit before the next one goes."""
         assert running.pop(0).stop() == 0
         start(form)
-        wait_until(each_owns_one, 60)
+        wait_until(each_owns_one)
         before = {number: len(found) for number, found in forms(broker, prefix).items()}
         wait_until(
             lambda: all(len(found) > before[n] + 3 for n, found in forms(broker, prefix).items()),
-            60,
             every=0.5,
         )
 
@@ -141,10 +140,10 @@ def test_an_upgrade_and_a_downgrade_one_worker_at_a_time_lose_nothing(
         with loaded(broker, prefix) as load:
             for form in (1, 1):
                 start(form)
-            wait_until(each_owns_one, 60)
+            wait_until(each_owns_one)
             for form in (2, 2, 1, 1):
                 replace(form)
-        wait_until(lambda: all(not any(p.lag.values()) for p in read_stored(connection, ["applied"])), 60)
+        wait_until(lambda: all(not any(p.lag.values()) for p in read_stored(connection, ["applied"])))
         assert [worker.stop() for worker in running] == [0, 0]
     finally:
         for worker in running:

@@ -74,9 +74,9 @@ class Cluster:
             for name in PRINCIPALS
         ]
         for made in admin.alter_user_scram_credentials(users).values():
-            made.result(20)
+            made.result()
         for granted in admin.create_acls([binding(*row) for row in ROWS]).values():
-            granted.result(20)
+            granted.result()
 
     def environment(self, principal: str) -> dict[str, str]:
         return {
@@ -157,7 +157,7 @@ def test_a_worker_whose_password_is_wrong_ends_and_shows_none(cluster: Cluster, 
         cluster.broker.sasl_servers, PREFIX, tmp_path / "worker.log", module="streamgauge",
         arguments=["worker"], environment=environment,
     ) as worker:  # fmt: skip
-        assert worker.wait(60) == 1
+        assert worker.wait() == 1
         assert "the credentials are refused" in worker.logs
         assert CANARY not in worker.logs
 
@@ -174,10 +174,8 @@ def test_a_worker_with_a_client_certificate_does_its_work(cluster: Cluster, tmp_
         producer = Producer(serving.librdkafka())
         event = {"prediction_id": "c", "model": "cert", "time": time.time_ns() // 1_000, "prediction": "yes"}
         producer.produce(PREFIX + PREDICTIONS, json.dumps(event))
-        assert producer.flush(20) == 0
-        wait_until(
-            lambda: 'outcome="applied"} 1.0' in worker.health("/metrics")[1], 60, saying="it is applied"
-        )
+        assert producer.flush(60) == 0
+        wait_until(lambda: 'outcome="applied"} 1.0' in worker.health("/metrics")[1], saying="it is applied")
         assert worker.stop() == 0
     assert CANARY not in worker.logs
 
@@ -194,7 +192,7 @@ def refused(error: Any) -> bool:
 def operations(description: Any) -> set[AclOperation]:
     """What the broker's authorizer allows on a topic."""
     try:
-        return set(description.result(20).authorized_operations)
+        return set(description.result().authorized_operations)
     except KafkaException as error:
         if not refused(error.args[0]):
             raise
@@ -218,7 +216,7 @@ def test_what_is_not_listed_is_refused(cluster: Cluster, principal: str) -> None
             producer.produce(
                 name, b"x", on_delivery=lambda error, sent: reports.append((sent.topic(), error))
             )
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     assert [sent.topic() for sent, error in reports if error is None or not refused(error)] == []
     assert len(reports) == sum(("Write", "topic", PREFIX + topic) not in may for topic in TOPICS)
 
@@ -229,10 +227,10 @@ def test_what_is_not_listed_is_refused(cluster: Cluster, principal: str) -> None
     ):
         for future in forbidden.values():
             with pytest.raises(KafkaException) as error:
-                future.result(20)
+                future.result()
             assert refused(error.value.args[0])
     if principal != "worker":
         fencing = Producer(config | {"transactional.id": f"{PREFIX}worker-0"})
         with pytest.raises(KafkaException) as error:
-            fencing.init_transactions(20)
+            fencing.init_transactions(60)
         assert refused(error.value.args[0])

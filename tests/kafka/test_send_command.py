@@ -18,7 +18,7 @@ def test_what_a_broker_refuses_is_counted(
 ) -> None:
     topic = NewTopic(prefix + PREDICTIONS, 1, config={"max.message.bytes": "1000"})
     admin = AdminClient({"bootstrap.servers": broker})
-    admin.create_topics([topic])[topic.topic].result(20)
+    admin.create_topics([topic])[topic.topic].result()
     incompressible = random.Random(1).randbytes(5_000).hex()
     line = {"model": "m", "prediction_id": "1", "note": incompressible}
     file = tmp_path / "predictions.jsonl"

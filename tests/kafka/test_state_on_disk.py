@@ -35,7 +35,7 @@ def records_read(worker: WorkerProcess) -> list[int]:
 
 def wait_open(worker: WorkerProcess, partitions: int) -> None:
     opened = f'streamgauge_partitions{{state="open"}} {partitions}.0'
-    wait_until(lambda: opened in worker.health("/metrics")[1], 60)
+    wait_until(lambda: opened in worker.health("/metrics")[1])
 
 
 def sent(broker: str, prefix: str, before: dict[str, list[int]]) -> Traffic:
@@ -48,7 +48,7 @@ def sent(broker: str, prefix: str, before: dict[str, list[int]]) -> Traffic:
         own[1] += total
         traffic.sent += count
     wait_until(
-        lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) >= traffic.sent, 60, every=0.5
+        lambda: sum(n for n, _ in committed_totals(broker, prefix).values()) >= traffic.sent, every=0.5
     )
     return traffic
 
@@ -63,13 +63,13 @@ def test_a_worker_that_was_killed_restarts_from_its_disk_and_reads_only_the_tail
         before = len(read_topic(broker, prefix + STATE))
 
         worker.start()
-        wait_until(lambda: len(records_read(worker)) == 2 * PARTITIONS, 60)
+        wait_until(lambda: len(records_read(worker)) == 2 * PARTITIONS)
         assert records_read(worker) == [0] * 2 * PARTITIONS  # an empty topic, then all of it on the disk
         second = sent(broker, prefix, first.totals)
         worker.kill()
 
         worker.start()
-        wait_until(lambda: len(records_read(worker)) == 3 * PARTITIONS, 60)
+        wait_until(lambda: len(records_read(worker)) == 3 * PARTITIONS)
         tail = sum(records_read(worker)[2 * PARTITIONS :])
         assert tail <= len(read_topic(broker, prefix + STATE)) - before
         assert_exact(broker, prefix, sent(broker, prefix, second.totals))
@@ -88,7 +88,7 @@ def test_partitions_that_went_away_and_came_back_are_read_from_where_they_left(
             second = sent(broker, prefix, first.totals)
             assert visitor.stop() == 0
         wait_open(stays, PARTITIONS)
-        wait_until(lambda: len(records_read(stays)) == PARTITIONS + PARTITIONS // 2, 60)
+        wait_until(lambda: len(records_read(stays)) == PARTITIONS + PARTITIONS // 2)
         tail = sum(records_read(stays)[PARTITIONS:])
         assert 0 < tail <= len(read_topic(broker, prefix + STATE)) - before
         assert_exact(broker, prefix, sent(broker, prefix, second.totals))

@@ -245,7 +245,7 @@ class TestCommand:
         outcome = self.run(code, timeout="3s")
         assert outcome.result is Result.FAILED
         assert "took longer than 3 s" in outcome.reason
-        wait_until(lambda: has_ended((tmp_path / "pid").read_text()), 10, saying="the signal has come there")
+        wait_until(lambda: has_ended((tmp_path / "pid").read_text()), saying="the signal has come there")
 
     def test_of_the_notifiers_environment_it_gets_little_and_what_is_named_besides(self, monkeypatch):
         monkeypatch.setenv("STREAMGAUGE_SASL_PASSWORD", "of-kafka")

@@ -36,8 +36,8 @@ def test_a_worker_reads_and_writes_and_stops_gracefully(tmp_path: Path) -> None:
         )
         for number in range(200):
             producer.produce("x." + PREDICTIONS, key=f"model-{number % 5}", value="1")
-        producer.flush(30)
-        wait_until(lambda: len(read_topic(broker.bootstrap_servers, "x." + METRICS)) == 200, 60, every=0.5)
+        producer.flush(60)
+        wait_until(lambda: len(read_topic(broker.bootstrap_servers, "x." + METRICS)) == 200, every=0.5)
         origins = {m.value() for m in read_topic(broker.bootstrap_servers, "x." + METRICS)}
         assert {json.loads(origin)["topic"] for origin in origins} == {PREDICTIONS}
         assert worker.stop() == 0

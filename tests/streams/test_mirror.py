@@ -317,7 +317,7 @@ def test_all_mirrors_of_a_worker_share_their_memory(tmp_path: Path) -> None:
     for commit in range(30):  # 7 MB to each, less than a buffer of its own would hold
         for mirror in several:
             mirror.committed([StateRecord(b"%d" % n, os.urandom(5_000)) for n in range(50)], commit)
-    wait_until(lambda: mirrors._buffers.manager.get_usage() < 16_000_000, 60)  # written in the background
+    wait_until(lambda: mirrors._buffers.manager.get_usage() < 16_000_000)  # written in the background
     for mirror in several:
         mirror.close()
 
