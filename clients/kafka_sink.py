@@ -2,7 +2,9 @@
 
 import ctypes
 import logging
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -51,6 +53,7 @@ class KafkaSink:
         )
         self._producer: Producer | None = None
         self._making = Lock()
+        self._delivery_timeout_s = delivery_timeout_s
         self._told: set[int] = set()
 
     def send(self, batch: Batch, lost: Callable[[int, int], None]) -> None:
@@ -65,7 +68,8 @@ class KafkaSink:
             return
         losing = partial(lost, len(batch), getattr(batch, "dropped", 0))
         try:
-            self._produce(topic, batch.model.encode(), value, losing)
+            until = time.monotonic() + self._delivery_timeout_s
+            self._produce(topic, batch.model.encode(), value, losing, until)
         except BufferError:
             losing()
 
@@ -85,11 +89,19 @@ class KafkaSink:
         self._producer = None
         self._making = Lock()
 
-    def _produce(self, topic: str, key: bytes, value: bytes, losing: Callable[[], None]) -> None:
+    def _produce(
+        self, topic: str, key: bytes, value: bytes, losing: Callable[[], None], until: float
+    ) -> None:
         def delivered(error: KafkaError | None, message: object) -> None:
-            if error is not None:
-                self._tell(error)
-                losing()
+            if error is None:
+                return
+            # librdkafka gives up what is in flight when credentials are refused, though new ones may come
+            if error.code() == KafkaError._AUTHENTICATION and time.monotonic() < until:
+                with suppress(BufferError, KafkaException):
+                    self._produce(topic, key, value, losing, until)
+                    return
+            self._tell(error)
+            losing()
 
         for attempt in (1, 2):
             producer = self._ready()

@@ -18,6 +18,9 @@ class AlertContext:
     baseline_id: str | None = None
     software: str | None = None
     window_us: int = 1
+    #: How many events the monitor has judged so far, and how many came since the onset of what it found.
+    judged: int = 0
+    since_onset: int = 0
     #: The routing key of each severity that has one.
     routes: Mapping[str, str] = field(default_factory=dict)
     #: What explains a finding, asked for only when it is told.
@@ -39,6 +42,6 @@ class AlertContext:
             baseline_id,
             software,
             definition.window,
-            definition.alerts.keys,
-            attribute,
+            routes=definition.alerts.keys,
+            attribute=attribute,
         )

@@ -73,8 +73,6 @@ ENDED = (State.RESOLVED, State.SUPERSEDED, State.EXPIRED)
 #: An alert that opens for the `FLAPS_AT`-th time within `FLAP_SPAN_US` flaps: until it has been quiet for
 #: `HELD_OPEN_US` it stays open, and meanwhile only what is graver is told.
 FLAPS_AT, FLAP_SPAN_US, HELD_OPEN_US = 3, 86_400_000_000, 21_600_000_000
-#: One that rests on evidence must be quiet for so many times what it took to be noticed.
-NOTICED_AGAIN = 3
 
 
 def flaps(recent_us: Sequence[int]) -> bool:

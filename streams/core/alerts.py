@@ -66,7 +66,9 @@ class AlertBook:
                 e for e in self._open.values() if e.version == version and explains(finding, e.finding)
             ]
             recent_us, number = self.closed.lately(key, now_us), self.closed.take(key) + 1
-            episode = self._open[key] = Episode.begin(self.model, key, number, recent_us, finding, now_us)
+            episode = self._open[key] = Episode.begin(
+                self.model, key, number, recent_us, finding, now_us, context
+            )
             for each in explained:
                 episode.adopt(each)
         episode.judged(finding, now_us, context, rule)
@@ -198,11 +200,12 @@ class AlertBook:
     ) -> list[Output]:
         """A verdict on a monitor of whose findings the episode of another tells."""
         if finding is None:
-            episode.related[key[1]].calm(now_us, context.window_us, context.resolve_after)
+            related = episode.related[key[1]]
+            related.lull = related.lull.quiet(now_us, context)
             return []
         if self._silenced(key, finding, now_us):
             return []
-        return self._tell(episode, episode.relate(finding, now_us), now_us, context)
+        return self._tell(episode, episode.relate(finding, now_us, context), now_us, context)
 
     def _tell(self, episode: Episode, event: Event, now_us: int, context: AlertContext) -> list[Output]:
         """A step because of a finding: if it is told, with what explains it."""

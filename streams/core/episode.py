@@ -7,13 +7,13 @@ from typing import Any
 from streamgauge.schemas.alert_ids import fingerprint
 from streamgauge.schemas.monitor import Rule
 from streamgauge.schemas.monitor_fields import Severity
-from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alert_record import record_of
-from streamgauge.streams.core.alert_states import HELD_OPEN_US, NOTICED_AGAIN, Event, State, flaps
+from streamgauge.streams.core.alert_states import HELD_OPEN_US, Event, State, flaps
 from streamgauge.streams.core.attribution import NOTHING_KNOWN, Attribution
 from streamgauge.streams.core.findings import Finding, Segment
-from streamgauge.streams.core.related import NOTHING, Related, Told, quiet_windows
+from streamgauge.streams.core.lull import Lull
+from streamgauge.streams.core.related import NOTHING, Related, Told
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
 
@@ -22,8 +22,8 @@ _RANK = {"info": 0, "warning": 1, "critical": 2}
 class Episode:
     """From opened to resolved. `finding` is the latest one, `severity` the gravest told, since `graver_us`.
 
-    `related` is what other monitors found that has the same cause, by monitor. `fired_us` is when the latest
-    finding came, `recent_us` when episodes of the same fingerprint opened that flap with this one.
+    `related` is what other monitors found that has the same cause, by monitor. `lull` is for how long its own
+    has found nothing, `recent_us` when episodes of the same fingerprint opened that flap with this one.
     """
 
     fingerprint: str
@@ -37,13 +37,11 @@ class Episode:
     onset_high_us: int | None
     severity: Severity
     finding: Finding
-    seen_us: int
-    fired_us: int
+    lull: Lull
     graver_us: int
     recent_us: tuple[int, ...] = ()
     state: str = "opened"
     sequence: int = 0
-    quiet: int = 0
     told: Told = NOTHING
     attribution: Attribution = NOTHING_KNOWN
     related: dict[str, Related] = field(default_factory=dict)
@@ -62,13 +60,14 @@ class Episode:
         recent_us: tuple[int, ...],
         finding: Finding,
         now_us: int,
+        context: AlertContext,
     ) -> "Episode":
         """One that opens with its first record."""
         version, monitor, segment = key
         return cls(
             fingerprint(model, *key), version, monitor, segment, number, now_us, finding.onset_us,
-            finding.onset_low_us, finding.onset_high_us, finding.severity, finding, now_us, now_us, now_us,
-            recent_us, State.NONE.value,
+            finding.onset_low_us, finding.onset_high_us, finding.severity, finding,
+            Lull.after(finding, now_us, context), now_us, recent_us, State.NONE.value,
         )  # fmt: skip
 
     @property
@@ -82,6 +81,16 @@ class Episode:
         return self.version, self.monitor, self.segment
 
     @property
+    def seen_us(self) -> int:
+        """When its own monitor was judged last, or another found what it tells of."""
+        return max([self.lull.seen_us, *(related.lull.fired_us for related in self.related.values())])
+
+    @property
+    def fired_us(self) -> int:
+        """When something that it tells of was found last."""
+        return max([self.lull.fired_us, *(related.lull.fired_us for related in self.related.values())])
+
+    @property
     def flapping(self) -> bool:
         """Whether it has opened again and again: it is held open longer, and told less."""
         return flaps(self.recent_us)
@@ -91,25 +100,25 @@ class Episode:
         """The monitors that it tells of besides its own, and that have not calmed down."""
         return [monitor for monitor, related in self.related.items() if not related.over]
 
-    def firing(self, resolve_after: int) -> set[str]:
+    def firing(self) -> set[str]:
         """The monitors that it tells of and that have not calmed down; its own may have, before others do.
         An alert that is open for its own monitor's sake alone has not."""
-        own = {self.monitor} if self.quiet < resolve_after or not self.going_on else set[str]()
+        own = set[str]() if self.lull.over and self.going_on else {self.monitor}
         return own | set(self.going_on)
 
     def adopt(self, other: "Episode") -> None:
         """Tells of another one from now on, which ends."""
         self.related |= other.related
-        self.related[other.monitor] = Related(other.finding, other.seen_us, other.told, other.quiet)
-        self.fired_us = max(self.fired_us, other.fired_us)
+        self.related[other.monitor] = Related(other.finding, other.lull, other.told)
 
-    def relate(self, finding: Finding, now_us: int) -> Event:
+    def relate(self, finding: Finding, now_us: int, context: AlertContext) -> Event:
         """Tells of another monitor's finding too."""
         known = self.related.get(finding.monitor)
         told = NOTHING if known is None else known.told
-        self.related[finding.monitor] = Related(finding, now_us, told)
-        self.seen_us = max(self.seen_us, now_us)
-        self.fired_us = max(self.fired_us, now_us)
+        lull = Lull.after(finding, now_us, context)
+        if known is not None:
+            lull = known.lull.found(now_us, context)
+        self.related[finding.monitor] = Related(finding, lull, told)
         if self.worsens(finding):
             self.rise(finding.severity, now_us)
             return Event.WORSENS
@@ -126,34 +135,23 @@ class Episode:
 
     def is_unattended(self, now_us: int, after_us: int) -> bool:
         """Whether it is a warning that goes on, and that nobody has acknowledged for so long."""
-        goes_on = self.quiet == 0 or bool(self.going_on)
+        goes_on = self.lull.windows == 0 or bool(self.going_on)
         waits = self.severity == "warning" and self.state != State.ACKNOWLEDGED
         return waits and goes_on and now_us - self.graver_us >= after_us
 
     def is_calm(self, now_us: int, context: AlertContext) -> bool:
-        """Whether a quiet window now is the last of enough; some must be quiet for longer."""
-        if self.going_on or self.quiet_at(now_us, context.window_us) < context.resolve_after:
+        """Whether a quiet window now is the last of enough, and nothing that it tells of goes on."""
+        if self.going_on or not self.lull.quiet(now_us, context).over:
             return False
-        return now_us - self.fired_us >= self._patience_us
-
-    @property
-    def _patience_us(self) -> int:
-        """How long it must be quiet at least. Evidence that starts over after an alarm needs about as long as
-        it took at first to find what is still there, and now and then twice as long."""
-        if self.flapping:
-            return HELD_OPEN_US
-        if self.monitor not in EVIDENCE or self.onset_us is None:
-            return 0
-        return min(NOTICED_AGAIN * max(self.opened_us - self.onset_us, 0), HELD_OPEN_US)
+        return not self.flapping or now_us - self.fired_us >= HELD_OPEN_US
 
     def judged(
         self, finding: Finding | None, now_us: int, context: AlertContext, rule: Rule | None = None
     ) -> None:
         """A verdict of its own monitor."""
-        self.quiet = self.quiet_at(now_us, context.window_us) if finding is None else 0
+        lull = self.lull
+        self.lull = lull.quiet(now_us, context) if finding is None else lull.found(now_us, context)
         self.finding = finding or self.finding
-        self.seen_us = max(self.seen_us, now_us)
-        self.fired_us = self.fired_us if finding is None else max(self.fired_us, now_us)
         self.definition_id, self.baseline_id = context.definition_id, context.baseline_id
         self.software, self.routes = context.software, dict(context.routes)
         self.runbook_url = rule.runbook_url if rule else self.runbook_url
@@ -162,10 +160,6 @@ class Episode:
         """It is about to be told: what explains an evidence alert is asked for now."""
         if context.attribute is not None and self.finding.evidence_threshold == 1.0:
             self.attribution = context.attribute(self.finding)
-
-    def quiet_at(self, now_us: int, window_us: int) -> int:
-        """Quiet windows in a row with this one."""
-        return quiet_windows(self.quiet, self.seen_us, now_us, window_us)
 
     def tell(
         self,
@@ -195,6 +189,7 @@ class Episode:
         state["segment"] = [list(pair) for pair in self.segment]
         state["finding"] = self.finding.to_state()
         state["attribution"] = self.attribution.to_state()
+        state["lull"] = self.lull.to_state()
         state["told"] = [getattr(self.told, name) for name in Told.__slots__]
         state["related"] = [related.to_state() for related in self.related.values()]
         return state
@@ -207,11 +202,12 @@ class Episode:
             recent_us=tuple(state["recent_us"]),
             segment=tuple((key, value) for key, value in state["segment"]),
             finding=Finding.from_state(state["finding"]),
+            lull=Lull(*state["lull"]),
             told=Told(*state["told"]),
             attribution=Attribution.from_state(state["attribution"]),
             related={r.finding.monitor: r for r in map(Related.from_state, state["related"])},
         )
 
 
-_PARTS = ("recent_us", "segment", "finding", "told", "attribution", "related")
+_PARTS = ("recent_us", "segment", "finding", "lull", "told", "attribution", "related")
 _SCALARS = tuple(name for name in Episode.__slots__ if name not in _PARTS)

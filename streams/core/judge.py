@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from streamgauge.schemas.message import Output
-from streamgauge.schemas.monitor_names import rests_on_labels
+from streamgauge.schemas.monitor_names import EVIDENCE, FAIRNESS, rests_on_labels
 from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.alerts import AlertBook
 from streamgauge.streams.core.attributing import attribute
@@ -19,7 +19,7 @@ from streamgauge.streams.core.rollups import FOLD_AFTER_US
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.since import explain
 from streamgauge.streams.core.telling import has_news, tell_labelled, tell_rollups, tell_served
-from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.versions import Range, Version
 from streamgauge.streams.core.windows import ALL, Window
 
 STEPS = 5
@@ -147,6 +147,8 @@ class Judge:
             finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
         rule, why = intake.definition.rule(monitor), partial(attribute, version=version, intake=intake)
         context = AlertContext.of(intake.definition, version.watch.baseline_id, self.software, why)
+        if monitor in EVIDENCE:
+            context = _counted(context, version, finding, monitor)
         return book.observe(version.name, monitor, segment, finding, intake.now_us, rule, context)
 
     def offsets(self, version: Version, since_us: int | None) -> tuple[OffsetRange, ...]:
@@ -194,3 +196,11 @@ class Judge:
         self.judged_us = state["judged"]
         self.labels.load(state["labels"])
         self.limits.load(state)
+
+
+def _counted(context: AlertContext, version: Version, finding: Finding | None, monitor: str) -> AlertContext:
+    """With how many events the monitor has judged, and how many since what it found began."""
+    since = Range() if finding is None else version.since(finding.onset_us)
+    if rests_on_labels(monitor) or (monitor == FAIRNESS and version.watch.groups.rests_on_labels):
+        return replace(context, judged=version.labelled_rows, since_onset=since.labelled)
+    return replace(context, judged=version.served_rows, since_onset=since.answered)

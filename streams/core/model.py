@@ -234,10 +234,10 @@ class ModelState:
         intake.now_us, intake.expired_us, intake.passed_us = state["clock"]
         intake.traffic = TrafficBank.from_state(state["traffic"], model.definition)
         intake.comparisons = Comparisons.from_state(state["comparisons"])
-        for version_name, served_us, folded_us, latest, adopted, segments, watch in state["versions"]:
+        for version_name, counted, folded_us, latest, adopted, segments, watch in state["versions"]:
             restored = Watch.from_state(watch, model.definition, profiles.get((version_name,)))
             version = intake.versions[version_name] = intake.new_version(version_name, restored)
-            version.first_served_us, version.last_served_us = served_us
+            version.count(counted)
             version.rollups.folded_us, version.latest = folded_us, LatestRows.from_state(latest)
             version.segments.load(segments)
             version.adopted = None if adopted is None else Adoption(*adopted)

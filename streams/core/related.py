@@ -7,6 +7,7 @@ from typing import Any
 
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.findings import Finding
+from streamgauge.streams.core.lull import Lull
 
 #: A value that moved by less than this share of its distance from normal is not news.
 _MATERIAL = 0.25
@@ -64,19 +65,16 @@ NOTHING = Told()
 
 @dataclass(slots=True)
 class Related:
-    """Another monitor's finding with the same cause; when `over`, that monitor has calmed down."""
+    """Another monitor's finding with the same cause, and for how long it has found nothing since."""
 
     finding: Finding
-    seen_us: int
+    lull: Lull
     told: Told = NOTHING
-    quiet: int = 0
-    over: bool = False
 
-    def calm(self, now_us: int, window_us: int, after: int) -> None:
-        """A window without a finding; it is over `after` so many in a row."""
-        self.quiet = quiet_windows(self.quiet, self.seen_us, now_us, window_us)
-        self.seen_us = max(self.seen_us, now_us)
-        self.over = self.over or self.quiet >= after
+    @property
+    def over(self) -> bool:
+        """Whether its monitor has calmed down."""
+        return self.lull.over
 
     def record(self) -> dict[str, Any]:
         """The contract's JSON form."""
@@ -94,13 +92,13 @@ class Related:
     def to_state(self) -> list[Any]:
         """Plain structures, for the snapshot."""
         told = [getattr(self.told, name) for name in Told.__slots__]
-        return [self.finding.to_state(), self.seen_us, told, self.quiet, self.over]
+        return [self.finding.to_state(), self.lull.to_state(), told]
 
     @classmethod
-    def from_state(cls, state: tuple[Mapping[str, Any], int, list[Any], int, bool]) -> "Related":
+    def from_state(cls, state: tuple[Mapping[str, Any], list[Any], list[Any]]) -> "Related":
         """What `to_state` gave."""
-        finding, seen_us, told, quiet, over = state
-        return cls(Finding.from_state(finding), seen_us, Told(*told), quiet, over)
+        finding, lull, told = state
+        return cls(Finding.from_state(finding), Lull(*lull), Told(*told))
 
 
 def finite(number: float | None) -> float | None:
@@ -111,8 +109,3 @@ def finite(number: float | None) -> float | None:
 def time_or_none(time_us: int | None) -> str | None:
     """RFC 3339, where there is a time."""
     return None if time_us is None else format_time(time_us)
-
-
-def quiet_windows(quiet: int, seen_us: int, now_us: int, window_us: int) -> int:
-    """Quiet windows in a row with this one, which counts if it is later than the last one judged."""
-    return quiet + (now_us // window_us > seen_us // window_us)

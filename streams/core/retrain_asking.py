@@ -29,7 +29,7 @@ def consider(
         data = TrainingData(since.start_us, since.end_us, since.labelled, since.coverage, offsets)
         asked += policy.consider(
             version.name, alerts, data, now_us, definition,
-            open_monitors={name for e in episodes for name in e.firing(definition.resolve_after)},
+            open_monitors={name for e in episodes for name in e.firing()},
             baseline_id=version.watch.baseline_id, software=judge.software,
         )  # fmt: skip
         alerts = []

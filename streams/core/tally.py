@@ -94,8 +94,7 @@ class Tally:
         length, names, watch = self.definition.window, self.names, version.watch
         predicted = names.counted(values["prediction"])
         time, positive = batch.time_us, names.positive
-        version.first_served_us = version.first_served_us or int(time.min())
-        version.last_served_us = max(version.last_served_us, int(time.max()))
+        version.serves(time)
         column: Column = names.class_column(predicted) if names.classifies else predicted
         values = self._crossed(values)
         groups = self._groups(values)
@@ -183,6 +182,7 @@ class Tally:
                 else:
                     error = np.abs(predicted[fresh] - pairs.label[fresh])
             if len(error):
+                version.labelled_rows += len(error)
                 version.watch.errors.ranks = names.ranks
                 due = paid_of(paid, fresh)
                 watched_us, fired = self.meter(version.watch.judge, error, names.classifies, time[fresh], due)

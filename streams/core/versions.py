@@ -1,6 +1,6 @@
 """`Version`: the windows and the watch of one version of a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -38,10 +38,26 @@ class Version:
         self.windows: dict[int, Window] = {}
         self.gone: set[int] = set()
         self.first_served_us = self.last_served_us = 0
+        #: How many were served, and how many got a first label.
+        self.served_rows = self.labelled_rows = 0
         #: The latest order that replaced its baseline.
         self.adopted: Adoption | None = None
         #: Where there are segments, what a change can be traced to.
         self.latest = LatestRows()
+
+    def serves(self, time_us: Ints) -> None:
+        """Predictions of these times, int64 (n,), n at least 1."""
+        self.first_served_us = self.first_served_us or int(time_us.min())
+        self.last_served_us = max(self.last_served_us, int(time_us.max()))
+        self.served_rows += len(time_us)
+
+    def counted(self) -> list[int]:
+        """When it served, and how much: for the snapshot, and for what takes its place."""
+        return [self.first_served_us, self.last_served_us, self.served_rows, self.labelled_rows]
+
+    def count(self, counted: Sequence[int]) -> None:
+        """Goes on from what `counted` gave."""
+        self.first_served_us, self.last_served_us, self.served_rows, self.labelled_rows = counted
 
     def window(self, start_us: int, classes: bool) -> Window:
         """The window that starts at `start_us`, made when first needed, or what it was folded into."""
@@ -113,7 +129,7 @@ class Version:
         """This empty one takes another's place: what is stored of that is to be deleted."""
         self.gone = other.gone | set(other.windows)
         self.rollups.gone = other.rollups.gone | set(other.rollups.held)
-        self.first_served_us, self.last_served_us = other.first_served_us, other.last_served_us
+        self.count(other.counted())
         self.watch.replaces(other.watch)
 
     def in_order(self) -> Iterator[Window]:
@@ -136,9 +152,8 @@ class Version:
     def to_state(self) -> list[Any]:
         """All but the windows, which are records of their own."""
         parts = self.segments.to_state(), self.watch.to_state()
-        served_us = [self.first_served_us, self.last_served_us]
         adopted = None if self.adopted is None else list(astuple(self.adopted))
-        return [self.name, served_us, self.rollups.folded_us, self.latest.to_state(), adopted, *parts]
+        return [self.name, self.counted(), self.rollups.folded_us, self.latest.to_state(), adopted, *parts]
 
     def changed_windows(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """(start, state or None if it is gone) of what changed since the last call."""

@@ -6,12 +6,15 @@ import sys
 import textwrap
 import time
 import uuid
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from streamgauge.clients import kafka_sink
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.kafka_sink import KafkaSink
 from streamgauge.clients.logger import PredictionLogger
@@ -135,6 +138,43 @@ def run(script: str, connection: Connection) -> subprocess.CompletedProcess[str]
         [sys.executable, "-c", textwrap.dedent(script)],
         env=environ, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("refused", "lost"), [(2, 0), (10**6, 3)])
+def test_what_was_in_flight_while_credentials_were_refused_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, refused: int, lost: int
+) -> None:
+    """No cluster can be made to refuse them at just that moment."""
+    reports: deque[Callable[[], None]] = deque()
+
+    class Refusing:
+        sent = 0
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def produce(
+            self, *_: object, on_delivery: Callable[[KafkaError | None, object], None], **__: object
+        ) -> None:
+            Refusing.sent += 1
+            error = KafkaError(KafkaError._AUTHENTICATION) if Refusing.sent <= refused else None
+            reports.append(lambda: on_delivery(error, None))
+
+        def poll(self, _: float) -> None:
+            return
+
+        def flush(self, _: float) -> int:
+            while reports:
+                reports.popleft()()
+            return 0
+
+    monkeypatch.setattr(kafka_sink, "Producer", Refusing)
+    sink = KafkaSink(Connection("127.0.0.1:1"), delivery_timeout_s=0.2)
+    logger = PredictionLogger("credit", sink=sink, environ={})
+    for _ in range(3):
+        logger.predict("yes")
+    assert logger.flush(60)
+    assert logger.stats().dropped == lost
+    logger.close()
 
 
 def test_what_is_queued_is_sent_when_the_process_ends(connection: Connection) -> None:

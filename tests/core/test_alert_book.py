@@ -32,7 +32,7 @@ DRIFT = Finding(
     baseline=0.1,
     evidence=1.6,
     evidence_threshold=1.0,
-    n=3200,
+    n=0,  # so that the number of quiet windows alone counts
     onset_us=NOW - 5 * MINUTE,
     onset_low_us=NOW - 7 * MINUTE,
     onset_high_us=NOW - 3 * MINUTE,
@@ -101,7 +101,7 @@ def test_every_ending_that_is_told_has_words():
 
 def test_an_opened_alert_says_everything_the_contract_asks_for():
     windows = Windows()
-    windows.see(DRIFT, rule=Rule(runbook_url="https://runbooks.example/drift"))
+    windows.see(dataclasses.replace(DRIFT, n=3_200), rule=Rule(runbook_url="https://runbooks.example/drift"))
     known = fingerprint("credit", "7", "concept_drift", ())
     assert windows.records == [
         {
@@ -192,18 +192,31 @@ def test_other_categories_of_the_same_change_are_no_news():
     assert windows.see(dataclasses.replace(fewer, value=0.05, low=0.04, high=0.06)) == ["updated"]
 
 
-def test_what_took_long_to_be_noticed_must_be_quiet_for_longer():
+def test_what_took_many_events_to_be_noticed_must_be_quiet_for_five_times_as_many():
     """Evidence starts over after an alarm: until it could have found the same again, quiet says nothing."""
-    windows = Windows()
-    slow = dataclasses.replace(DRIFT, onset_us=NOW - 20 * MINUTE)
-    windows.book.observe("7", "concept_drift", (), slow, windows.now_us, None, CONTEXT)
-    assert [windows.see(None) for _ in range(8)] == [[]] * 8
-    assert windows.book.open_episodes()[0].firing(CONTEXT.resolve_after) == {"concept_drift"}
-    assert [windows.see(None) for _ in range(5)] == [*[[]] * 4, ["resolved"]]
-    months = dataclasses.replace(DRIFT, onset_us=NOW - 10_000 * MINUTE)
-    windows = Windows()
-    windows.book.observe("7", "concept_drift", (), months, windows.now_us, None, CONTEXT)
-    assert [windows.see(None) for _ in range(73)] == [*[[]] * 72, ["resolved"]], "six hours are enough"
+    book = AlertBook("credit")
+    judged = iter(range(1_000, 10**6, 100))
+
+    def see(finding: Finding | None) -> list[str]:
+        count = next(judged)
+        context = dataclasses.replace(CONTEXT, judged=count)
+        outputs = book.observe("7", "concept_drift", (), finding, NOW + count * MINUTE, None, context)
+        return [output.record["state"] for output in outputs]
+
+    found = dataclasses.replace(DRIFT, n=100)
+    assert [see(found), *(see(None) for _ in range(3))] == [["opened"], [], [], []]
+    assert book.open_episodes()[0].firing() == {"concept_drift"}
+    assert [see(found), *(see(None) for _ in range(20))] == [*[[]] * 20, ["resolved"]], "400 came in between"
+
+
+def test_of_traffic_it_is_the_time_that_counts_and_a_day_is_enough():
+    for minutes, patience in ((20, 100), (10_000, 1_440)):
+        book, finding = AlertBook("credit"), dataclasses.replace(DRIFT, monitor="traffic", n=10**9)
+        finding = dataclasses.replace(finding, onset_us=NOW - minutes * MINUTE)
+        book.observe("7", "traffic", (), finding, NOW, None, CONTEXT)
+        windows = range(5, patience + 5, 5)
+        told = [book.observe("7", "traffic", (), None, NOW + m * MINUTE, None, CONTEXT) for m in windows]
+        assert [bool(outputs) for outputs in told] == [*[False] * (len(windows) - 1), True]
 
 
 def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():

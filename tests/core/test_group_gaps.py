@@ -45,7 +45,7 @@ def people(rng, n, rates="alike"):
 
 def watching(tolerance):
     """Else their alerts tell of what groups show."""
-    others = ("prediction_drift", "concept_drift", "label_drift", "missing_labels")
+    others = ("prediction_drift", "data_quality", "concept_drift", "label_drift", "missing_labels")
     off = {name: {"enabled": False} for name in others}
     return story(monitors=off, fairness={"tolerance": tolerance})
 

@@ -4,15 +4,15 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from streamgauge.schemas.message import GROUND_TRUTH, METRICS, PREDICTIONS, STATE
 from tests.counting_core import APPLIED
-from tests.harness import WorkerProcess, create_topics, read_topic, wait_until
+from tests.harness import PATIENCE_S, WorkerProcess, create_topics, read_topic, wait_until
 from tests.kafka_broker import JarBroker
 
 pytestmark = pytest.mark.kafka
@@ -24,14 +24,7 @@ KEYS = 40
 class Traffic:
     """Events of 40 models on two inputs, sent in the background; knows what the sums must be."""
 
-    def __init__(
-        self,
-        broker: str,
-        prefix: str,
-        events: int = EVENTS,
-        per_second: int = 5_000,
-        credentials: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, broker: str, prefix: str, events: int = EVENTS, per_second: int = 5_000) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": broker,
@@ -39,7 +32,6 @@ class Traffic:
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "log_level": 2,
-                **(credentials or {}),
             }
         )
         self._prefix = prefix
@@ -47,6 +39,7 @@ class Traffic:
         self._per_second = per_second
         self.totals: dict[str, list[int]] = {}
         self.sent = 0
+        self.undelivered: list[str] = []
         self._thread = threading.Thread(target=self._send)
 
     def _send(self) -> None:
@@ -56,7 +49,7 @@ class Traffic:
             for _ in range(min(self._per_second // 20, self._events - self.sent)):
                 key, value = f"model-{chance.randrange(KEYS)}", chance.randrange(1_000)
                 topic = self._prefix + (PREDICTIONS if chance.random() < 0.7 else GROUND_TRUTH)
-                self._producer.produce(topic, key=key, value=str(value))
+                self._producer.produce(topic, key=key, value=str(value), on_delivery=self._delivered)
                 total = self.totals.setdefault(key, [0, 0])
                 total[0] += 1
                 total[1] += value
@@ -65,13 +58,18 @@ class Traffic:
             pause.wait(0.05)
         self._producer.flush(60)
 
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self.undelivered.append(error.str())
+
     def start(self) -> "Traffic":
         self._thread.start()
         return self
 
     def join(self) -> None:
-        self._thread.join(120)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
+        assert self.undelivered == []
 
 
 def committed_totals(broker: str, prefix: str) -> dict[str, list[int]]:
@@ -83,7 +81,7 @@ def committed_totals(broker: str, prefix: str) -> dict[str, list[int]]:
     }
 
 
-def assert_exact(broker: str, prefix: str, traffic: Traffic, seconds: float = 60) -> None:
+def assert_exact(broker: str, prefix: str, traffic: Traffic, seconds: float = PATIENCE_S) -> None:
     """State holds every event once, and so do the outputs."""
     traffic.join()
     wait_until(
