@@ -8,7 +8,7 @@ from streamgauge.streams.core.alert_context import AlertContext
 from streamgauge.streams.core.findings import Finding
 
 #: Evidence starts over after an alarm. While a change stays, it is found again after at most so many times
-#: what it took before (docs/adr/0030): only then is it over.
+#: what it took before (docs/adr/0031): only then is it over.
 NOTICED_AGAIN = 5
 #: Traffic is judged by time, and yesterday's hour is as good as one of last week.
 _BY_TIME, _LONGEST_US = "traffic", 86_400_000_000

@@ -87,6 +87,7 @@ class Story:
     feed: Feed = field(default_factory=Feed)
     rng: Rng = field(default_factory=lambda: np.random.default_rng(11))
     windows: int = 0
+    events: int = A_WINDOW
     labels: list[Message] = field(default_factory=list)
 
     def tell(
@@ -99,13 +100,13 @@ class Story:
     ) -> "Story":
         for _ in range(windows):
             start_us = START_US + self.windows * WINDOW_US
-            made = columns(self.rng, A_WINDOW, **change)
+            made = columns(self.rng, self.events, **change)
             label = made.pop("label")
-            ids = np.frombuffer(self.rng.bytes(16 * A_WINDOW), "S16")
-            time_us = start_us + np.sort(self.rng.integers(0, WINDOW_US, A_WINDOW))
+            ids = np.frombuffer(self.rng.bytes(16 * self.events), "S16")
+            time_us = start_us + np.sort(self.rng.integers(0, WINDOW_US, self.events))
             batch = PredictionBatch(model="m", version=version, ids=ids, time_us=time_us, **made)
             self.run.apply([self.feed.message(PREDICTIONS, encode_prediction_batch(batch)), *self.labels])
-            none, no = np.zeros(A_WINDOW, np.int32), np.zeros(A_WINDOW, np.bool_)
+            none, no = np.zeros(self.events, np.int32), np.zeros(self.events, np.bool_)
             labels = GroundTruthBatch("m", ids, time_us + WINDOW_US // 2, label, none, no)
             self.labels = (
                 [self.feed.message(GROUND_TRUTH, encode_ground_truth_batch(labels))] if labelled else []
@@ -188,6 +189,22 @@ def test_a_change_opens_one_alert_and_its_end_resolves_it(case: str) -> None:
     assert told.states(monitor) == ["opened", "resolved"]
     for record in told.alerts():
         encode_output(next(o for o in told.run.outputs if o.record is record), "avro")
+
+
+def test_a_change_that_stays_is_one_alert_however_thin_the_traffic() -> None:
+    """Evidence, which starts over after an alarm, needs hours to find it again."""
+    told = story().tell(15, classifier)
+    told.events = 20
+
+    def half_hours(count: int, **change: float) -> None:
+        for _ in range(count):
+            told.tell(1, classifier, **change)
+            told.windows += 29
+
+    half_hours(300, age=45.0)
+    assert told.states("drift") == ["opened"]
+    half_hours(100)
+    assert told.states("drift") == ["opened", "resolved"]
 
 
 def test_an_alert_survives_a_restart_and_is_still_one() -> None:
