@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamgauge.detectors.distances import psi, psi_noise_level
+from streamgauge.detectors.divergence import psi, psi_noise_level, shares
 from streamgauge.detectors.intervals import wilson
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
@@ -109,12 +109,12 @@ def psi_without_drift() -> Chart:
     found = {}
     for n in sizes:
         # The deciles are the reference's, so the true shares of the bins are only near a tenth each.
-        shares = rng.dirichlet(reference, runs)
-        values = [psi(reference, counts).value or 0.0 for counts in rng.multinomial(n, shares)]
+        drawn = rng.multinomial(n, rng.dirichlet(reference, runs))
+        values = psi(shares(reference), shares(drawn))
         found[n] = np.quantile(values, [0.5, 0.95])
     lines = [
         Line("95 % of windows without drift lie below", [(n, found[n][1]) for n in sizes]),
-        Line("psi_noise_level", [(n, psi_noise_level(10, rows, n)) for n in sizes], dashed=True),
+        Line("psi_noise_level", [(n, float(psi_noise_level(10, rows, n))) for n in sizes], dashed=True),
         Line("median without drift", [(n, found[n][0]) for n in sizes]),
         Line("“PSI > .1 is drift”", [(n, 0.1) for n in sizes], dashed=True),
     ]

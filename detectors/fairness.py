@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 
 import numpy as np
@@ -63,14 +64,89 @@ class GroupCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Rate:
-    """`hits` of `totals` for each group, int64 (G,)."""
+    """`hits` of `totals` for each group."""
 
-    hits: Ints
-    totals: Ints
+    hits: list[int]
+    totals: list[int]
 
     def among(self, min_n: int) -> list[int]:
         """The groups whose rate rests on at least `min_n` events."""
-        return np.flatnonzero(self.totals >= max(min_n, 1)).tolist()
+        return [group for group, n in enumerate(self.totals) if n >= max(min_n, 1)]
+
+
+class GroupRates:
+    """The rates of each group, and how much they differ: without labels that of who is selected, `labelled`
+    the others. They are worked out once, when they are first asked for.
+
+    >>> counts = GroupCounts()
+    >>> counts.update_predictions(np.array([0] * 4 + [1] * 4), np.array([0, 0, 1, 1, 0, 1, 1, 1]))
+    >>> rates = GroupRates(counts, ["f", "m"], ["no", "yes"], "yes", min_n=4)
+    >>> [estimate.value for estimate in rates.by_group(labelled=False)["selection_rate"].values()]
+    [0.5, 0.75]
+    """
+
+    def __init__(
+        self, counts: GroupCounts, groups: Sequence[str], classes: Sequence[str], pos_label: str, min_n: int
+    ) -> None:
+        self._counts, self._groups, self._min_n = counts, groups, min_n
+        self._positive = list(classes).index(pos_label) if pos_label in classes else -1
+
+    def differences(self, *, labelled: bool) -> dict[str, Estimate]:
+        """As `fairness_metrics`, those that rest on labels or those that don't."""
+        if not labelled:
+            selection = self._served["selection_rate"]
+            return {
+                "demographic_parity_difference": _difference(selection, self._min_n),
+                "demographic_parity_ratio": _ratio(selection, self._min_n),
+            }
+        true_positive, false_positive, precision = (
+            _difference(rate, self._min_n) for rate in self._labelled.values()
+        )
+        return {
+            "equalized_odds_difference": _larger(true_positive, false_positive),
+            "equal_opportunity_difference": true_positive,
+            "predictive_parity_difference": precision,
+            "false_positive_rate_difference": false_positive,
+        }
+
+    def by_group(self, *, labelled: bool) -> dict[str, dict[str, Estimate]]:
+        """Metric → group → rate, likewise, of each group that was seen.
+
+        A rate that rests on fewer than `min_n` events has no value, only its `n`.
+        """
+        rates = self._labelled if labelled else self._served
+        seen = [i for i, n in enumerate(self._served["selection_rate"].totals) if n]
+        return {
+            name: {self._groups[i]: self._estimate(rate.hits[i], rate.totals[i]) for i in seen}
+            for name, rate in rates.items()
+        }
+
+    def _estimate(self, k: int, n: int) -> Estimate:
+        return proportion(k, n) if n >= max(self._min_n, 1) else Estimate.undefined(n)
+
+    @cached_property
+    def _served(self) -> dict[str, _Rate]:
+        group, said = self._counts.predicted.codes(2)
+        n = self._counts.predicted.counts
+        return {"selection_rate": self._rate(group, n, said == self._positive)}
+
+    @cached_property
+    def _labelled(self) -> dict[str, _Rate]:
+        group, true, chosen = self._counts.confusion.codes(3)
+        n = self._counts.confusion.counts
+        is_true, is_chosen = true == self._positive, chosen == self._positive
+        return {
+            name: self._rate(group[among], n[among], hit[among])
+            for name, hit, among in (
+                ("true_positive_rate", is_chosen, is_true),
+                ("false_positive_rate", is_chosen, ~is_true),
+                ("precision", is_true, is_chosen),
+            )
+        }
+
+    def _rate(self, group: Ints, n: Ints, hit: Bools) -> _Rate:
+        size = len(self._groups)
+        return _Rate(_by_group(group[hit], n[hit], size).tolist(), _by_group(group, n, size).tolist())
 
 
 def fairness_metrics(
@@ -93,35 +169,8 @@ def fairness_metrics(
     """
     if pos_label is None:
         return {}
-    rates = _rates(counts, len(groups), classes, pos_label)
-    true_positive = _difference(rates["true_positive_rate"], min_n)
-    false_positive = _difference(rates["false_positive_rate"], min_n)
-    return {
-        "demographic_parity_difference": _difference(rates["selection_rate"], min_n),
-        "demographic_parity_ratio": _ratio(rates["selection_rate"], min_n),
-        "equalized_odds_difference": _larger(true_positive, false_positive),
-        "equal_opportunity_difference": true_positive,
-        "predictive_parity_difference": _difference(rates["precision"], min_n),
-        "false_positive_rate_difference": false_positive,
-    }
-
-
-def group_metrics(
-    counts: GroupCounts, groups: Sequence[str], classes: Sequence[str], pos_label: str | None, min_n: int
-) -> dict[str, dict[str, Estimate]]:
-    """Metric → group → rate: selection_rate, true_positive_rate, false_positive_rate, precision.
-
-    A rate that rests on fewer than `min_n` events has no value, only its `n`. Empty without `pos_label`.
-    """
-    if pos_label is None:
-        return {}
-    values: dict[str, dict[str, Estimate]] = {}
-    for name, rate in _rates(counts, len(groups), classes, pos_label).items():
-        values[name] = {
-            group: proportion(k, n) if n >= max(min_n, 1) else Estimate.undefined(n)
-            for group, k, n in zip(groups, rate.hits.tolist(), rate.totals.tolist(), strict=True)
-        }
-    return values
+    rates = GroupRates(counts, groups, classes, pos_label, min_n)
+    return rates.differences(labelled=False) | rates.differences(labelled=True)
 
 
 def too_few(counts: GroupCounts, groups: Sequence[str], min_n: int) -> list[str]:
@@ -131,41 +180,17 @@ def too_few(counts: GroupCounts, groups: Sequence[str], min_n: int) -> list[str]
     return [group for group, n in zip(groups, seen, strict=True) if 0 < n < min_n]
 
 
-def _rates(counts: GroupCounts, n_groups: int, classes: Sequence[str], pos_label: str) -> dict[str, _Rate]:
-    positive = list(classes).index(pos_label) if pos_label in classes else -1
-    group, said = counts.predicted.codes(2)
-    served = counts.predicted.counts
-    of, true, chosen = counts.confusion.codes(3)
-    labelled = counts.confusion.counts
-
-    def among(mask: Bools) -> Ints:
-        return _by_group(of[mask], labelled[mask], n_groups)
-
-    is_true, is_chosen = true == positive, chosen == positive
-    return {
-        "selection_rate": _Rate(
-            _by_group(group[said == positive], served[said == positive], n_groups),
-            _by_group(group, served, n_groups),
-        ),
-        "true_positive_rate": _Rate(among(is_true & is_chosen), among(is_true)),
-        "false_positive_rate": _Rate(among(~is_true & is_chosen), among(~is_true)),
-        "precision": _Rate(among(is_true & is_chosen), among(is_chosen)),
-    }
-
-
 def _by_group(group: Ints, counts: Ints, n_groups: int) -> Ints:
-    """Sums of counts, int64 (groups,)."""
-    sums = np.zeros(n_groups, np.int64)
-    np.add.at(sums, group, counts)
-    return sums
+    """Sums of counts, int64 (groups,); float64 holds them exactly."""
+    return np.bincount(group, counts, n_groups).astype(np.int64)
 
 
 def _difference(rate: _Rate, min_n: int) -> Estimate:
     compared = rate.among(min_n)
-    n = int(rate.totals[compared].sum())
+    n = sum(rate.totals[i] for i in compared)
     if len(compared) < 2:
         return Estimate.undefined(n)
-    shares = (rate.hits[compared] / rate.totals[compared]).tolist()
+    shares = [rate.hits[i] / rate.totals[i] for i in compared]
     value = max(shares) - min(shares)
     low, high = _over_pairs(rate, compared, agresti_caffo)
     return Estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)), n)
@@ -173,8 +198,8 @@ def _difference(rate: _Rate, min_n: int) -> Estimate:
 
 def _ratio(rate: _Rate, min_n: int) -> Estimate:
     compared = rate.among(min_n)
-    n = int(rate.totals[compared].sum())
-    shares = (rate.hits[compared] / rate.totals[compared]).tolist()
+    n = sum(rate.totals[i] for i in compared)
+    shares = [rate.hits[i] / rate.totals[i] for i in compared]
     if len(compared) < 2 or max(shares) == 0:
         return Estimate.undefined(n)
     value = min(shares) / max(shares)
@@ -186,7 +211,7 @@ def _over_pairs(
     rate: _Rate, compared: list[int], contrast: Callable[[float, float, float, float], tuple[float, float]]
 ) -> tuple[float, float]:
     """The greatest lower and the greatest upper bound of `contrast` over ordered pairs of groups."""
-    hits, totals = rate.hits.tolist(), rate.totals.tolist()
+    hits, totals = rate.hits, rate.totals
     pairs = len(compared) * (len(compared) - 1)
     z = float(special.ndtri(1 - 0.025 / pairs))
     contrasts = [contrast(hits[i], totals[i], hits[j], totals[j]) for i, j in permutations(compared, 2)]

@@ -58,19 +58,23 @@ class LogHistogram:
 
     def quantile(self, q: float) -> float | None:
         """The q-quantile (lower order statistic) within 1 %, None when nothing was counted."""
-        return None if self.n == 0 else self._at(math.floor(q * (self.n - 1)) + 1)
+        return None if self.n == 0 else self._at([self._rank(q)])[0]
 
     def estimate(self, q: float) -> Estimate:
         """The q-quantile, with its interval by order statistics."""
+        return self.estimates(q)[0]
+
+    def estimates(self, *quantiles: float) -> list[Estimate]:
+        """As `estimate`, of several quantiles."""
         if self.n == 0:
-            return Estimate.undefined()
-        low, high = quantile_ranks(q, self.n)
-        return Estimate(
-            self.quantile(q),
-            self._at(low) if low >= 1 else None,
-            self._at(high) if high <= self.n else None,
-            self.n,
-        )
+            return [Estimate.undefined() for _ in quantiles]
+        bounds = [quantile_ranks(q, self.n) for q in quantiles]
+        ranks = [rank for q, ends in zip(quantiles, bounds, strict=True) for rank in (self._rank(q), *ends)]
+        values = iter(self._at(ranks))
+        return [
+            Estimate(value, low if first >= 1 else None, high if last <= self.n else None, self.n)
+            for (first, last), value, low, high in zip(bounds, values, values, values, strict=True)
+        ]
 
     def bins(self) -> tuple[Floats, Ints]:
         """The middle of each bin, rising, float64 (bins,), and how many values it holds, int64 (bins,)."""
@@ -123,9 +127,13 @@ class LogHistogram:
             self._counts = np.pad(self._counts, (before, after))
             self._start -= before
 
-    def _at(self, rank: int) -> float:
-        """The middle of the bin that holds the value of this 1-based rank."""
-        if rank <= self._zeros:
-            return 0.0
-        index = int(np.searchsorted(np.cumsum(self._counts), rank - self._zeros)) + self._start
-        return 2.0 * math.exp(index * _LOG_GAMMA) / (_GAMMA + 1)
+    def _rank(self, q: float) -> int:
+        return math.floor(q * (self.n - 1)) + 1
+
+    def _at(self, ranks: list[int]) -> list[float]:
+        """The middles of the bins that hold the values of these 1-based ranks."""
+        places = np.cumsum(self._counts).searchsorted([rank - self._zeros for rank in ranks]).tolist()
+        return [
+            0.0 if rank <= self._zeros else 2.0 * math.exp((place + self._start) * _LOG_GAMMA) / (_GAMMA + 1)
+            for rank, place in zip(ranks, places, strict=True)
+        ]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from streamgauge.detectors.classification import class_metrics, classification_metrics
 from streamgauge.detectors.custom import CustomMetrics
 from streamgauge.detectors.estimate import Estimate
-from streamgauge.detectors.fairness import fairness_metrics, group_metrics
+from streamgauge.detectors.fairness import GroupRates
 from streamgauge.detectors.intervals import poisson_rate, proportion
 from streamgauge.detectors.profile_review import is_fit
 from streamgauge.detectors.ranking import ranking_metrics
@@ -20,12 +21,7 @@ from streamgauge.streams.core.parking import Totals
 from streamgauge.streams.core.segments import Segment
 from streamgauge.streams.core.windows import ALL, Window
 
-_QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
-#: Fairness metrics that need no label; the others rest on the labelled predictions.
-_LABEL_FREE_FAIRNESS = ("demographic_parity_difference", "demographic_parity_ratio")
-
-#: Rates of each group, likewise.
-_LABEL_FREE_RATES = ("selection_rate",)
+_LATENCIES, _QUANTILES = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms"), (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,7 @@ class Naming:
     ks: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """One number of one window; `feature`, `group` or `of_class` where the metric has one."""
 
     metric: str
@@ -61,8 +56,8 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
     for segment, bag in window.bags.items():
         yield Measured("throughput_per_s", poisson_rate(bag.n, seconds), segment)
         yield Measured("failure_rate", proportion(bag.failed, bag.n), segment)
-        for name, q in _QUANTILES:
-            yield Measured(f"latency_{name}_ms", bag.latency.estimate(q), segment)
+        for metric, estimate in zip(_LATENCIES, bag.latency.estimates(*_QUANTILES), strict=True):
+            yield Measured(metric, estimate, segment)
     yield Measured("duplicate_rate", proportion(window.repeats, window.bags[ALL].n + window.repeats))
     if len(window.bags) > 1:
         yield Measured("segment_overflow_rate", proportion(window.beyond, window.bags[ALL].n))
@@ -74,7 +69,7 @@ def measure_served(window: Window, naming: Naming) -> Iterator[Measured]:
         for feature, profile in zip(binner.names, binner.profiles, strict=True):
             fit = float(is_fit(profile))  # no estimate: known for sure, so that limits need no `raw`
             yield Measured("baseline_fit", Estimate(fit, fit, fit, profile.n), feature=feature)
-    yield from _fairness(window, naming, label_free=True)
+    yield from _fairness(window, naming, labelled=False)
 
 
 def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
@@ -91,7 +86,7 @@ def measure_labelled(window: Window, naming: Naming) -> Iterator[Measured]:
             yield Measured(metric, estimate, feature=LABEL)
     if window.bags[ALL].was_labelled:
         yield from _classes(window, naming)
-        yield from _fairness(window, naming, label_free=False)
+        yield from _fairness(window, naming, labelled=True)
         for detector, times in window.changes.items():
             yield Measured(
                 f"{detector}_changes", Estimate(float(times), None, None, window.bags[ALL].labelled)
@@ -181,22 +176,14 @@ def _classes(window: Window, naming: Naming) -> Iterator[Measured]:
                 yield Measured(metric, estimate, of_class=name)
 
 
-def _fairness(window: Window, naming: Naming, *, label_free: bool) -> Iterator[Measured]:
+def _fairness(window: Window, naming: Naming, *, labelled: bool) -> Iterator[Measured]:
     if naming.pos_label is None:
         return
     for attribute, counts in window.groups.items():
-        values = fairness_metrics(
-            counts, naming.groups[attribute], naming.classes, naming.pos_label, naming.min_n
-        )
-        for metric, estimate in values.items():
-            if (metric in _LABEL_FREE_FAIRNESS) == label_free:
-                yield Measured(metric, estimate, group=attribute)
-        rates = group_metrics(
-            counts, naming.groups[attribute], naming.classes, naming.pos_label, naming.min_n
-        )
-        # Every group that was seen; one with too few events has no rate, but its count.
-        seen = [group for group, estimate in rates["selection_rate"].items() if estimate.n]
-        for metric, estimates in rates.items():
-            if (metric in _LABEL_FREE_RATES) == label_free:
-                for group in seen:
-                    yield Measured(metric, estimates[group], group=group_label(attribute, group))
+        groups = naming.groups[attribute]
+        rates = GroupRates(counts, groups, naming.classes, naming.pos_label, naming.min_n)
+        for metric, estimate in rates.differences(labelled=labelled).items():
+            yield Measured(metric, estimate, group=attribute)
+        for metric, estimates in rates.by_group(labelled=labelled).items():
+            for group, estimate in estimates.items():
+                yield Measured(metric, estimate, group=group_label(attribute, group))

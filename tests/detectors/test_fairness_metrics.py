@@ -6,7 +6,7 @@ from fairlearn import metrics as fl
 from sklearn.metrics import precision_score
 
 from streamgauge.detectors.checks import same
-from streamgauge.detectors.fairness import GroupCounts, fairness_metrics, group_metrics, too_few
+from streamgauge.detectors.fairness import GroupCounts, GroupRates, fairness_metrics, too_few
 
 GROUPS = ["b", "a", "c"]
 CLASSES = ["yes", "no", "maybe"]
@@ -54,7 +54,7 @@ def test_small_groups_are_left_out_and_listed():
     small = int(sizes.argmin())
     min_n = int(sizes.min()) + 1
     assert too_few(counts, GROUPS, min_n) == [GROUPS[small]]
-    rates = group_metrics(counts, GROUPS, CLASSES, "yes", min_n)["selection_rate"]
+    rates = GroupRates(counts, GROUPS, CLASSES, "yes", min_n).by_group(labelled=False)["selection_rate"]
     assert rates[GROUPS[small]].value is None
     left = [e.value for e in rates.values() if e.value is not None]
     gap = fairness_metrics(counts, GROUPS, CLASSES, "yes", min_n)["demographic_parity_difference"]

@@ -9,7 +9,8 @@ from scipy.spatial.distance import jensenshannon
 
 from streamgauge.detectors.baseline import build_profile
 from streamgauge.detectors.binning import FeatureBinner
-from streamgauge.detectors.distances import FeatureCounts, chi2, js_distance, ks, psi, wasserstein
+from streamgauge.detectors.distances import FeatureCounts
+from streamgauge.detectors.divergence import chi2, js_distance, ks, psi, shares, wasserstein
 from streamgauge.schemas.batch import Categories
 
 COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any).map(np.array)
@@ -19,18 +20,18 @@ COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any).map(np
 def test_distances_of_counts_are_those_of_scipy(reference, counts):
     p, q = reference / reference.sum(), counts / counts.sum()
     expected = jensenshannon(p, q, base=2)
-    assert js_distance(reference, counts).value == pytest.approx(np.nan_to_num(expected), abs=1e-7)
+    assert js_distance(p, q) == pytest.approx(np.nan_to_num(expected), abs=1e-7)
     positions = np.arange(4.0)
     assert wasserstein(positions, reference, positions, counts) == pytest.approx(
         stats.wasserstein_distance(positions, positions, p, q), abs=1e-12
     )
     x, y = np.repeat(positions, reference), np.repeat(positions, counts)
-    assert ks(reference, counts).value == pytest.approx(stats.ks_2samp(x, y).statistic, abs=1e-12)
+    assert ks(reference, counts) == pytest.approx(stats.ks_2samp(x, y).statistic, abs=1e-12)
     used = (reference + counts) > 0
     if used.sum() > 1:
         table = np.stack([reference[used], counts[used]])
         statistic = stats.chi2_contingency(table, correction=False).statistic
-        assert chi2(reference, counts).value == pytest.approx(statistic / (used.sum() - 1), abs=1e-9)
+        assert chi2(reference, counts) == pytest.approx(statistic / (used.sum() - 1), abs=1e-9)
 
 
 def test_psi_of_windows_without_drift_stays_below_its_noise_level_in_95_percent():
@@ -39,7 +40,7 @@ def test_psi_of_windows_without_drift_stays_below_its_noise_level_in_95_percent(
     for _ in range(400):
         reference, counts = rng.multinomial(5_000, [0.1] * 10), rng.multinomial(500, [0.1] * 10)
         noise = (1 / 500 + 1 / 5_000) * stats.chi2.ppf(0.95, 9)
-        below += psi(reference, counts).value <= noise
+        below += psi(shares(reference), shares(counts)) <= noise
     assert 0.91 <= below / 400 <= 0.98
 
 
@@ -88,6 +89,28 @@ def test_missing_unseen_and_mistyped_values_are_counted_as_such(profile):
     assert metrics["x"]["out_of_range_rate"].value == pytest.approx(1 / 3)
     assert metrics["c"]["missing_rate"].value == pytest.approx(4 / 7)
     assert metrics["c"]["unseen_category_rate"].value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("events", [3, 40, 500])
+def test_a_feature_has_the_same_distances_alone_as_among_others_to_the_bit(events):
+    rng = np.random.default_rng(events)
+
+    def drawn(n):
+        numbers = {f"x{i}": rng.normal(size=n).round(i % 3 + 1) for i in range(6)} | {"flat": np.ones(n)}
+        words = {f"c{k}": Categories(rng.integers(0, k, n).astype(np.int32), NAMES[:k]) for k in KINDS}
+        return numbers | words
+
+    profile = build_profile(drawn(1_000))
+    window = drawn(events) | {"c7": Categories.of(["new"] * events)}
+    together = FeatureCounts(profile)
+    together.update_many(window)
+    for name, metrics in together.metrics().items():
+        alone = FeatureCounts(FeatureBinner({name: profile.features[name]}))
+        alone.update_many({name: window[name]})
+        assert alone.metrics()[name] == metrics
+
+
+KINDS, NAMES = (1, 2, 3, 6, 7, 8, 15, 16, 60), tuple(f"v{i}" for i in range(60))
 
 
 def test_a_window_without_values_has_rates_and_no_distances(profile):
