@@ -44,6 +44,10 @@ class Arm:
 class Duel:
     """Two versions, from the first prediction of the one that came later: before, nothing compares.
 
+    It begins after all that the first one had sent by then. Loggers send batches, so some of that is of the
+    same moment as the other's first batch, and was not counted: 500 events more of one version than of the
+    other would look like traffic that is not shared as declared.
+
     `told` is how often it was published, `told_us` the end of what was.
     """
 
@@ -54,6 +58,7 @@ class Duel:
         self.told_us = 0
         self.arms: dict[str, Arm] = {}
         self._seen: set[str] = set()
+        self._latest_us = 0
 
     @property
     def versions(self) -> tuple[str, str]:
@@ -63,11 +68,13 @@ class Duel:
         self._seen.add(version)
         if self.start_us is None:
             if len(self._seen) < 2:
+                self._latest_us = max(self._latest_us, int(time_us.max()))
                 return
-            self.start_us = int(time_us[0])
+            self.start_us = max(int(time_us[0]), self._latest_us + 1)
             self.arms = {name: Arm(classes) for name in self.versions}
         counts = time_us >= self.start_us
-        self.arms[version].bag.serve(rows if counts.all() else rows.take(counts), None)
+        if counts.any():
+            self.arms[version].bag.serve(rows if counts.all() else rows.take(counts), None)
 
     def label(self, version: str, pairs: Labelled, time_us: Ints, positive: int | None) -> None:
         if self.start_us is None:
@@ -82,6 +89,7 @@ class Duel:
             "start_us": self.start_us,
             "told": [self.told, self.told_us],
             "seen": sorted(self._seen),
+            "latest_us": self._latest_us,
             "arms": {name: arm.to_state() for name, arm in self.arms.items()},
         }
 
@@ -89,7 +97,7 @@ class Duel:
     def from_state(cls, state: Mapping[str, Any]) -> "Duel":
         duel = cls(Comparison.model_validate_json(state["terms"]))
         duel.start_us, (duel.told, duel.told_us) = state["start_us"], state["told"]
-        duel._seen = set(state["seen"])
+        duel._seen, duel._latest_us = set(state["seen"]), state.get("latest_us", 0)
         duel.arms = {name: Arm.from_state(arm) for name, arm in state["arms"].items()}
         return duel
 

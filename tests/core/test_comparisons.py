@@ -90,6 +90,32 @@ def test_a_better_challenger_raises_no_alert():
     assert opened(run, "comparison") == []
 
 
+@pytest.mark.parametrize("batch", [1, 50, 500])
+def test_batches_of_a_logger_make_no_version_seem_to_get_more_traffic(batch: int) -> None:
+    """2,000 requests a second; of each version so many events come at once, the champion's first."""
+    rng, waiting, sent = np.random.default_rng(3), {"7": [], "8": []}, []
+    for i in range(6_000):
+        version = "78"[int(rng.random() < 0.5)]
+        answer = {"version": version, "time": START_US + i * SECOND_US // 2_000, "prediction": "yes"}
+        waiting[version].append((PREDICTIONS, {"prediction_id": f"p{i}", "model": "m", **answer}))
+        if len(waiting[version]) >= batch and (sent or version == "7"):
+            sent += waiting[version]
+            waiting[version] = []
+    sent += [*waiting["7"], *waiting["8"]]
+    later = {"version": "7", "time": START_US + 3 * MINUTE_US, "prediction": "yes"}
+    sent.append((PREDICTIONS, {"prediction_id": "last", "model": "m", **later}))
+    run = Traffic()
+    terms = {"champion": "7", "challenger": "8", "share": 0.5}
+    run.apply(run.feed.definitions([define("m", window="1m", comparisons=[terms])]))
+    for message in run.feed.packed(sent):
+        run.apply([message])
+    run.commit()
+    [duel] = run.partition.models["m"].intake.comparisons
+    first, second = (duel.arms[version].bag.n for version in duel.versions)
+    assert abs(first - second) < 2 * math.sqrt(first + second) + batch
+    assert opened(run, "sample_ratio") == []
+
+
 def test_a_few_events_give_no_verdict_however_far_apart_they_are():
     run = compared(900, {"7": 0.95, "8": 0.5})
     assert {record["verdict"] for record in told(run)} == {"undecided"}
