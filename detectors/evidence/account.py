@@ -67,12 +67,17 @@ class Payee:
 
     def join(self, paid: float) -> None:
         """If they wait to be paid, they are from this balance on."""
-        if self._last_paid == UNPAID:
+        if self.is_waiting:
             self._last_paid = paid
 
     def leave(self) -> None:
         """They forfeit what comes in until they `join` again; what they hold they keep."""
         self._last_paid = UNPAID
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether they are to join with the next round, and see nothing until then."""
+        return self._last_paid == UNPAID
 
     def _due(self, balances: Iterable[float]) -> list[float]:
         """What came in at each look since the one before, for a unit of weight."""

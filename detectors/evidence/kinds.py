@@ -50,6 +50,11 @@ class Evidence(ABC):
         """Float64 (S,): 1 is an alarm; streams are ranked by it."""
         return self._detector.evidence
 
+    @property
+    def is_waiting(self) -> bool:
+        """As `EDetector.is_waiting`."""
+        return self._detector.is_waiting
+
     def join(self, paid: float) -> None:
         """As `EDetector.join`."""
         self._detector.join(paid)
@@ -92,6 +97,11 @@ class JointEvidence:
     def evidence(self) -> Floats:
         """Float64 (S,) of all kinds, one after the other: 1 is an alarm."""
         return self._detector.evidence
+
+    @property
+    def is_waiting(self) -> bool:
+        """As `EDetector.is_waiting`."""
+        return self._detector.is_waiting
 
     def join(self, paid: float) -> None:
         """As `EDetector.join`."""

@@ -33,6 +33,8 @@ from streamgauge.streams.core.traffic_bank import MONITOR as TRAFFIC
 from streamgauge.streams.core.versions import Version
 
 _LITTLE = 0.001
+#: Streams that have not joined the budget's account: what comes until then they do not judge.
+_BEGINS = "its baseline is complete: it begins with the next minute of event time"
 #: Of a bank's kinds of streams, those that watch for drift: numbers and categories.
 _DRIFTS = (0, 1)
 
@@ -92,10 +94,11 @@ def _feature(monitor: str, version: Version) -> Reason:
     if monitor == MULTIVARIATE_DRIFT:
         pairs = watch.bank.pairs
         watched = {pairs.strongest.name: pairs.evidence} if pairs.weight else {}
-        return _budget(watched, "no two features to watch together, or too few rows")
+        return _budget(watched, "no two features to watch together, or too few rows", pairs.is_waiting)
     # from the weakest on: of the streams of one name the strongest counts
     streams = sorted((value, name) for of, name, value in _streams(watch.bank) if of == monitor)
-    found = _budget({name: value for value, name in streams}, "nothing to watch")
+    waiting = watch.bank.features.is_waiting
+    found = _budget({name: value for value, name in streams}, "nothing to watch", waiting)
     seasons = watch.bank.seasons() if monitor == "prediction_drift" and found.state == "quiet" else []
     return replace(found, why=f"{found.why}; {_season(seasons[0])}") if seasons else found
 
@@ -124,14 +127,14 @@ def _errors(monitor: str, version: Version) -> Reason:
         return _learning(errors.rows, errors.first)
     if monitor in ERROR_DETECTORS:
         return Reason("quiet", "River's detector sees no change")
-    return _budget(_strongest(errors.evidence), "its reference changes by itself")
+    return _budget(*_strongest(errors.evidence, "its reference changes by itself"))
 
 
 def _labels(version: Version) -> Reason:
     labels = version.watch.labels
     if labels.binner is None:
         return _learning(labels.rows, labels.first)
-    return _budget(_strongest(labels.evidence), "its reference changes by itself")
+    return _budget(*_strongest(labels.evidence, "its reference changes by itself"))
 
 
 def _missing_labels(model: ModelState, version: Version) -> Reason:
@@ -158,12 +161,13 @@ def _estimates(version: Version) -> Reason:
         if bank.rows == 0:
             return Reason("waiting", "no labels, or no scores to estimate from")
         return Reason("learning", f"estimator: {bank.rows:,} of {wanted:,} labelled predictions")
-    return _budget(_strongest(bank.evidence), "nothing to watch")
+    return _budget(*_strongest(bank.evidence, "nothing to watch"))
 
 
-def _strongest(evidence: Sequence[Evidence]) -> dict[str, float]:
+def _strongest(evidence: Sequence[Evidence], nothing: str) -> tuple[dict[str, float], str, bool]:
     watched = [each for each in evidence if each.weight]
-    return {"": max(float(each.evidence.max()) for each in watched)} if watched else {}
+    values = {"": max(float(each.evidence.max()) for each in watched)} if watched else {}
+    return values, nothing, any(each.is_waiting for each in watched)
 
 
 def _fairness(model: ModelState, version: Version) -> Reason:
@@ -175,9 +179,11 @@ def _fairness(model: ModelState, version: Version) -> Reason:
     return _budget(version.watch.groups.strengths(), "no tolerance, or no event has one of its groups")
 
 
-def _budget(evidence: Mapping[str, float], nothing: str) -> Reason:
+def _budget(evidence: Mapping[str, float], nothing: str, waiting: bool = False) -> Reason:
     if not evidence:
         return Reason("waiting", nothing)
+    if waiting:
+        return Reason("waiting", _BEGINS)
     name, value = max(evidence.items(), key=itemgetter(1))
     what = f", {name}" if name else ""
     much = f"{value:.2g}" if value >= _LITTLE else f"below {_LITTLE}"

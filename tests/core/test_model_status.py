@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from streamgauge.schemas.message import ALERTS
+from streamgauge.schemas.message import ALERTS, PREDICTIONS
 from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.status import ModelStatus, MonitorStatus, status_of
+from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
 from tests.core.test_partition_alerts import Story, classifier, story
 from tests.core.test_partition_orders import Told
 
@@ -47,6 +48,26 @@ def test_what_watches_says_how_much_evidence_it_has_of_what_an_alarm_takes(name:
     assert found.why.startswith("within budget: evidence ")
     assert found.evidence is not None
     assert 0 <= found.evidence < 1
+
+
+def test_what_has_learnt_within_a_minute_says_that_it_begins_with_the_next() -> None:
+    events = [
+        {"prediction_id": f"p{i}", "model": "m", "version": "7", "time": START_US + i * SECOND_US // 100,
+         "prediction": "ab"[i % 2], "features": {"x": i % 7 / 7, "y": i % 5 / 5}}
+        for i in range(600)
+    ]  # fmt: skip
+    run, feed = Run(), Feed()
+    run.apply(feed.definitions([define("m", baseline={"first": 300})]))
+    run.apply(feed.singles((PREDICTIONS, event) for event in events))
+    watching = ("drift", "prediction_drift", "data_quality")
+    for name in watching:
+        found = monitor(status_of(run.partition.models["m"]), name)
+        assert (found.state, found.evidence) == ("waiting", None)
+        assert "begins with the next minute" in found.why
+    late = {**events[-1], "prediction_id": "late", "time": START_US + 70 * SECOND_US}
+    run.apply(feed.singles([(PREDICTIONS, late)]))
+    for name in watching:
+        assert monitor(status_of(run.partition.models["m"]), name).state == "quiet"
 
 
 def test_what_a_baseline_is_too_changeable_for_is_said() -> None:
