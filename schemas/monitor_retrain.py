@@ -35,7 +35,7 @@ class Retrain(BaseModel):
     gain: WorthwhileGain | None = None
     min_labels: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.0
-    blocked_by: tuple[str, ...] = ("data_quality",)
+    blocked_by: tuple[str, ...] = ("data_quality", "missing_labels")
     blackout: Annotated[tuple[Hours, ...], Field(max_length=10)] = ()
     cooldown: Duration = 6 * 3_600_000_000
     expiry: Duration = 86_400_000_000

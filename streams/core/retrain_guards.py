@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from streamgauge.schemas.monitor_names import MISSING_LABELS
 from streamgauge.schemas.monitor_retrain import Retrain
 from streamgauge.schemas.times import format_time
 from streamgauge.streams.core.findings import OffsetRange
@@ -11,6 +12,8 @@ from streamgauge.streams.core.findings import OffsetRange
 _DAY_MIN = 1_440
 _MINUTE_US = 60_000_000
 NEVER = 2**62
+_BROKEN = "broken data teach nothing"
+_BECAUSE = {MISSING_LABELS: "nobody could tell whether a new model is better"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,12 @@ def held_by(terms: Retrain, data: TrainingData, now_us: int, open_monitors: Coll
     '99 of 100 labels'
     >>> held_by(Retrain(), TrainingData(0, 1, labels=5_000), 0, {"data_quality"}).why
     'an alert of data_quality is open: broken data teach nothing'
+    >>> held_by(Retrain(), TrainingData(0, 1, labels=5_000), 0, {"missing_labels"}).why
+    'an alert of missing_labels is open: nobody could tell whether a new model is better'
     """
     bad = tuple(monitor for monitor in terms.blocked_by if monitor in open_monitors)
     if bad:
-        return Held("blocked_by", f"an alert of {bad[0]} is open: broken data teach nothing", bad)
+        return Held("blocked_by", f"an alert of {bad[0]} is open: {_BECAUSE.get(bad[0], _BROKEN)}", bad)
     if data.labels < terms.min_labels:
         return Held("min_labels", f"{data.labels:,} of {terms.min_labels:,} labels")
     covered = data.coverage or 0.0

@@ -12,7 +12,7 @@ from streamgauge.schemas.batch import Floats
 from streamgauge.schemas.decode import decode_messages
 from streamgauge.schemas.encode import encode_ground_truth_batch
 from streamgauge.schemas.merge import take_rows
-from streamgauge.schemas.message import METRICS, Message
+from streamgauge.schemas.message import METRICS, RETRAIN_REQUESTS, Message
 from streamgauge.schemas.monitor import Fleet, Labels, MonitorDefinition
 from streamgauge.schemas.monitor_names import BUILT_IN, rests_on_labels
 from streamgauge.schemas.monitor_names import METRICS as NAMES
@@ -223,3 +223,17 @@ def test_a_late_night_is_missed_until_its_labels_come() -> None:
     assert missing
     assert min(missing) > 5 * 24 + 2
     assert max(missing) < 5 * 24 + 2 + 20 + 1
+
+
+def test_a_new_model_that_could_not_be_judged_is_asked_for_when_labels_are_back() -> None:
+    every = {"on": [], "every": "20m", "min_labels": 100, "cooldown": "1m"}
+    told = story(**SOON, retrain=every).tell(10, classifier)
+    told.labels = []
+    told.tell(20, classifier, labelled=False)
+    assert told.states("missing_labels") == ["opened"]
+    assert told.run.records(RETRAIN_REQUESTS) == []
+    assert told.states("retrain_blocked") == ["opened"]
+    assert "missing_labels" in told.run.partition.models["m"].retrain.held.why
+    told.tell(15, classifier)
+    assert told.states("retrain_blocked") == ["opened", "resolved"]
+    assert len(told.run.records(RETRAIN_REQUESTS)) == 1

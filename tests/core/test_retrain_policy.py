@@ -332,6 +332,13 @@ def definition(**terms) -> MonitorDefinition:
     )
 
 
+@pytest.mark.parametrize("monitor", ["data_quality", "missing_labels"])
+def test_unless_one_says_otherwise_broken_data_and_missing_labels_hold_a_request_back(monitor):
+    policy = RetrainPolicy("credit")
+    assert policy.consider("7", [alert()], ENOUGH, NOW, definition(), open_monitors={monitor}) == []
+    assert policy.consider("7", [alert()], ENOUGH, NOW, definition(), open_monitors={"drift"}) != []
+
+
 def test_a_request_waits_while_its_data_are_said_to_be_broken():
     policy = RetrainPolicy("credit")
     held = definition(blocked_by=["data_quality"])
