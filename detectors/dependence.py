@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from streamgauge.schemas.batch import Floats
+from streamgauge.schemas.batch import Floats, Ints
+from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile
 
 MAX_ORDER = 12
 #: Halves of a reference that differ by more standard errors than this are not one baseline.
@@ -17,6 +18,8 @@ LEAST_DEPENDENT_ROWS, LEAST_EFFECTIVE = 1_000, 100
 _DEPENDENT = 1.5
 #: Below this there is nothing to compare.
 LEAST_ROWS = 60
+#: So many pairs of windows say how dependent the events of windows are, within ± 60 %.
+_LEAST_PAIRS = 8
 
 
 def dependence(values: Floats) -> tuple[float, bool]:
@@ -72,6 +75,43 @@ def design_effect(values: Floats) -> float:
         if aic < best_aic:
             best_aic, best = aic, innovation / max((1 - sum(phi)) ** 2, 1e-9)
     return min(max(1.0, best), float(n))
+
+
+def effect_between(hits: Ints, totals: Ints) -> Floats:
+    """How many events are worth one independent one to the rates of G groups, float64 (G,), at least 1.
+
+    `hits` of `totals` int64 (W, G) are those of windows in a row; where there are none, what lies before and
+    after isn't compared. The mean square of the differences of neighbours, over what it would be of
+    independent events (von Neumann 1941): a rate that moves slowly, over many windows, is none that depends
+    on itself. 1 where fewer than 8 pairs of neighbours can tell.
+
+    >>> rng = np.random.default_rng(1)
+    >>> alone, in_threes = rng.binomial(300, 0.2, 60), 3 * rng.binomial(100, 0.2, 60)
+    >>> effect_between(np.stack([alone, in_threes], axis=1), np.full((60, 2), 300)).round(1).tolist()
+    [1.0, 3.6]
+    """
+    n = np.maximum(totals, 1)
+    before, after = slice(None, -1), slice(1, None)
+    pairs = (totals[before] > 0) & (totals[after] > 0)
+    pooled = (hits[before] + hits[after]) / (n[before] + n[after])
+    expected = (pairs * pooled * (1 - pooled) * (1 / n[before] + 1 / n[after])).sum(axis=0)
+    found = (pairs * np.diff(hits / n, axis=0) ** 2).sum(axis=0)
+    known = (pairs.sum(axis=0) >= _LEAST_PAIRS) & (expected > 0)
+    effects: Floats = np.where(known, np.maximum(found / np.where(known, expected, 1.0), 1.0), 1.0)
+    return effects
+
+
+def rate_effect(profile: FeatureProfile, metric: str) -> float:
+    """How many events are worth one independent one to a rate of missing, impossible or new values; 1 where
+    the reference, which had none, cannot tell."""
+    match profile, metric:
+        case _, "missing_rate":
+            return profile.missing.design_effect
+        case NumericProfile(), "out_of_range_rate":
+            return profile.out_of_range.design_effect
+        case CategoricalProfile(), "unseen_category_rate":
+            return max((rate.design_effect for rate in profile.novelty), default=1.0)
+    return 1.0
 
 
 def halves_agree(values: Floats, effect: float) -> bool:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from streamgauge.detectors.binning import FeatureBinner, FeatureBins
+from streamgauge.detectors.dependence import rate_effect
 from streamgauge.detectors.estimate import Estimate, State
 from streamgauge.detectors.feature_distances import References
 from streamgauge.detectors.intervals import proportion
@@ -85,7 +86,8 @@ class FeatureCounts:
 
         For all: psi, psi_noise_level, js_distance (base 2), missing_rate (of events), wrong_type_rate (of
         values). For numbers ks, wasserstein (in reference standard deviations), out_of_range_rate; for
-        categories chi2 (the statistic per degree of freedom) and unseen_category_rate. Rates have intervals.
+        categories chi2 (the statistic per degree of freedom) and unseen_category_rate. Rates have intervals,
+        as wide as the reference says that such events depend on each other.
         """
         distances = _references(self.binner).distances(self.counts, self.z_sums)
         named = zip(self.binner.names, self.binner.profiles, strict=True)
@@ -124,13 +126,14 @@ class FeatureCounts:
         unseen, missing = beside
         present = self.n - missing
         rates = {
-            "missing_rate": proportion(missing, self.n),
+            "missing_rate": proportion(missing, self.n, profile.missing.design_effect),
             "wrong_type_rate": proportion(mistyped, present + mistyped),
         }
         if isinstance(profile, NumericProfile):
-            rates["out_of_range_rate"] = proportion(outside, present)
+            rates["out_of_range_rate"] = proportion(outside, present, profile.out_of_range.design_effect)
         elif profile.complete:
-            rates["unseen_category_rate"] = proportion(unseen, present)
+            effect = rate_effect(profile, "unseen_category_rate")
+            rates["unseen_category_rate"] = proportion(unseen, present, effect)
         return rates
 
 

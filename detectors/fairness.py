@@ -1,7 +1,7 @@
 """`GroupCounts` and how differently a classifier treats the groups of one protected attribute."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -64,10 +64,11 @@ class GroupCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Rate:
-    """`hits` of `totals` for each group."""
+    """`hits` of `totals` for each group, of which `effects` say as much as one independent one."""
 
     hits: list[int]
     totals: list[int]
+    effects: Sequence[float] | None = None
 
     def among(self, min_n: int) -> list[int]:
         """The groups whose rate rests on at least `min_n` events."""
@@ -76,7 +77,8 @@ class _Rate:
 
 class GroupRates:
     """The rates of each group, and how much they differ: without labels that of who is selected, `labelled`
-    the others. They are worked out once, when they are first asked for.
+    the others. They are worked out once, when they are first asked for. `effects` are those of
+    `group_effects`, of events that depend on each other.
 
     >>> counts = GroupCounts()
     >>> counts.update_predictions(np.array([0] * 4 + [1] * 4), np.array([0, 0, 1, 1, 0, 1, 1, 1]))
@@ -86,9 +88,16 @@ class GroupRates:
     """
 
     def __init__(
-        self, counts: GroupCounts, groups: Sequence[str], classes: Sequence[str], pos_label: str, min_n: int
+        self,
+        counts: GroupCounts,
+        groups: Sequence[str],
+        classes: Sequence[str],
+        pos_label: str,
+        min_n: int,
+        effects: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self._counts, self._groups, self._min_n = counts, groups, min_n
+        self._effects = effects or {}
         self._positive = list(classes).index(pos_label) if pos_label in classes else -1
 
     def differences(self, *, labelled: bool) -> dict[str, Estimate]:
@@ -128,7 +137,7 @@ class GroupRates:
     def _served(self) -> dict[str, _Rate]:
         group, said = self._counts.predicted.codes(2)
         n = self._counts.predicted.counts
-        return {"selection_rate": self._rate(group, n, said == self._positive)}
+        return {"selection_rate": self._rate("selection_rate", group, n, said == self._positive)}
 
     @cached_property
     def _labelled(self) -> dict[str, _Rate]:
@@ -136,7 +145,7 @@ class GroupRates:
         n = self._counts.confusion.counts
         is_true, is_chosen = true == self._positive, chosen == self._positive
         return {
-            name: self._rate(group[among], n[among], hit[among])
+            name: self._rate(name, group[among], n[among], hit[among])
             for name, hit, among in (
                 ("true_positive_rate", is_chosen, is_true),
                 ("false_positive_rate", is_chosen, ~is_true),
@@ -144,9 +153,15 @@ class GroupRates:
             )
         }
 
-    def _rate(self, group: Ints, n: Ints, hit: Bools) -> _Rate:
+    def _rate(self, name: str, group: Ints, n: Ints, hit: Bools) -> _Rate:
         size = len(self._groups)
-        return _Rate(_by_group(group[hit], n[hit], size).tolist(), _by_group(group, n, size).tolist())
+        hits, totals = _by_group(group[hit], n[hit], size).tolist(), _by_group(group, n, size).tolist()
+        return _Rate(hits, totals, self._effects.get(name))
+
+    @property
+    def counted(self) -> dict[str, tuple[list[int], list[int]]]:
+        """Rate → hits and totals of each group."""
+        return {name: (rate.hits, rate.totals) for name, rate in (self._served | self._labelled).items()}
 
 
 def fairness_metrics(
@@ -171,13 +186,6 @@ def fairness_metrics(
         return {}
     rates = GroupRates(counts, groups, classes, pos_label, min_n)
     return rates.differences(labelled=False) | rates.differences(labelled=True)
-
-
-def too_few(counts: GroupCounts, groups: Sequence[str], min_n: int) -> list[str]:
-    """The groups that were seen, but in fewer than `min_n` predictions."""
-    group, _ = counts.predicted.codes(2)
-    seen = _by_group(group, counts.predicted.counts, len(groups)).tolist()
-    return [group for group, n in zip(groups, seen, strict=True) if 0 < n < min_n]
 
 
 def _by_group(group: Ints, counts: Ints, n_groups: int) -> Ints:
@@ -211,7 +219,12 @@ def _over_pairs(
     rate: _Rate, compared: list[int], contrast: Callable[[float, float, float, float], tuple[float, float]]
 ) -> tuple[float, float]:
     """The greatest lower and the greatest upper bound of `contrast` over ordered pairs of groups."""
-    hits, totals = rate.hits, rate.totals
+    hits: Sequence[float] = rate.hits
+    totals: Sequence[float] = rate.totals
+    if rate.effects is not None:
+        hits, totals = (
+            [n / effect for n, effect in zip(of, rate.effects, strict=True)] for of in (hits, totals)
+        )
     pairs = len(compared) * (len(compared) - 1)
     z = float(special.ndtri(1 - 0.025 / pairs))
     contrasts = [contrast(hits[i], totals[i], hits[j], totals[j]) for i, j in permutations(compared, 2)]

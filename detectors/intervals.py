@@ -44,15 +44,20 @@ def poisson_rate(count: int, seconds: float) -> Estimate:
     return Estimate(count / seconds, low / seconds, high / seconds, count)
 
 
-def proportion(k: int, n: int) -> Estimate:
+def proportion(k: int, n: int, effect: float = 1.0) -> Estimate:
     """`k / n` with Wilson's interval; undefined when n = 0.
+
+    Of events that depend on each other, `effect` of them say as much as one independent one (Kish 1965).
 
     >>> proportion(0, 0).value is None, proportion(3, 4).value
     (True, 0.75)
+    >>> alone, in_fours = proportion(40, 400), proportion(40, 400, 4.0)
+    >>> round(alone.low, 2), round(alone.high, 2), round(in_fours.low, 2), round(in_fours.high, 2)
+    (0.07, 0.13, 0.06, 0.17)
     """
     if n <= 0:
         return Estimate.undefined()
-    return Estimate(k / n, *wilson(k, n), n)
+    return Estimate(k / n, *wilson(k / effect, n / effect), n)
 
 
 def clopper_pearson_lower(k: float, n: float, level: float) -> float:

@@ -3,13 +3,18 @@
 import math
 from dataclasses import replace
 
+from streamgauge.detectors.dependence import rate_effect
+from streamgauge.detectors.intervals import wilson
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP
 from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile, RateProfile
-from streamgauge.streams.core.bank import PREDICTION, SCORE
+from streamgauge.streams.core.bank import MULTIVARIATE_DRIFT, PREDICTION, SCORE
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.versions import Version
+from streamgauge.streams.core.watch import Watch
 
-#: A mean of 0 / 1; what is not among them has no upper end.
-_RATES = ("category_rate", "zero_one_loss")
+#: Means of 0 / 1: Wilson's interval of so many independent events.
+_RATES = ("category_rate", "zero_one_loss", "accuracy", "agreement_rate", "missing_rate", "out_of_range_rate",
+          "unseen_category_rate", "wrong_type_rate")  # fmt: skip
 
 
 def as_dependent(finding: Finding, version: Version) -> Finding:
@@ -17,39 +22,53 @@ def as_dependent(finding: Finding, version: Version) -> Finding:
 
     A mean of n events of design effect d varies as that of n / d independent ones (Kish 1965).
     """
-    value, low, high = finding.value, finding.low, finding.high
-    profile = _judged_by(finding, version)
-    if value is None or low is None or high is None or profile is None:
+    value, low, high, n = finding.value, finding.low, finding.high, finding.n
+    if value is None or low is None or high is None:
         return finding
-    wider = math.sqrt(_effect(profile))
-    low, high = value - wider * (value - low), value + wider * (high - value)
+    effect = _effect(finding, version.watch)
+    if effect <= 1.0:
+        return finding
     if finding.metric in _RATES:
-        low, high = max(low, 0.0), min(high, 1.0)
-    elif finding.metric == "mean_absolute_error":
-        low = max(low, 0.0)
+        low, high = wilson(value * n / effect, n / effect)
+    else:
+        wider = math.sqrt(effect)
+        low, high = value - wider * (value - low), value + wider * (high - value)
+        if finding.metric == "mean_absolute_error":
+            low = max(low, 0.0)
     return replace(finding, low=low, high=high)
 
 
-def _judged_by(finding: Finding, version: Version) -> FeatureProfile | RateProfile | None:
-    """Of what the finding is about; None where dependence is not known, or is part of the interval."""
-    watch = version.watch
-    if finding.monitor == "concept_drift":
-        return watch.errors.profile
-    if finding.monitor == "label_drift":
-        return watch.labels.profile
-    if finding.monitor not in ("drift", "prediction_drift") or watch.profile is None:
-        return None
+def _effect(finding: Finding, watch: Watch) -> float:
+    """Of what the finding is about; 1 where dependence is not known, or is part of the interval."""
+    monitor = finding.monitor
+    if monitor in ("concept_drift", ESTIMATE_GAP):
+        return _of(watch.errors.profile)
+    if monitor == "label_drift":
+        return _of(watch.labels.profile)
     name = finding.contributors[0].feature if finding.contributors else None
-    if finding.monitor == "prediction_drift":
-        return {PREDICTION: watch.profile.prediction, SCORE: watch.profile.score}.get(name or "")
-    return watch.profile.features.get(name or "")
+    if watch.profile is None or name is None:
+        return 1.0
+    if monitor == MULTIVARIATE_DRIFT:
+        return max((p.agree.design_effect for p in watch.profile.pairs if p.name == name), default=1.0)
+    answers = {PREDICTION: watch.profile.prediction, SCORE: watch.profile.score}
+    if monitor == "prediction_drift":
+        return _of(answers.get(name))
+    profile = watch.profile.features.get(name)
+    if monitor == "drift":
+        return _of(profile)
+    if finding.metric == "wrong_type_rate":
+        return _of(watch.quality.mixed.get(name))
+    profile = profile or answers.get(name)
+    return 1.0 if profile is None else rate_effect(profile, finding.metric)
 
 
-def _effect(profile: FeatureProfile | RateProfile) -> float:
+def _of(profile: FeatureProfile | RateProfile | None) -> float:
     """Of a number that of its location; of categories the largest, whichever moved."""
-    if isinstance(profile, RateProfile):
-        return profile.design_effect
-    if isinstance(profile, NumericProfile):
-        return profile.design_effects[0]
-    assert isinstance(profile, CategoricalProfile)
-    return max(profile.design_effects, default=1.0)
+    match profile:
+        case RateProfile():
+            return profile.design_effect
+        case NumericProfile():
+            return profile.design_effects[0]
+        case CategoricalProfile():
+            return max(profile.design_effects, default=1.0)
+    return 1.0

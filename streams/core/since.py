@@ -6,7 +6,8 @@ from typing import Any
 
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.exact_sum import ExactSums
-from streamgauge.detectors.fairness import GroupCounts, fairness_metrics
+from streamgauge.detectors.fairness import GroupCounts, GroupRates
+from streamgauge.detectors.group_dependence import group_effects
 from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
@@ -23,6 +24,8 @@ from streamgauge.streams.core.windows import ALL, Window
 
 #: What these find is told by labels, which do not come in the order of their predictions.
 _BY_LABELS = ("concept_drift", "label_drift", ESTIMATE_GAP)
+#: Windows that tell how much the events of a group depend on each other: enough for ± 20 % of a width.
+_LATEST = 48
 
 
 def explain(finding: Finding, version: Version, naming: Naming) -> Finding:
@@ -106,10 +109,20 @@ def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate |
     for window in windows_since(finding, version):
         if attribute in window.groups:
             counts.merge(window.groups[attribute])
-    groups = naming.groups[attribute]
-    return fairness_metrics(counts, groups, naming.classes, naming.pos_label, naming.min_n).get(
-        finding.metric
-    )
+    names = naming.groups[attribute], naming.classes, naming.pos_label
+    effects = group_effects(_steady(finding, version, attribute), *names)
+    rates = GroupRates(counts, *names, naming.min_n, effects)
+    return (rates.differences(labelled=False) | rates.differences(labelled=True)).get(finding.metric)
+
+
+def _steady(finding: Finding, version: Version, attribute: str) -> list[GroupCounts | None]:
+    """The groups of the latest whole windows, none for that in which the rates changed."""
+    windows = list(version.in_order())[-_LATEST - 1 : -1]
+    onset_us = finding.onset_us or 0
+    return [
+        None if window.start_us <= onset_us < window.end_us else window.groups.get(attribute)
+        for window in windows
+    ]
 
 
 def windows_since(finding: Finding, version: Version) -> list[Window]:
