@@ -6,6 +6,7 @@ import heapq
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -65,13 +66,12 @@ def list_letters(args: argparse.Namespace) -> int:
     """Those that the filters let through, ordered by when they came in."""
     connection, wanted = connection_of(args), filter_of(args)
     found = survey(connection, wanted)
-    matching = 0
+    reasons: Counter[str] = Counter()
 
     def letters() -> Iterator[DeadLetter]:
-        nonlocal matching
         for each in select(connection, wanted, found):
             if not (args.waiting and _sent(each, found)):
-                matching += 1
+                reasons[each.reason] += 1
                 yield each
 
     latest = heapq.nlargest(args.limit, letters(), key=lambda each: (each.time, each.position))
@@ -82,8 +82,11 @@ def list_letters(args: argparse.Namespace) -> int:
         else:
             print(_line(letter, state))
     if not args.json:
+        matching = reasons.total()
         shown = f" of {matching:,}; --limit shows more" if len(latest) < matching else ""
         plural = "" if len(latest) == 1 else "s"
+        if len(latest) > 1:
+            print(", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()))
         print(f"{len(latest):,} dead letter{plural}{shown}" if latest else "no dead letters")
     return 0
 

@@ -5,10 +5,11 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from streamgauge.schemas.errors import StreamgaugeError
 from streamgauge.schemas.telling import redacted
@@ -57,11 +58,35 @@ STREAMGAUGE_BOOTSTRAP_SERVERS=localhost:9092. `streamgauge COMMAND --help` says 
 """
 
 
+#: Of argparse's messages: the word that is wrong, and what it could be.
+_WRONG_WORD = re.compile(r"invalid choice: '(.+)' \(choose from (.*)\)|unrecognized arguments: (--[\w-]+)")
+
+
 class _Parser(argparse.ArgumentParser):
     """Says where help is when the use is wrong; exits with 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {redacted(message)}\nTry: {self.prog} --help\n")
+        meant = _meant(message, self)
+        self.exit(WRONG_USE, f"{self.prog}: {redacted(message)}{meant}\nTry: {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What a command does not know is told by it, and not by the root, which has other arguments."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
+def _meant(message: str, parser: argparse.ArgumentParser) -> str:
+    """A question, if what is wrong looks like something that is right."""
+    from difflib import get_close_matches
+
+    found = _WRONG_WORD.search(message)
+    if found is None:
+        return ""
+    words = re.findall(r"[\w-]+", found[2] or "") or list(parser._option_string_actions)
+    close = get_close_matches(found[1] or found[3], words, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class _Version(argparse.Action):

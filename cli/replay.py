@@ -28,6 +28,7 @@ from streamgauge.streams.profile_files import profile_of
 from streamgauge.streams.replay import History, Replayed, Variant, definitions_as_control, replay
 from streamgauge.streams.settings import load_settings
 from streamgauge.streams.sources.history import FileHistory
+from streamgauge.streams.sources.layout import meant
 
 _EXAMPLES = """\
 examples:
@@ -102,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(results) == 1:
         print(_sentence(results[0], args.out))
+        for line in _refused(results[0], args.out):
+            print(line, file=sys.stderr)
         return 0
     a = "the defaults" if args.monitors is None else args.monitors.name
     b = args.what_if.name if args.what_if.name != a else str(args.what_if)
@@ -137,7 +140,8 @@ def _history(
     files = opened.enter_context(FileHistory(paths))
     for source in files.sources:
         if source.unread:
-            print(f"{source.path}: columns that are not read: {', '.join(source.unread)}", file=sys.stderr)
+            names = ", ".join(meant(source.topic, name) for name in source.unread)
+            print(f"{source.path}: columns that are not read: {names}", file=sys.stderr)
     return files, CoreSettings().prefix
 
 
@@ -186,9 +190,21 @@ def _sentence(result: Replayed, out: Path) -> str:
     )
 
 
+def _refused(result: Replayed, out: Path) -> Iterator[str]:
+    """Why something was, each reason with the first example, the most frequent first."""
+    for reason, (count, first) in sorted(result.refused.items(), key=lambda found: -found[1][0]):
+        told = first if len(first) <= _EXAMPLE else f"{first[:_EXAMPLE]}…"
+        yield f"refused: {count:,} {reason}; the first: {told}"
+    if result.refused:
+        yield f"{out / 'dead-letters.jsonl'} has all of them"
+
+
+#: Characters of an example.
+_EXAMPLE = 200
 #: Entries of the ledger that are told where there are any.
 _ODD = {
     "dead_lettered": "refused",
+    "duplicate": "that had come before",
     "late": "late",
     "capped": "with a time from the future",
 }

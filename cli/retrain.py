@@ -105,7 +105,10 @@ def ask(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"model": args.model, "version": args.version, "sent": True}))
     else:
-        print(f"sent: a new {args.model} is asked for; `streamgauge retrain list` shows what becomes of it")
+        print(
+            f"sent: a new {args.model} is asked for; `streamgauge retrain list` shows what becomes of it, "
+            "or if no such model or version is watched, `streamgauge dead-letters list --topic control`"
+        )
     return 0
 
 

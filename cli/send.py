@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -24,9 +24,13 @@ example:
   generate-labels | streamgauge send ground-truth -
 
 Each line is one event in the contract's JSON form and is sent as it stands; lines that are no JSON object
-with a model and a prediction_id are named and left out.
+with what such an event needs are named and left out. CSV, Parquet and Avro are for `streamgauge replay`.
 Exit codes: 0 every line was sent, 1 some were not, 2 wrong use.
 """
+#: What makes a line an event of the topic; one of them is enough.
+_NEEDED = {PREDICTIONS: ("prediction", "ranked", "error"), GROUND_TRUTH: ("label", "relevance", "retracted")}
+#: Lines that are left out are named up to this number.
+_NAMED = 20
 #: Lines wait this long for company; requests with many messages cost a broker much less.
 LINGER_MS = 100
 
@@ -64,7 +68,7 @@ class _Sending:
 
     def __init__(self, connection: Connection, topic: str) -> None:
         self.sent = self.left_out = self.failed = 0
-        self._topic = connection.topic(topic)
+        self._topic, self._needed = connection.topic(topic), _NEEDED[topic]
         reach = Reach(connection)
         config = producer_config(connection, "send", linger_ms=LINGER_MS, compression_type="lz4")
         self._producer = Producer(reach.config(config), logger=reach)
@@ -99,18 +103,21 @@ class _Sending:
                 continue
             try:
                 event = json.loads(line)
-                model, prediction_id = event["model"], event["prediction_id"]
-            except (ValueError, KeyError, TypeError) as error:
-                self._leave_out(name, number, f"{type(error).__name__}: {error}")
+            except ValueError:
+                self._leave_out(name, number, "not JSON in UTF-8: each line must be one event")
                 continue
-            if not (isinstance(model, str) and model and isinstance(prediction_id, str)):
-                self._leave_out(name, number, "model and prediction_id must be texts")
-                continue
-            yield number, model, line
+            wrong = _wrong(event, self._needed)
+            if wrong:
+                self._leave_out(name, number, wrong)
+            else:
+                yield number, event["model"], line
 
     def _leave_out(self, name: str, number: int, why: str) -> None:
         self.left_out += 1
-        print(f"{name}:{number}: {why}", file=sys.stderr)
+        if self.left_out <= _NAMED:
+            print(f"{name}:{number}: {why}", file=sys.stderr)
+        elif self.left_out == _NAMED + 1:
+            print("and more, which are counted", file=sys.stderr)
 
     def _delivered(self, error: object, _: object) -> None:
         if error is None:
@@ -124,6 +131,23 @@ class _Sending:
         if sys.stderr.isatty() and time.monotonic() - self._told_at > 0.5:
             self._told_at = time.monotonic()
             print(f"\r{name}: {number:,} lines, {self.sent:,} stored", end="", file=sys.stderr)
+
+
+def _wrong(event: object, needed: Sequence[str]) -> str:
+    """Why a line is no event; empty for one that the workers may take.
+
+    >>> _wrong({"model": "credit", "prediction_id": "p1", "label": "yes"}, ["prediction", "error"])
+    'has no prediction or error: are these the right lines?'
+    """
+    if not isinstance(event, dict):
+        return "not a JSON object"
+    if not (isinstance(event.get("model"), str) and event["model"]):
+        return "model must be a text"
+    if not isinstance(event.get("prediction_id"), str):
+        return "prediction_id must be a text"
+    if all(event.get(name) is None for name in needed):
+        return f"has no {', '.join(needed[:-1])} or {needed[-1]}: are these the right lines?"
+    return ""
 
 
 def _open(name: str) -> IO[bytes]:

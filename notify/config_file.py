@@ -30,8 +30,12 @@ def load(path: str, environ: Mapping[str, str]) -> Checked:
     """Read a file. Raises `ConfigurationError` if that cannot be done."""
     try:
         return check(path, Path(path).read_text(encoding="utf-8"), environ)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}; name the file of targets and routes with --config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} cannot be read: it is not a text in UTF-8") from error
 
 
 def check(name: str, text: str, environ: Mapping[str, str]) -> Checked:

@@ -115,7 +115,23 @@ def _refusal(text: str) -> BadEvent:
     reason = next(reason for fragment, reason in _REASONS if fragment in text)
     if reason is Reason.WRONG_TYPE and text.endswith(_REQUIRED) and "got `null`" in text:
         reason = Reason.MISSING_FIELD
-    return BadEvent(reason, text)
+    return BadEvent(reason, _in_words(text))
+
+
+def _in_words(text: str) -> str:
+    """What msgspec says, with the field first as in our own words.
+
+    >>> _in_words("Expected `float` <= 1.0 - at `$.score`")
+    'score: expected float <= 1.0'
+    >>> _in_words("Expected `str`, got `int` - at `$.groups[...]`"), _in_words("Expected `object`, got `int`")
+    ('an entry of groups: expected str, got int', 'expected object, got int')
+    """
+    said, _, place = text.replace("`", "").partition(" - at $")
+    field = place.removeprefix(".")
+    if field.endswith("[...]"):
+        field = f"an entry of {field.removesuffix('[...]')}"
+    said = said[:1].lower() + said[1:]
+    return f"{field}: {said}" if field else said
 
 
 #: How msgspec words its errors; a test holds each to its reason. The last fits everything.

@@ -23,7 +23,8 @@ def parse_time(value: str | int) -> int:
     >>> parse_time(1795255200)
     Traceback (most recent call last):
     ...
-    streamgauge.schemas.errors.BadEvent: time is 1795255200 us; it must lie in the years 2000 to 2099
+    streamgauge.schemas.errors.BadEvent: time is 1795255200 us; it must lie in the years 2000 to 2099 (these \
+look like seconds)
     """
     if value.__class__ is str:
         if _RFC3339(value) is None:
@@ -39,7 +40,8 @@ def parse_time(value: str | int) -> int:
         raise BadEvent(Reason.WRONG_TYPE, "time is neither RFC 3339 with a zone nor integer microseconds")
     if not EARLIEST_US <= time_us < LATEST_US:
         raise BadEvent(
-            Reason.OUT_OF_RANGE, f"time is {_short(time_us)} us; it must lie in the years 2000 to 2099"
+            Reason.OUT_OF_RANGE,
+            f"time is {_short(time_us)} us; it must lie in the years 2000 to 2099{_mistaken(time_us)}",
         )
     return time_us
 
@@ -64,6 +66,14 @@ def format_time(time_us: int) -> str:
     """
     moment = _EPOCH + timedelta(microseconds=time_us)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _mistaken(number: int) -> str:
+    """What an integer is that would be a time in another unit."""
+    for unit, in_a_us in (("seconds", 1_000_000), ("milliseconds", 1_000)):
+        if EARLIEST_US <= number * in_a_us < LATEST_US:
+            return f" (these look like {unit})"
+    return " (these look like nanoseconds)" if EARLIEST_US <= number // 1_000 < LATEST_US else ""
 
 
 def _short(number: int) -> str:

@@ -57,10 +57,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Records by output topic and the ledger of the events, summed; the alerts as episodes."""
+    """Records by output topic and the ledger of the events, summed; the alerts as episodes.
+
+    `refused`: of each reason how many dead letters there are, and what the first one says.
+    """
 
     counts: Mapping[str, int]
     episodes: EpisodeLog
+    refused: Mapping[str, tuple[int, str]]
 
 
 def replay(
@@ -83,7 +87,8 @@ def replay(
             for run in runs:
                 run.end()
     return [
-        Replayed(run.counts | {"capped": run.counts["capped"] + history.capped}, run.episodes) for run in runs
+        Replayed(run.counts | {"capped": run.counts["capped"] + history.capped}, run.episodes, run.refused)
+        for run in runs
     ]
 
 
@@ -91,8 +96,9 @@ class _Run(AbstractContextManager["_Run"]):
     """One variant, partition by partition."""
 
     def __init__(self, variant: Variant, history: History) -> None:
-        self.counts = dict.fromkeys((*OUTPUTS, "applied", "dead_lettered", "late", "capped"), 0)
+        self.counts = dict.fromkeys((*OUTPUTS, "applied", "duplicate", "dead_lettered", "late", "capped"), 0)
         self.episodes = EpisodeLog()
+        self.refused: dict[str, tuple[int, str]] = {}
         self._variant = variant
         self._history = history
         self._partition = Partition(0, variant.settings)
@@ -139,13 +145,16 @@ class _Run(AbstractContextManager["_Run"]):
             self.counts[output.topic] += 1
             if output.topic == ALERTS:
                 self.episodes.add(output.record)
+            if output.topic == DEAD_LETTERS:
+                output = self._placed(output)
+                reason, detail = output.record["reason"], output.record["detail"]
+                count, first = self.refused.get(reason, (0, detail))
+                self.refused[reason] = (count + 1, first)
             if self._files:
-                self._files[output.topic].write(encode_value(self._placed(output)) + b"\n")
+                self._files[output.topic].write(encode_value(output) + b"\n")
 
     def _placed(self, output: Output) -> Output:
         """A dead letter says first in which file and line its event stands."""
-        if output.topic != DEAD_LETTERS:
-            return output
         record = output.record
         topic = str(record["topic"]).removeprefix(self._variant.settings.prefix)
         where = self._history.where(topic, record["offset"])

@@ -19,13 +19,14 @@ def bars(names: Sequence[str], us: Sequence[float], false: Sequence[float]) -> s
         left.set_xscale("log")
         left.set_xlim(1, max(us) * 8)
         left.set_yticks(places, names)
-        left.set_title("µs of processor time an event (log scale)")
+        left.set_title("µs an event (log scale)")
         right.barh(places, false, color=colours, height=0.62)
         right.set_xlim(0, 1.15)
         right.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
         right.set_title("windows without drift that alarm")
         for place, cost, share in zip(places, us, false, strict=True):
-            left.text(cost * 1.15, place, f"{cost:,.3g}", va="center", color="#333", fontsize=10)
+            figures = f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
+            left.text(cost * 1.15, place, figures, va="center", color="#333", fontsize=10)
             percent = f"{share:.1%}".replace("%", " %")
             right.text(share + 0.02, place, percent, va="center", color="#333", fontsize=10)
         for axes in (left, right):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from streamgauge.schemas.errors import ConfigurationError
@@ -20,6 +21,8 @@ _LIMITS = {
     "segments": DEFAULT.segments,
     "scores": DEFAULT.classes,
 }
+#: Of the columns that are there, how many are told, and how much of a name.
+_MOST_TOLD, _LONGEST_TOLD = 20, 40
 _COMMON: dict[str, Kind] = {"prediction_id": "name", "model": "name", "time": "time"}
 _PREDICTION: dict[str, Kind] = {
     **_COMMON, "version": "text", "latency_ms": "number", "prediction": "any", "ranked": "items",
@@ -54,7 +57,7 @@ def layout_of(topic: str, names: Sequence[str], file: str) -> Layout:
     if missing:
         raise ConfigurationError(
             f"{file}: a table of {topic} needs the columns {', '.join(needed)}; "
-            f"{_listed(missing)} not there. "
+            f"{_listed(missing)} not there{_instead(names, missing)}. "
             f"It can have {', '.join([*fields, *(family + '.…' for family in families)])}"
         )
     kinds: dict[str, Kind] = {}
@@ -93,6 +96,35 @@ def nested(values: Iterable[tuple[str, object]]) -> dict[str, object]:
         else:
             record[name] = value
     return record
+
+
+def meant(topic: str, name: str) -> str:
+    """A column that is not read, and which one it may be meant for.
+
+    >>> meant("predictions", "feature.age"), meant("predictions", "latency"), meant("predictions", "note")
+    ('feature.age (features.age?)', 'latency (latency_ms?)', 'note')
+    """
+    known = [*_PREDICTION, *FAMILIES] if topic == PREDICTIONS else [*_GROUND_TRUTH]
+    family, dot, entry = name.partition(".")
+    close = get_close_matches(family, known, n=1)
+    return f"{name} ({close[0]}{dot}{entry}?)" if close and (close[0] in FAMILIES) is bool(dot) else name
+
+
+def _instead(names: Sequence[str], missing: Sequence[str]) -> str:
+    """What is there, as far as it may explain why something is not.
+
+    >>> _instead(["id", "model", "prediction", "timestamp"], ["prediction_id", "time"])
+    '; there are id, model, prediction, timestamp: rename those that are meant'
+    >>> _instead(["prediction_id;model;time"], ["prediction_id", "model", "time"])
+    '; its first line has semicolons where commas should be'
+    """
+    if len(names) == 1 and len(missing) > 1:
+        for sign, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if sign in names[0]:
+                return f"; its first line has {called} where commas should be"
+    there = ", ".join(name[:_LONGEST_TOLD] for name in names[:_MOST_TOLD] if name)
+    more = ", …" if len(names) > _MOST_TOLD else ""
+    return f"; there are {there}{more}: rename those that are meant" if there else "; it names none"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -88,6 +88,27 @@ def test_wrong_use_is_2_and_says_where_help_is(command, capsys, words):
     assert "--help" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["wroker"], ["streamgauge: ", "did you mean worker?", "Try: streamgauge --help"]),
+        (["worker", "--helth-port", "1"], ["did you mean --health-port?", "Try: streamgauge worker --help"]),
+        (["alerts", "lst"], ["did you mean list?", "Try: streamgauge alerts --help"]),
+        (
+            ["alerts", "list", "--modle", "a"],
+            ["did you mean --model?", "Try: streamgauge alerts list --help"],
+        ),
+        (["doctor", "--role", "servng"], ["did you mean serving?"]),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_may_have_been_meant(words, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        root.main(words)
+    told = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert [part for part in said if part not in told] == []
+
+
 def test_no_command_shows_help_and_is_wrong_use(capsys):
     assert root.main([]) == 2
     assert "commands:" in capsys.readouterr().err

@@ -123,11 +123,20 @@ def test_what_is_odd_in_a_history_is_told(tmp_path: Path, capsys: pytest.Capture
         {"prediction_id": f"p{i}", "model": "m", "time": START_US + i, "prediction": 1} for i in range(20)
     ]
     events[3]["time"] += 10**15
-    events[5]["prediction"] = None
+    events[5]["prediction"] = events[6]["prediction"] = None
+    events[8]["prediction_id"] = "p7"
+    events[9]["model"] = "m" * 9_999
     path = tmp_path / "p.jsonl"
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     assert main(["replay", f"--predictions={path}", f"--out={tmp_path / 'out'}"]) == 0
-    assert capsys.readouterr().out.startswith("19 events applied, 1 refused, 1 with a time from the future: ")
+    told = capsys.readouterr()
+    summary = "16 events applied, 3 refused, 1 that had come before, 1 with a time from the future: "
+    assert told.out.startswith(summary)
+    assert told.err.splitlines() == [
+        f"refused: 2 missing_field; the first: {path}:6: neither prediction nor error is given",
+        f"refused: 1 oversized; the first: {path}:10: model: expected str of length <= 256",
+        f"{tmp_path / 'out' / 'dead-letters.jsonl'} has all of them",
+    ]
 
 
 class Clock:

@@ -119,7 +119,10 @@ def test_letters_that_were_sent_again_do_not_wait_behind_a_limit(
     assert main(["dead-letters", "list", "--waiting"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 dead letter"
     assert main(["dead-letters", "list", "--limit", "2"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 dead letters of 3; --limit shows more"
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "3 undecodable",
+        "2 dead letters of 3; --limit shows more",
+    ]
 
 
 def test_metrics_watch_prints_values_with_their_interval(
@@ -183,10 +186,21 @@ def test_send_stores_good_lines_and_names_the_others(
     assert main(["send", "predictions", str(file), "--json"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out) == {"sent": 2, "left_out": 4, "failed": 0}
-    assert [line.split(":")[1] for line in err.splitlines()] == ["3", "4", "5", "6"]
+    assert [line.removeprefix(f"{file}:") for line in err.splitlines()] == [
+        "3: prediction_id must be a text",
+        "4: not JSON in UTF-8: each line must be one event",
+        "5: not a JSON object",
+        "6: model must be a text",
+    ]
+    file.write_text('{"prediction_id": "a", "model": "credit", "label": "yes"}\n' * 30)
+    assert main(["send", PREDICTIONS, str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert out == "predictions: 0 sent, 30 left out, 0 failed\n"
+    assert err.splitlines()[0] == f"{file}:1: has no prediction, ranked or error: are these the right lines?"
+    assert err.splitlines()[20:] == ["and more, which are counted"]
     file.write_bytes(b"\xff" + good.encode())
     assert main(["send", PREDICTIONS, str(file)]) == 1
-    assert f"{file}:1: UnicodeDecodeError" in capsys.readouterr().err
+    assert f"{file}:1: not JSON in UTF-8" in capsys.readouterr().err
     file.write_text(good.replace("yes", "y" * 1_100_000))
     assert main(["send", PREDICTIONS, str(file), "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == {"sent": 0, "left_out": 0, "failed": 1}

@@ -20,7 +20,7 @@ def test_what_a_broker_refuses_is_counted(
     admin = AdminClient({"bootstrap.servers": broker})
     admin.create_topics([topic])[topic.topic].result()
     incompressible = random.Random(1).randbytes(5_000).hex()
-    line = {"model": "m", "prediction_id": "1", "note": incompressible}
+    line = {"model": "m", "prediction_id": "1", "prediction": incompressible}
     file = tmp_path / "predictions.jsonl"
     file.write_text(json.dumps(line))
     arguments = [str(file), "--json", "--bootstrap-servers", broker, "--topic-prefix", prefix]

@@ -177,7 +177,7 @@ def test_brackets_within_strings_are_not_depth() -> None:
 
 def test_a_wrong_type_is_named_with_its_place_and_without_what_was_sent() -> None:
     [(_, error)] = decode_messages(PREDICTIONS, [message(text(features={"a": ["my secret"]}))]).refused
-    assert error.detail == "Expected `bool | float | str | null`, got `array` - at `$.features[...]`"
+    assert error.detail == "an entry of features: expected bool | float | str | null, got array"
 
 
 def _ledger(topic: str, sent: bytes, headers: dict[str, bytes]) -> None:
