@@ -91,7 +91,13 @@ def restore_model(name: str, records: Found, context: Context) -> ModelState:
             continue
         stays = context.cold is not None and kind == PREDICTIONS
         kinds.setdefault(kind, {})[tuple(rest)] = None if stays else decode_state(snapshot())
-    return _restored(name, kinds, context)
+    try:
+        return _restored(name, kinds, context)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # sound bytes of another meaning
+        raise StateError(
+            f"the state of {name!r} is of another form ({type(error).__name__}): start the release that "
+            "wrote it, or start afresh with another STREAMGAUGE_TOPIC_PREFIX"
+        ) from error
 
 
 def _model(name: str, model: ModelState, brief: Brief) -> Iterator[tuple[tuple[Any, ...], Any]]:

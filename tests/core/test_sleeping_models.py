@@ -35,6 +35,7 @@ from streamgauge.schemas.message import (
 from streamgauge.streams.core import models, reading_on
 from streamgauge.streams.core.judge import STEPS
 from streamgauge.streams.core.partition import Partition
+from streamgauge.streams.core.snapshot import decode_state, encode_state
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
 from tests.examples import examples
 
@@ -398,4 +399,14 @@ def test_what_is_damaged_is_refused_when_it_is_woken() -> None:
     run.state[key] = run.state[key][:-1] + bytes([run.state[key][-1] ^ 1])
     run.restart()
     with pytest.raises(StateError, match="damaged"):
+        _ = run.partition.models
+
+
+@pytest.mark.parametrize("changed", [lambda state: {}, lambda state: [state], lambda _: None])
+def test_state_of_another_form_is_refused_with_what_to_do(changed: Any) -> None:
+    run = many(1)
+    key = next(key for key in run.state if key.startswith(b'["model"'))
+    run.state[key] = encode_state(changed(decode_state(run.state[key])))
+    run.restart()
+    with pytest.raises(StateError, match=r"the state of 'm0' is of another form.*STREAMGAUGE_TOPIC_PREFIX"):
         _ = run.partition.models
