@@ -74,6 +74,8 @@ class ModelStatus:
     horizon_days: float
     paid: float
     versions: tuple[VersionStatus, ...] = field(default=())
+    #: What seems to be wrong with its definition.
+    doubt: str | None = None
 
 
 def status_of(model: ModelState) -> ModelStatus:
@@ -93,7 +95,18 @@ def status_of(model: ModelState) -> ModelStatus:
         horizon_days=model.account.horizon_us / _DAY_US,
         paid=model.account.paid_in_all,
         versions=tuple(_version(model, version) for version in intake.versions.values()),
+        doubt=_doubt(model),
     )
+
+
+def _doubt(model: ModelState) -> str | None:
+    """A positive class that is none makes precision, recall and the rates of groups undefined, or 0."""
+    names = model.intake.names
+    others = [value for value in names.classes.values if value != names.pos_label]
+    if names.task != "binary" or names.pos_label is None or len(others) < 2:
+        return None
+    there = ", ".join(sorted(others)[:10])
+    return f"it is binary, and its classes are {there}, beside the pos_label {names.pos_label}: is that one?"
 
 
 def _version(model: ModelState, version: Version) -> VersionStatus:

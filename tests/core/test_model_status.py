@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streamgauge.schemas.message import ALERTS, PREDICTIONS
+from streamgauge.schemas.message import ALERTS, GROUND_TRUTH, PREDICTIONS
 from streamgauge.schemas.monitor_names import EVIDENCE
 from streamgauge.streams.core.status import ModelStatus, MonitorStatus, status_of
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, define
@@ -48,6 +48,19 @@ def test_what_watches_says_how_much_evidence_it_has_of_what_an_alarm_takes(name:
     assert found.why.startswith("within budget: evidence ")
     assert found.evidence is not None
     assert 0 <= found.evidence < 1
+
+
+@pytest.mark.parametrize(
+    ("pos_label", "doubt"), [("approved", "no, yes, beside the pos_label approved"), ("yes", None)]
+)
+def test_a_positive_class_that_never_comes_is_doubted(pos_label: str, doubt: str | None) -> None:
+    run, feed = Run(), Feed()
+    run.apply(feed.definitions([define("m", task="binary", pos_label=pos_label)]))
+    for i, said in enumerate(["yes", "no"]):
+        event = {"prediction_id": f"p{i}", "model": "m", "time": START_US, "prediction": said}
+        run.apply(feed.singles([(PREDICTIONS, event), (GROUND_TRUTH, {**event, "label": said})]))
+    found = status_of(run.partition.models["m"]).doubt
+    assert found is None if doubt is None else doubt in str(found)
 
 
 def test_what_has_learnt_within_a_minute_says_that_it_begins_with_the_next() -> None:
