@@ -169,10 +169,10 @@ def _read_monitors(path: Path | None) -> tuple[Fleet, Any]:
 
 
 def _summary(results: list[Replayed]) -> dict[str, Any]:
-    if len(results) == 1:
-        return dict(results[0].counts)
-    counts = {"a": dict(results[0].counts), "b": dict(results[1].counts)}
-    return {"counts": counts, **differences.as_json(_compared(results))}
+    counts = [{**result.counts, "still_open": _still_open(result)} for result in results]
+    if len(counts) == 1:
+        return counts[0]
+    return {"counts": dict(zip("ab", counts, strict=True)), **differences.as_json(_compared(results))}
 
 
 def _compared(results: list[Replayed]) -> Any:
@@ -181,13 +181,19 @@ def _compared(results: list[Replayed]) -> Any:
 
 
 def _sentence(result: Replayed, out: Path) -> str:
-    counts = result.counts
+    counts, still_open = result.counts, _still_open(result)
     odd = [f"{counts[name]:,} {said}" for name, said in _ODD.items() if counts[name]]
     return (
         f"{counts['applied']:,} events applied, {', '.join(odd) or 'none refused'}: "
-        f"{counts['metrics']:,} metrics, {counts['alerts']:,} alert records, "
+        f"{counts['metrics']:,} metrics, {counts['alerts']:,} alert records "
+        f"({still_open:,} still open at the end), "
         f"{counts['retrain-requests']:,} retrain requests in {out}"
     )
+
+
+def _still_open(result: Replayed) -> int:
+    """How many alerts the history did not see the end of."""
+    return sum(episode.ended_at is None for episode in result.episodes.episodes())
 
 
 def _refused(result: Replayed, out: Path) -> Iterator[str]:

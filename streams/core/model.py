@@ -92,15 +92,17 @@ class ModelState:
         return outputs + (self._consider([]) if self.judge.labels.looked_us > looked_us else [])
 
     def finish(self) -> list[Output]:
-        """No more input will come: every window is final."""
+        """No more input will come: every window is final, and for all that is open no time passes."""
         intake, definition = self.intake, self.definition
         patience_us = definition.window + definition.labels.ttl + definition.lateness + definition.grace
         outputs: list[Output] = []
         if intake.now_us > LONG_AGO:
-            intake.now_us += patience_us
+            intake.now_us += definition.window - intake.now_us % definition.window + definition.grace
+            intake.passed_us = intake.now_us + patience_us
             outputs = self.judge.advance(intake, self.book, ends=True, drop=False)
             outputs += self._consider(outputs)  # the windows are what there is to train on
             outputs += self.judge.advance(intake, self.book, ends=True)
+            intake.now_us += patience_us
         waiting = intake.join.waiting
         for label_us in waiting.column("time")[waiting.column("live")].tolist():
             intake.now_us = max(intake.now_us, label_us + patience_us)

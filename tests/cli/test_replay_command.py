@@ -91,6 +91,17 @@ def test_what_if_gives_what_two_replays_give(history: list[str], tmp_path: Path)
             assert (alone / f"{topic}.jsonl").read_bytes() == (out / f"{topic}.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize(("monitors", "still_open"), [("usual", 0), ("strict", 1)])
+def test_the_summary_says_how_many_alerts_are_open_at_the_end(
+    monitors: str, still_open: int, history: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay = ["replay", *history, f"--monitors={tmp_path}/{monitors}.yaml", f"--out={tmp_path / 'out'}"]
+    assert main(replay) == 0
+    assert f"({still_open} still open at the end)" in capsys.readouterr().out
+    assert main([*replay, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["still_open"] == still_open
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
