@@ -62,7 +62,9 @@ def merge_batches(batches: Sequence[Any]) -> Any:
 
 
 def take_rows(batch: AnyBatch, rows: Bools | slice) -> AnyBatch:
-    """The same batch with only `rows`, a mask of shape (n,) or a slice."""
+    """The same batch with only `rows`, a mask of shape (n,) or a slice; itself if a slice says all."""
+    if isinstance(rows, slice) and rows == slice(0, len(batch)):
+        return batch
     taken: dict[str, Any] = {}
     for name in type(batch).__slots__:
         value = getattr(batch, name)

@@ -105,16 +105,16 @@ class FeatureBank:
         """Of the streams that are held against what is usual for the hour, those that have begun."""
         return [season for season in self._seasons.values() if season.weekly_us is not None]
 
-    def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> None:
-        """A batch that `binner` has digitised, in order; its codes are counted."""
+    def update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> Ints:
+        """A batch that `binner` has digitised, in order; gives the counts of its codes, int64 (F, width)."""
         n = len(time_us)
         if n <= CHUNK:
-            bins.counts = self._update(bins, time_us, paid)
-            return
-        bins.counts = np.zeros((len(self.binner.names), self.binner.width), np.int64)
+            return self._update(bins, time_us, paid)
+        counts: Ints = np.zeros((len(self.binner.names), self.binner.width), np.int64)
         for start in range(0, n, CHUNK):
             rows = slice(start, start + CHUNK)
-            bins.counts += self._update(bins.take(rows), time_us[rows], paid[rows])
+            counts += self._update(bins.take(rows), time_us[rows], paid[rows])
+        return counts
 
     def _update(self, bins: FeatureBins, time_us: Ints, paid: Floats) -> Ints:
         looks = self.features.take(self._codes(bins), time_us, paid)

@@ -1,6 +1,6 @@
 """`GroupBank`: are the groups of a protected attribute treated more differently than is tolerated?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +79,11 @@ class GroupBank:
             new = [s for gap in gaps if (s := _Stream(gap, rate, attribute)) not in self._evidence]
             if new and (codes >= 0).any():
                 self._evidence |= {stream: self._new(stream) for stream in new}
+
+    def awaits(self, attributes: Iterable[str]) -> bool:
+        """Whether the next prediction may begin evidence about who of these is selected."""
+        gaps = self._tolerated(SELECTION_RATE) if self.definition.rule("fairness").enabled else []
+        return any(_Stream(gap, SELECTION_RATE, a) not in self._evidence for gap in gaps for a in attributes)
 
     def serve(
         self, groups: Mapping[str, NDArray[Any]], selected: Bools, time_us: Ints, paid: Balance

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgauge.detectors.evidence.account import Account
-from streamgauge.schemas.batch import Floats, GroundTruthBatch, Ints, PredictionBatch
+from streamgauge.schemas.batch import GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.merge import take_rows
 from streamgauge.schemas.monitor import MonitorDefinition
 from streamgauge.streams.core.counts import Counts
@@ -16,8 +16,8 @@ from streamgauge.streams.core.fitting import fitting
 from streamgauge.streams.core.pairs import Orphans
 from streamgauge.streams.core.predictions import Labels
 from streamgauge.streams.core.reference import Reference
-from streamgauge.streams.core.rounds import SUPERSEDED_AFTER, begin_round, superseded
-from streamgauge.streams.core.run import Run, Timed, cap_times, on_time
+from streamgauge.streams.core.rounds import SUPERSEDED_AFTER, begin_round, superseded, that_count
+from streamgauge.streams.core.run import Beside, Run, Timed, cap_times, on_time
 from streamgauge.streams.core.segments import NONE
 from streamgauge.streams.core.tally import GROUP, SEGMENT, Tally
 from streamgauge.streams.core.versions import Version
@@ -73,6 +73,7 @@ class Intake(Tally):
         capped = [(self._capped(batch, at), offsets) for batch, offsets, at in fit]
         run = Run(self.now_us, [(batch.time_us, offsets) for batch, offsets in capped])
         begins = account.rounds(account.clock(run.latest_us[1:])).tolist()
+        begins, cuts = that_count(begins, self, [batch for batch, _ in capped])
         for start, stop in pairwise(sorted({0, *begins, len(run)})):
             if start in begins:
                 begin_round(account, self.traffic, self.versions)
@@ -81,23 +82,22 @@ class Intake(Tally):
             for part, rows in stretch:
                 batch, offsets = capped[part]
                 watermark = np.maximum(run.before(part)[rows] - self.definition.grace, self.passed_us)
-                some = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
-                self._predictions(some, offsets[rows], watermark, paid[run.among(part, rows, start)])
+                balance, within = paid[run.among(part, rows, start)], tuple(cut - start for cut in cuts)
+                beside = Beside(offsets[rows], watermark, balance, within)
+                self._predictions(take_rows(batch, rows), beside)
             passed = np.maximum(run.latest_us[start : stop + 1] - self.definition.grace, self.passed_us)
             self.meter(self.traffic.pass_minutes, passed, paid)
         return unfit
 
-    def _predictions(self, batch: PredictionBatch, offsets: Ints, watermark: Ints, paid: Floats) -> None:
-        fits = on_time(batch.time_us, watermark, self.definition)
+    def _predictions(self, batch: PredictionBatch, beside: Beside) -> None:
+        fits = on_time(batch.time_us, beside.watermark, self.definition)
         self.now_us = max(self.now_us, int(batch.time_us.max()))
         if fits is not None:
             self.counts.late += int((~fits).sum())
-            batch = take_rows(batch, fits)
-            offsets, watermark, paid = offsets[fits], watermark[fits], paid[fits]
+            batch, beside = take_rows(batch, fits), beside.take(fits)
         version = self.names.versions.code(batch.version)
-        for rows in self._stretches(self.names.versions.values[version], batch.time_us, watermark):
-            part = batch if rows == slice(0, len(batch)) else take_rows(batch, rows)
-            self._apply(part, version, offsets[rows], watermark[rows], paid[rows])
+        for rows in self._stretches(self.names.versions.values[version], batch.time_us, beside.watermark):
+            self._apply(take_rows(batch, rows), version, beside.take(rows))
 
     def _stretches(self, name: str, time_us: Ints, watermark: Ints) -> Iterator[slice]:
         """Rows between silences so long that all predictions of the version have expired: its live segments
@@ -118,7 +118,7 @@ class Intake(Tally):
             yield slice(start, stop)
             start = stop
 
-    def _apply(self, batch: PredictionBatch, code: int, offsets: Ints, watermark: Ints, paid: Floats) -> None:
+    def _apply(self, batch: PredictionBatch, code: int, beside: Beside) -> None:
         values: dict[str, NDArray[Any]] = {
             "prediction": self.names.predicted(batch, self.definition.ranking.depth),
             "score": self.names.scores(batch),
@@ -126,38 +126,38 @@ class Intake(Tally):
         for key, column in self.names.group_codes(batch).items():
             self.join.predictions.declare(GROUP + key, "<i2", -1)
             values[GROUP + key] = column
-        new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, watermark)
+        new, rows, pairs = self.join.add_predictions(code, batch.ids, batch.time_us, values, beside.watermark)
         self.counts.applied += len(rows)
         self.counts.duplicate += len(new) - len(rows)
         version = self.version(self.names.versions.values[code])
-        version.repeat(~new, batch.time_us, paid, self.names.classifies)
+        version.repeat(~new, batch.time_us, beside.paid, self.names.classifies)
         if len(rows) == 0:
             return
         if len(rows) < len(new):
-            batch, offsets, paid, watermark = take_rows(batch, new), offsets[new], paid[new], watermark[new]
+            batch, beside = take_rows(batch, new), beside.take(new)
             values = {name: column[new] for name, column in values.items()}
-        self.traffic.count(batch.time_us, watermark)
+        self.traffic.count(batch.time_us, beside.watermark)
         for keys, slots in version.segments.slots(self.names.segments(batch)).items():
             name = SEGMENT + "\0".join(keys)
             self.join.predictions.declare(name, "<i2", NONE)
             self.join.predictions.write(name, rows, slots)
             values[name] = slots
         if version.watch.is_blank and self.definition.baseline.is_given:
-            self._give(version, int(offsets[0]))
+            self._give(version, int(beside.offsets[0]))
         lacking = version.watch.lacking
         if 0 < lacking < len(batch):
             # the baseline is learned between two rows, wherever batches are cut
             head = np.arange(len(batch)) < lacking
             for half in (head, ~head):
                 part = {name: column[half] for name, column in values.items()}
-                self.serve(version, take_rows(batch, half), part, offsets[half], paid[half])
+                self.serve(version, take_rows(batch, half), part, beside.take(half))
         else:
-            self.serve(version, batch, values, offsets, paid)
+            self.serve(version, batch, values, beside)
         if 0 < lacking <= len(batch) and version.name == self.definition.baseline.version:
-            self.reference.take(version.watch.profile, int(offsets[lacking - 1]))
+            self.reference.take(version.watch.profile, int(beside.offsets[lacking - 1]))
         if len(pairs.rows):
             pairs, place = pairs.in_order_of(rows)  # as if each prediction had come alone
-            self.count_pairs(pairs, None, paid[place])
+            self.count_pairs(pairs, None, beside.paid[place])
 
     def labels(self, batch: GroundTruthBatch, offsets: Ints, appended_us: Ints | None, paid: float) -> Ints:
         """Labels of any version; gives the offsets of those that have not the task's type.

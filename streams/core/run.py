@@ -2,14 +2,44 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from streamgauge.schemas.batch import Bools, GroundTruthBatch, Ints, PredictionBatch
+from streamgauge.schemas.batch import Bools, Floats, GroundTruthBatch, Ints, PredictionBatch
 from streamgauge.schemas.monitor import MonitorDefinition
 
 Timed = TypeVar("Timed", PredictionBatch, GroundTruthBatch)
+
+
+class Beside(NamedTuple):
+    """What goes with the rows of a batch, (n,) each: the offsets they came from, the watermark at which each
+    came, and the account's balance; and `cuts`, rows before which a round begins that changes nothing, among
+    them or beyond."""
+
+    offsets: Ints
+    watermark: Ints
+    paid: Floats
+    cuts: tuple[int, ...] = ()
+
+    def take(self, rows: Bools | slice) -> "Beside":
+        """What goes with some of the rows."""
+        if isinstance(rows, slice):
+            cuts = tuple(cut - rows.start for cut in self.cuts)
+        else:
+            cuts = tuple(int(np.count_nonzero(rows[: max(cut, 0)])) for cut in self.cuts)
+        return Beside(self.offsets[rows], self.watermark[rows], self.paid[rows], cuts)
+
+
+def pieces(n: int, cuts: Sequence[int]) -> list[slice]:
+    """Rows between cuts, wherever there are some; n is 1 or more.
+
+    >>> pieces(9, (-2, 4, 4, 6)), pieces(9, (0, 9))
+    ([slice(0, 4, None), slice(4, 6, None), slice(6, 9, None)], [slice(0, 9, None)])
+    """
+    inside = {cut for cut in cuts if 0 < cut < n}
+    return [slice(start, stop) for start, stop in pairwise(sorted({0, n, *inside}))]
 
 
 class Run:

@@ -21,6 +21,7 @@ from streamgauge.streams.core.metering import Meter, unmetered
 from streamgauge.streams.core.names import Names
 from streamgauge.streams.core.pairs import Pairs
 from streamgauge.streams.core.rows import nested_mask
+from streamgauge.streams.core.run import Beside
 from streamgauge.streams.core.segments import LiveSegments
 from streamgauge.streams.core.traffic_bank import TrafficBank
 from streamgauge.streams.core.versions import Version
@@ -87,10 +88,9 @@ class Tally:
         version: Version,
         batch: PredictionBatch,
         values: Mapping[str, NDArray[Any]],
-        offsets: Ints,
-        paid: Floats,
+        beside: Beside,
     ) -> None:
-        """Rows of a batch that are new: codes by column, offsets, the account's balance at each."""
+        """Rows of a batch that are new: codes by column, and what goes with each row."""
         length, names, watch = self.definition.window, self.names, version.watch
         predicted = names.counted(values["prediction"])
         time, positive = batch.time_us, names.positive
@@ -102,20 +102,20 @@ class Tally:
         score = values["score"]
         cells = None if names.ranks else watch.estimates.cells(predicted, score, names, watch.profile)
         watch.estimates.latest_us = version.last_served_us
-        bins = self.meter(watch.serve, batch.features, column, score, time, paid)
+        bins = self.meter(watch.serve, batch.features, column, score, time, beside.paid, beside.cuts)
         if bins is not None and version.segments.names:
             slots = {name: column for name, column in values.items() if name.startswith(SEGMENT)}
             version.latest.add(time, bins.codes, slots)
         if positive is not None and groups:
             answered = ~np.isnan(predicted)
             groups = {a: np.where(answered, codes, -1) for a, codes in groups.items()}
-            self.meter(watch.compare, watch.groups.serve(groups, predicted == positive, time, paid))
+            self.meter(watch.compare, watch.groups.serve(groups, predicted == positive, time, beside.paid))
         served = Served(batch.latency_ms, batch.failed, predicted, cells)
         for duel in self.comparisons.of(version.name):
             self.meter(duel.serve, version.name, served, time, names.classifies)
         for start, mask in split_by_window(time, length):
             window = version.served(start, names.classifies)
-            here = offsets if mask is None else offsets[mask]
+            here = beside.offsets if mask is None else beside.offsets[mask]
             window.saw(PREDICTIONS, int(here[0]), int(here[-1]))
             codes = values if mask is None else {name: column[mask] for name, column in values.items()}
             segments = _segments(version, codes)

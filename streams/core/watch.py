@@ -19,6 +19,7 @@ from streamgauge.streams.core.error_bank import ErrorBank
 from streamgauge.streams.core.estimates import EstimateBank
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.group_bank import GroupBank
+from streamgauge.streams.core.hearing import Hearing
 from streamgauge.streams.core.label_bank import LABEL, LabelBank
 from streamgauge.streams.core.learning import Learning
 from streamgauge.streams.core.names import Names
@@ -84,24 +85,20 @@ class Watch:
         score: Floats,
         time_us: Ints,
         paid: Floats,
+        cuts: Sequence[int] = (),
     ) -> FeatureBins | None:
-        """A batch in order, of no more rows than are lacking; gives its bins once there is a baseline."""
-        n = len(time_us)
-        if self.bank is None:
+        """A batch in order, of no more rows than are lacking; gives its bins once there is a baseline.
+        Alarms are heard before each of the rows `cuts`, and at the end."""
+        if self.bank is None or self.profile is None:
             if self.learning.rows == 0:
                 self.began_us = int(time_us.min())
             self.learning.add(features, prediction, score)
             if self.lacking == 0:
                 self._learn()
             return None
-        if self.profile is not None:
-            for name, alarm in self.quality.update(features, self.profile, time_us, paid):
-                self.recent.alarm("data_quality", name, alarm)
-        bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, n)
-        self.bank.update(bins, time_us, paid)
-        for monitor, name, alarm in self.bank.take_alarms():
-            if not self.quality.explains(name, alarm):
-                self.recent.alarm(monitor, name, alarm)
+        bins = self.bank.binner.bins({PREDICTION: prediction, SCORE: score, **features}, len(time_us))
+        hearing = Hearing(self.profile, self.bank, self.quality, self.recent)
+        hearing.serve(features, bins, time_us, paid, cuts)
         return bins
 
     def repeat(self, again: Bools, time_us: Ints, paid: Floats) -> None:

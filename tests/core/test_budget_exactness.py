@@ -13,8 +13,10 @@ from streamgauge.detectors.checks import same
 from streamgauge.detectors.evidence.alarm import Alarm
 from streamgauge.schemas.message import GROUND_TRUTH, PREDICTIONS, Message
 from streamgauge.schemas.monitor import Fleet, MonitorDefinition
+from streamgauge.streams.core import intake
 from streamgauge.streams.core.findings import Finding
 from streamgauge.streams.core.recent import Recent
+from streamgauge.streams.core.rounds import that_count
 from tests.core.scenario import SECOND_US, START_US, Feed, Run, Sent, define
 
 #: So many false alarms are accepted that what is paid decides about alarms at once.
@@ -132,3 +134,31 @@ def test_one_by_one_events_find_what_they_find_at_once(found: Found) -> None:
     whole = told(sent, [], found)
     assert len({monitor for monitor, _, _ in found}) >= 4
     assert same(told(sent, range(len(sent)), found), whole)
+
+
+@quick
+@given(st.integers(0, 10_000), st.lists(st.integers(1, N), max_size=9))
+def test_rounds_that_change_nothing_cut_evidence_and_nothing_else(
+    found: Found, seed: int, cuts: list[int]
+) -> None:
+    """Of one version without labels, once it is watched: then a batch of many minutes is applied as one."""
+    feed, served, passed = Feed(), list[Sent](), list[int]()
+    for event in (event for topic, event in events(seed) if topic == PREDICTIONS):
+        age, job = event["features"]["age"], event["features"]["job"]
+        features = {"age": 9.0 if age == "old" else age, "job": job}  # columns of one kind
+        served.append((PREDICTIONS, {**event, "version": "1", "features": features}))
+    sent = [*feed.definitions([definition()]), *feed.singles(served)]
+
+    def note(begins: Sequence[int], *args: Any) -> tuple[Sequence[int], Sequence[int]]:
+        some, others = that_count(begins, *args)
+        passed.append(len(others))
+        return some, others
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "that_count", note)
+        one_by_one = told(sent, range(len(sent)), found)
+        assert found
+        assert not any(passed)
+        assert same(told(sent, [N // 2, *cuts], found), one_by_one)
+        assert found
+        assert sum(passed) > 10
