@@ -181,14 +181,21 @@ def _compared(results: list[Replayed]) -> Any:
 
 
 def _sentence(result: Replayed, out: Path) -> str:
-    counts, still_open = result.counts, _still_open(result)
+    counts = result.counts
     odd = [f"{counts[name]:,} {said}" for name, said in _ODD.items() if counts[name]]
-    return (
-        f"{counts['applied']:,} events applied, {', '.join(odd) or 'none refused'}: "
-        f"{counts['metrics']:,} metrics, {counts['alerts']:,} alert records "
-        f"({still_open:,} still open at the end), "
-        f"{counts['retrain-requests']:,} retrain requests in {out}"
-    )
+    applied, metrics = _counted(counts["applied"], "event"), _counted(counts["metrics"], "metric")
+    alerts = f"{_counted(counts['alerts'], 'alert record')} ({_still_open(result):,} still open at the end)"
+    requests = _counted(counts["retrain-requests"], "retrain request")
+    return f"{applied} applied, {', '.join(odd) or 'none refused'}: {metrics}, {alerts}, {requests} in {out}"
+
+
+def _counted(number: int, what: str) -> str:
+    """In words.
+
+    >>> _counted(1, "event"), _counted(1_200, "event")
+    ('1 event', '1,200 events')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _still_open(result: Replayed) -> int:
