@@ -17,10 +17,10 @@ FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATI
 _UNSETTLED = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
-def answer(ask: Callable[..., Any]) -> Any:
+def answer(ask: Callable[..., Any], topic: str | None = None) -> Any:
     """What Kafka says, once it has settled who leads a partition; `ask` takes a `timeout` in seconds.
 
-    Raises `StreamgaugeError` if it doesn't answer in time.
+    Raises `StreamgaugeError` if it doesn't answer in time, or refuses; with `topic` as `explain` does.
     """
     deadline = time.monotonic() + ANSWER_S
     while True:
@@ -28,6 +28,8 @@ def answer(ask: Callable[..., Any]) -> Any:
             return ask(timeout=ANSWER_S)
         except KafkaException as error:
             if error.args[0].code() not in _UNSETTLED or time.monotonic() > deadline:
+                if topic is not None:
+                    raise explain(error.args[0], topic) from error
                 raise StreamgaugeError(f"Kafka does not answer: {error.args[0].str()}") from error
             time.sleep(0.1)
 

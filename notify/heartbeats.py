@@ -170,7 +170,7 @@ class HeartbeatWatch:
             self._remembered |= texts
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        found = consumer.committed(partitions, timeout=ANSWER_S) if partitions else []
+        found = answer(partial(consumer.committed, partitions)) if partitions else []
         since_ms = (_now_us() - _BACK_US) // 1_000
         asked = [TopicPartition(self._topic, place.partition, since_ms) for place in found]
         starts = answer(partial(consumer.offsets_for_times, asked)) if asked else []

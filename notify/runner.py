@@ -5,6 +5,7 @@ Its consumer group is its memory. Others have their own: a target that is down, 
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -12,6 +13,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.kafka_answers import answer
 from streamgauge.notify.config import Route, Target
 from streamgauge.notify.consuming import open_consumer, raise_if_lasting
 from streamgauge.notify.core.outbox import Outbox
@@ -30,7 +32,6 @@ _TOGETHER = 100
 _ATTEMPTS = 20
 #: How long attempts may keep a thread from Kafka before its partitions go to another notifier.
 _POLL_INTERVAL_MS = 600_000
-_KAFKA_S = 10.0
 #: What is fetched ahead. There may be 50 targets, and librdkafka would take 64 MB for each.
 _FETCHED_KB = 2_048
 
@@ -169,11 +170,11 @@ class Runner:
             self._outbox.committed(places)
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        found = consumer.committed(partitions, timeout=_KAFKA_S) if partitions else []
+        found = answer(partial(consumer.committed, partitions)) if partitions else []
         for place in found:
             if place.error is not None:  # an unknown offset is none: the target would count as new
                 raise KafkaException(place.error)
-            low, high = consumer.get_watermark_offsets(place, timeout=_KAFKA_S)
+            low, high = answer(partial(consumer.get_watermark_offsets, place))
             where = {"target": self._name, "partition": place.partition, "committed": place.offset}
             known = place.offset if 0 <= place.offset <= high else None
             if place.offset > high:

@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from streamgauge.clients.connection import Connection
-from streamgauge.clients.kafka_answers import explain, partitions_of
+from streamgauge.clients.kafka_answers import answer, explain, partitions_of
 from streamgauge.clients.reach import Reach
 from streamgauge.schemas.control import Silence
 from streamgauge.schemas.errors import StateError
@@ -150,10 +151,7 @@ def _lag(
     lag = {}
     for topic in INPUTS:
         partition = TopicPartition(connection.topic(topic), number)
-        try:
-            first, end = consumer.get_watermark_offsets(partition, timeout=10.0)
-        except KafkaException as error:
-            raise explain(error.args[0], partition.topic) from error
+        first, end = answer(partial(consumer.get_watermark_offsets, partition), partition.topic)
         position = max(first, applied.get(topic, -1) + 1)
         lag[topic] = end - position if position >= end or waits(consumer, partition, position) else 0
     return lag

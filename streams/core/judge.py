@@ -72,12 +72,16 @@ class Judge:
             naming = self.naming(intake, version.name)
             if definition.labels.ttl > keeps:
                 version.rollups.fold_before(looked_us - keeps)
+            folded_us = version.rollups.folded_us
+            final_us, over_us = watermark - definition.labels.ttl, watermark - definition.lateness
             for window in list(version.in_order()):
-                if window.end_us > watermark:
+                end_us = window.end_us
+                if end_us > watermark:
                     break
-                outputs += self._judge(intake, book, version, window, naming, watermark)
-                over = window.sealed and window.end_us + definition.lateness <= watermark
-                if drop and (over or window.end_us < version.rollups.folded_us):
+                final = end_us <= final_us or end_us < folded_us
+                if has_news(window, final=final):  # a day of windows is looked at: few have any
+                    outputs += self._judge(intake, book, version, window, naming, final)
+                if drop and (end_us < folded_us or (end_us <= over_us and window.sealed)):
                     version.fold(window)
             span = (before, watermark) if not ends else (-_FOREVER, _FOREVER)
             for rollup, told, late_labels in tell_rollups(version, naming, definition, span, drop):
@@ -97,13 +101,9 @@ class Judge:
         version: Version,
         window: Window,
         naming: Naming,
-        watermark: int,
+        final: bool,
     ) -> Iterator[Output]:
-        definition = intake.definition
-        folds = window.end_us < version.rollups.folded_us
-        final = folds or window.end_us + definition.labels.ttl <= watermark
-        if not has_news(window, final=final):
-            return
+        definition, watermark = intake.definition, intake.watermark_us
         closes = window.served_revision < 0
         served = tell_served(window, naming, version.watch.estimates)
         if served is not None:

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from streamgauge.clients.connection import Connection
+from streamgauge.clients.kafka_answers import answer
 from streamgauge.clients.reach import passes
 from streamgauge.schemas.batch import Ints
 from streamgauge.schemas.decode import decode_messages
-from streamgauge.schemas.errors import ConfigurationError
+from streamgauge.schemas.errors import ConfigurationError, StreamgaugeError
 from streamgauge.schemas.framing import Resolver
 from streamgauge.schemas.message import CONTROL, DATA_INPUTS, RETRAIN_STATUS, Message
 from streamgauge.streams.sources.block import Block
@@ -70,9 +72,9 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
         self._consumers = {topic: Consumer(settings) for topic in self._topics}
         try:
             self._bounds = {topic: self._bounds_of(topic, since_us, until_us) for topic in self._topics}
-        except KafkaException as error:
+        except StreamgaugeError:
             self.__exit__()
-            raise ConfigurationError(f"the input topics cannot be read: {error.args[0].str()}") from error
+            raise
         self.size = sum(max(end - start, 0) for bounds in self._bounds.values() for start, end in bounds)
 
     def partitions(self) -> Iterator[tuple[int, Iterator[Piece]]]:
@@ -90,7 +92,7 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
         """(first offset, the one after the last) of each partition."""
         consumer, name = self._consumers[topic], self._connection.topic(topic)
         logs = [
-            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_PATIENCE_S)
+            answer(partial(consumer.get_watermark_offsets, TopicPartition(name, number)), name)
             for number in range(self._partitions)
         ]
         starts = [low for low, _ in logs] if since_us is None else self._offsets_at(topic, since_us, logs)
@@ -101,7 +103,7 @@ class TopicHistory(AbstractContextManager["TopicHistory"]):
         """The first offset of each partition whose record is not older; the end of the log if all are."""
         name, time_ms = self._connection.topic(topic), -(-time_us // 1_000)
         asked = [TopicPartition(name, number, time_ms) for number in range(self._partitions)]
-        found = self._consumers[topic].offsets_for_times(asked, timeout=_PATIENCE_S)
+        found = answer(partial(self._consumers[topic].offsets_for_times, asked), name)
         offsets = {partition.partition: partition.offset for partition in found}
         return [
             offsets[number] if 0 <= offsets[number] <= high else high for number, (_, high) in enumerate(logs)
