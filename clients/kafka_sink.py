@@ -26,6 +26,15 @@ LOG = logging.getLogger("streamgauge.clients.kafka")
 MAX_MESSAGE_BYTES = 900_000
 
 
+_NO_TOPIC = "; run `streamgauge topics create`, or check STREAMGAUGE_TOPIC_PREFIX"
+_ADVICE = {
+    KafkaError._UNKNOWN_TOPIC: _NO_TOPIC,
+    KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "; these credentials may not write it: `streamgauge doctor --role "
+    "serving` says what they need",
+}
+
+
 class KafkaSink:
     """One producer for any number of loggers. Its memory is bounded by `buffer_kbytes`.
 
@@ -119,7 +128,9 @@ class KafkaSink:
     def _tell(self, error: KafkaError) -> None:
         if error.code() not in self._told:
             self._told.add(error.code())
-            LOG.warning("streamgauge: a batch was not delivered: %s (each reason is told once)", error.str())
+            advice = _ADVICE.get(error.code(), "")
+            told = "streamgauge: a batch was not delivered: %s%s (each reason is told once)"
+            LOG.warning(told, error.str(), advice)
 
     def _ready(self) -> Producer:
         with self._making:

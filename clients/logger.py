@@ -16,6 +16,7 @@ from streamgauge.clients.sender import LoggerStats, Sender
 from streamgauge.clients.settings import LoggerSettings
 from streamgauge.clients.sinks import Sink
 from streamgauge.clients.timing import TimedCall, watched
+from streamgauge.clients.values import blamed
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.ids import uuid7
 
@@ -141,7 +142,8 @@ class PredictionLogger:
                 )
             )
         except Exception as refusal:  # noqa: BLE001  monitoring must not take the serving app down
-            sender.refuse(refusal)
+            named = {"features": features, "groups": groups, "segments": segments, "scores": scores}
+            sender.refuse(blamed(refusal, **named))
         return prediction_id if type(prediction_id) is str else _text(prediction_id)
 
     def ground_truth(

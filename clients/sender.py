@@ -69,7 +69,8 @@ class Sender:
         self._count(invalid=1)
         # the texts of other exceptions may quote what the caller keeps private
         detail = str(error) if isinstance(error, BadEvent) else type(error).__name__
-        self._warn("invalid", f"an event cannot be used and is left out: {detail}")
+        kind = getattr(error, "reason", detail)
+        self._warn(f"invalid: {kind}", f"an event cannot be used and is left out: {detail}")
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued, in this thread, and wait for its delivery."""
@@ -87,7 +88,8 @@ class Sender:
         self._queue.wake()
         delivered = self.flush(timeout_s)
         if not delivered:
-            self._warn("close", f"not all was delivered within {timeout_s:g} s; the rest may be lost")
+            lost = f"not all was delivered within {timeout_s:g} s; the rest may be lost"
+            self._warn("close", f"{lost}: `streamgauge doctor --role serving` says why")
         if self._thread is not None:
             self._thread.join(timeout_s)
         return delivered
@@ -217,10 +219,8 @@ class Sender:
         overflow = self._queue.take_dropped()
         if overflow:
             self._count(dropped=overflow)
-            self._warn(
-                "overflow",
-                f"the queue of {self._settings.queue_events} events is full; the oldest are dropped",
-            )
+            full = f"the queue of {self._settings.queue_events} events is full; the oldest are dropped"
+            self._warn("overflow", full)
 
     def _count(self, sent: int = 0, dropped: int = 0, invalid: int = 0, sampled_out: int = 0) -> None:
         with self._counting:

@@ -3,7 +3,7 @@
 Everything here raises `BadEvent` for what no column can hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -126,6 +126,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, _REALS):
         return str(int(value)) if value == value // 1 else str(value)
     raise BadEvent(Reason.WRONG_TYPE, f"a {type(value).__name__} is not a class, a group or an id")
+
+
+def blamed(error: Exception, **given: Any) -> Exception:
+    """What is wrong with arguments that should be mappings, by their names; else the error itself.
+
+    >>> blamed(TypeError(), features=[1, 2], groups=None)
+    BadEvent('features is a list, not a mapping of names to values')
+    """
+    for name, values in given.items():
+        if values is not None and not isinstance(values, Mapping):
+            kind = type(values).__name__
+            return BadEvent(Reason.WRONG_TYPE, f"{name} is a {kind}, not a mapping of names to values")
+    return error
 
 
 def is_nonfinite(value: Any) -> bool:

@@ -252,6 +252,21 @@ def test_an_event_that_cannot_be_used_leaves_the_rest_of_its_batch_alone(
     assert len([r for r in caplog.records if "cannot be used" in r.getMessage()]) == 1
 
 
+def test_each_kind_of_what_cannot_be_used_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with make(MemorySink()) as logger:
+        for _ in range(3):
+            logger.predict("yes", [1, 2])  # type: ignore[arg-type]
+            logger.predict("yes", {"age": 4}, score=1.5)
+            logger.predict()
+    assert [record.getMessage().split("left out: ")[1].split(" (")[0] for record in caplog.records] == [
+        "features is a list, not a mapping of names to values",
+        "a score is outside 0 to 1",
+        "the prediction or label is missing",
+    ]
+
+
 def test_numbers_and_texts_of_one_feature_go_in_batches_of_their_own() -> None:
     sink = MemorySink()
     with make(sink, linger_ms=60_000) as logger:
