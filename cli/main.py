@@ -123,8 +123,18 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
         if command.name == chosen:
             module = importlib.import_module(f"streamgauge.cli.{command.module}")
             module.configure(subparser)
+            subparser.epilog = subparser.epilog or _examples_of(subparser)
             subparser.set_defaults(run=module.run)
     return parser
+
+
+def _examples_of(parser: argparse.ArgumentParser) -> str | None:
+    """An example of each verb, the first that its own help has; None where there are no verbs."""
+    nouns = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    epilogs = [verb.epilog or "" for noun in nouns for verb in noun.choices.values()]
+    examples = [re.findall(r"(?m)^  .+$", epilog)[:1] for epilog in epilogs]
+    lines = [line for found in examples for line in found]
+    return "\n".join(["examples:", *lines, "", f"`{parser.prog} VERB --help` says more."]) if lines else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

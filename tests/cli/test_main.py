@@ -142,6 +142,7 @@ def test_every_command_has_help_with_an_example(name, capsys):
         root.main([name, "--help"])
     assert stop.value.code == 0
     noun = capsys.readouterr().out.split("\n\n", 1)[1]  # without its usage line
+    assert f"  streamgauge {name}" in noun
     for leaf in leaves(root.build_parser(name)):
         if leaf.prog.split()[1] == name:
             assert leaf.prog in (leaf.epilog or "") + noun, f"`{leaf.prog} --help` has no example"
