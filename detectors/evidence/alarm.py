@@ -13,8 +13,8 @@ class Alarm:
 
     The change began between `onset_low_us` and `onset_high_us`, which holds in 95 % at least.
 
-    `size` is in reference standard deviations for a location (at most some 2.8, the outermost bin), a ratio
-    of standard deviations for a spread, and otherwise the difference of the rates `value` and `baseline`.
+    `size` is in reference standard deviations for a location (−4 to 4), a ratio of standard deviations for a
+    spread (.1 to 10), and otherwise the difference of the rates `value` and `baseline`.
     `evidence` is the mean of R when it reached 1. `category` names a category; `groups` are
     the codes of a pair, the one with the higher rate first.
     """

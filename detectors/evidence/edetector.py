@@ -38,7 +38,7 @@ class Crossing:
 
     `kind` is the number of its `Bets`, `stream` and `bet` count within them. `onset_us` is the start of that
     bet's best suffix, with an interval, `n` the stream's events since, and `statistic` the mean of its
-    statistic over them.
+    statistic over them; `other` is that of another statistic since the best bet on that began to win.
     """
 
     kind: int
@@ -50,6 +50,7 @@ class Crossing:
     onset_high_us: int
     n: int
     statistic: float
+    other: float = 0.0
 
 
 class EDetector(Payee):
@@ -67,7 +68,7 @@ class EDetector(Payee):
     """
 
     __slots__ = (
-        "_crossings", "_factors", "_first_bet", "_kinds", "_looks", "_most_weight", "_r",
+        "_crossings", "_factors", "_first_bet", "_follows", "_kinds", "_looks", "_most_weight", "_r",
         "_suffixes", "_weights", "_width",
     )  # fmt: skip
 
@@ -79,7 +80,7 @@ class EDetector(Payee):
             [kind] = kinds
             views = [View(slice(None), np.append(np.arange(kind.log_factors.shape[1]), -1))]
             streams = len(kind.weights)
-        self._kinds = [kind.weights.shape for kind in kinds]
+        self._kinds, self._follows = [kind.weights.shape for kind in kinds], [kind.follows for kind in kinds]
         #: Of each kind with streams: its rows, what a code adds to logs of its bets, and to its statistics.
         self._factors: list[Table] = []
         told: list[Table] = []
@@ -225,7 +226,11 @@ class EDetector(Payee):
         bet = int(np.argmax(won))
         onset_us, low_us, high_us, _, (total, n) = self._suffixes.of(first + bet)
         mean, evidence = total / max(n, 1.0), float(won.sum())
-        self._crossings.append(Crossing(kind, within, bet, evidence, onset_us, low_us, high_us, int(n), mean))
+        follows = self._follows[kind]
+        rival = int(np.argmax(np.where(follows == follows[bet], -1.0, won)))
+        beside, since = self._suffixes.of(first + rival).totals
+        found = evidence, onset_us, low_us, high_us, int(n), mean, beside / max(since, 1.0)
+        self._crossings.append(Crossing(kind, within, bet, *found))
         self._r[mine] = 0.0
         self._suffixes.forget(mine)
 

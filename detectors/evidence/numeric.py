@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.bets import numeric_table, size_as_ratio, size_in_deviations
+from streamgauge.detectors.evidence.bets import numeric_table
 from streamgauge.detectors.evidence.edetector import Crossing
 from streamgauge.detectors.evidence.kinds import Evidence
+from streamgauge.detectors.evidence.sizes import sizes_of
 from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import NumericProfile
@@ -26,7 +27,7 @@ class NumericEvidence(Evidence):
     [(0, 'location', 'up', 0)]
     """
 
-    __slots__ = ("_edges", "_signs")
+    __slots__ = ("_edges", "_profiles", "_signs")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class NumericEvidence(Evidence):
             statistics[row, : len(table.statistics)] = table.statistics
             if profile.stationary and len(profile.counts) > 1:
                 weights[row] = table.weights
+        self._profiles = tuple(profiles)
         self._edges = [np.array(profile.edges) for profile in profiles]
         self._signs = tables[0].signs if tables else np.zeros(0, np.intp)
         follows = tables[0].follows if tables else np.zeros(0, np.intp)
@@ -60,13 +62,16 @@ class NumericEvidence(Evidence):
         self.update_codes(codes, time_us, paid)
 
     def alarm(self, crossing: Crossing) -> Alarm:
-        """Location or spread, up or down, with its size."""
-        spread = bool(self.bets.follows[crossing.bet])
+        """Location or spread, up or down, with its size. What moved far wins most by bets on its spread."""
+        spread, sizes = bool(self.bets.follows[crossing.bet]), sizes_of(self._profiles[crossing.stream])
+        up, statistic = self._signs[crossing.bet] > 0, crossing.statistic
+        if spread and sizes.has_moved(crossing.other, statistic):
+            spread, up, statistic = False, crossing.other > 0, crossing.other
         return Alarm(
             stream=crossing.stream,
             aspect="spread" if spread else "location",
-            direction="up" if self._signs[crossing.bet] > 0 else "down",
-            size=size_as_ratio(crossing.statistic) if spread else size_in_deviations(crossing.statistic),
+            direction="up" if up else "down",
+            size=sizes.ratio(statistic) if spread else sizes.shift(statistic),
             evidence=crossing.evidence,
             onset_us=crossing.onset_us,
             onset_low_us=crossing.onset_low_us,

@@ -7,13 +7,13 @@ stream is said to see what lets its evidence reach 1 if every bet grows at just 
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special
 
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
 from streamgauge.detectors.evidence.gap import LEVELS, GapEvidence
 from streamgauge.detectors.evidence.looks import LOOK
 from streamgauge.detectors.evidence.pairs import ROWS as PAIR_ROWS
 from streamgauge.detectors.evidence.pairs import PairEvidence
+from streamgauge.detectors.evidence.sizes import Sizes
 from streamgauge.detectors.evidence.stakes import Bets
 from streamgauge.detectors.evidence.traffic import HOUR, TrafficEvidence
 from streamgauge.schemas.batch import Floats
@@ -45,11 +45,10 @@ def reached(bets: Bets, stream: int, masses: Floats, paid: float, events: int = 
 
 def least_shift(profile: NumericProfile, bets: Bets, stream: int, paid: float) -> float | None:
     """The smallest shift seen in both directions, in reference standard deviations; of a normal variable."""
+    sizes = Sizes(profile)
 
     def towards(sign: int) -> float | None:
-        return _least(
-            lambda s: reached(bets, stream, _normal(profile, sign * s, 1.0), paid), 0.0, _MOST_SHIFT
-        )
+        return _least(lambda s: reached(bets, stream, sizes.masses(sign * s, 1.0)[0], paid), 0.0, _MOST_SHIFT)
 
     up, down = towards(1), towards(-1)
     return None if up is None or down is None else max(up, down)
@@ -57,7 +56,8 @@ def least_shift(profile: NumericProfile, bets: Bets, stream: int, paid: float) -
 
 def least_ratio(profile: NumericProfile, bets: Bets, stream: int, paid: float) -> float | None:
     """The smallest factor on the standard deviation that is seen, above 1; of a normal variable."""
-    return _least(lambda r: reached(bets, stream, _normal(profile, 0.0, r), paid), 1, _MOST_RATIO)
+    sizes = Sizes(profile)
+    return _least(lambda r: reached(bets, stream, sizes.masses(0.0, r)[0], paid), 1, _MOST_RATIO)
 
 
 def least_rate(profile: RateProfile, bets: Bets, stream: int, paid: float) -> float | None:
@@ -140,12 +140,6 @@ def _sum(growth: Floats, looks: int) -> float:
     """Of what bets have grown to since each of the looks."""
     numbers = np.arange(1, looks + 1)[:, None]
     return float(np.exp(np.minimum(growth * numbers, _MOST_LOG)).sum())
-
-
-def _normal(profile: NumericProfile, shift: float, ratio: float) -> Floats:
-    """The masses of the bins when a normal variable has moved and widened."""
-    cuts = special.ndtri(np.cumsum(profile.counts)[:-1] / profile.n)
-    return np.diff(special.ndtr((cuts - shift) / ratio), prepend=0.0, append=1.0)
 
 
 def _least(evidence: Callable[[float], float], low: float, high: float) -> float | None:

@@ -10,7 +10,7 @@ from streamgauge.detectors.baseline import rank_scores
 from streamgauge.detectors.binning import bin_masses
 from streamgauge.detectors.estimate import State
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.evidence.bets import location_of_size, spread_of_ratio
+from streamgauge.detectors.evidence.sizes import sizes_of
 from streamgauge.schemas.batch import Floats, Ints
 from streamgauge.schemas.profile import FeatureProfile, NumericProfile
 
@@ -120,7 +120,8 @@ class Season:
         if isinstance(self._profile, NumericProfile) and alarm.aspect in ("location", "spread"):
             spread = alarm.aspect == "spread"
             statistic = int(spread)
-            now = spread_of_ratio(alarm.size) if spread else location_of_size(alarm.size)
+            sizes = sizes_of(self._profile)
+            now = sizes.spread_at(alarm.size) if spread else sizes.location_at(alarm.size)
         elif alarm.aspect == "category" and alarm.category in self._common and alarm.value is not None:
             statistic, now = self._common.index(alarm.category), alarm.value
         else:

@@ -1,12 +1,11 @@
 """One finding for one monitor: what moved together, most telling first."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from streamgauge.detectors.estimate import Estimate
 from streamgauge.detectors.evidence.alarm import Alarm
-from streamgauge.detectors.intervals import Z95, proportion
+from streamgauge.detectors.intervals import proportion
 from streamgauge.streams.core.error_bank import RIVER, ErrorBank
 from streamgauge.streams.core.findings import Contributor, Finding
 
@@ -133,12 +132,9 @@ def continued(before: Alarm, alarm: Alarm) -> Alarm:
 
 
 def _value(alarm: Alarm) -> Estimate:
-    """A rate with Wilson's interval; a shift in reference deviations, whose mean has the error 1/sqrt(n)."""
+    """A rate with Wilson's interval; how far a number moved or widened, whose interval the profile knows."""
     if alarm.value is not None and alarm.aspect != "gap":
         return proportion(round(alarm.value * alarm.n), alarm.n)
-    if alarm.aspect == "location" and alarm.n:
-        margin = Z95 / math.sqrt(alarm.n)
-        return Estimate(alarm.size, alarm.size - margin, alarm.size + margin, alarm.n)
     return Estimate(alarm.size, None, None, alarm.n)
 
 

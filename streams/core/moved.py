@@ -9,7 +9,7 @@ import numpy as np
 from streamgauge.detectors.baseline import rank_scores
 from streamgauge.detectors.binning import FeatureBinner, bin_count, bin_masses
 from streamgauge.detectors.distances import FeatureCounts
-from streamgauge.detectors.evidence.bets import size_as_ratio, size_in_deviations
+from streamgauge.detectors.evidence.sizes import sizes_of
 from streamgauge.schemas.batch import Floats
 from streamgauge.schemas.profile import CategoricalProfile, FeatureProfile, NumericProfile
 from streamgauge.streams.core.attribution import MOST_BINS, Bin, Shift
@@ -113,7 +113,8 @@ def _shift(name: str, profile: FeatureProfile, counts: Floats) -> tuple[float, S
             error = float(np.sqrt(max(p @ score**2, 1e-12) * effect * per_row))
             told.append((abs(shift) / error, words[shift > 0]))
         location, spread = rank_scores(masses)[0], told[1][0] > told[0][0]
-        size = size_as_ratio(float(q @ location**2)) if spread else size_in_deviations(float(q @ location))
+        sizes = sizes_of(profile)
+        size = sizes.ratio(float(q @ location**2)) if spread else sizes.shift(float(q @ location))
         sure, direction = max(told)
     if sure < _SURE:
         return sure, Shift(name, moved=False)

@@ -267,6 +267,25 @@ def test_the_interval_of_what_depends_on_itself_is_as_much_wider() -> None:
     assert (alert["high"] - alert["low"]) / independent == pytest.approx(5.7**0.5, rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("metric", "shift", "ratio"),
+    [("standardized_mean_difference", 3.0, 1.0), ("standard_deviation_ratio", 0.0, 3.0)],
+)
+def test_how_far_a_number_moved_or_widened_is_told_with_an_interval(
+    metric: str, shift: float, ratio: float
+) -> None:
+    def columns(rng: Rng, n: int, *, shift: float = 0.0, ratio: float = 1.0) -> Columns:
+        made = classifier(rng, n)
+        made["features"] = {"age": shift + ratio * rng.normal(size=n)}
+        return made
+
+    told = story(baseline={"first": 3_000}).tell(12, columns).tell(4, columns, shift=shift, ratio=ratio)
+    alert = told.alerts("drift")[0]
+    assert alert["metric"] == metric
+    assert alert["value"] == pytest.approx(3.0, rel=0.5)  # of some fifty values
+    assert 2.0 < alert["low"] < alert["value"] < alert["high"]
+
+
 def test_errors_that_grew_are_told_by_their_mean_and_its_interval_also_before_the_next_labels() -> None:
     told = story(regressor).tell(15, regressor).tell(4, regressor, spread=2.5)
     first, *_, last = told.alerts("concept_drift")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamgauge.detectors.baseline import categorical_profile, numeric_profile, rate_profile
 from streamgauge.detectors.checks import same
 from streamgauge.detectors.evidence.account import MAX_STEP_US, ROUND_US, UNPAID, Account
-from streamgauge.detectors.evidence.bets import numeric_table, rate_bets, rate_bounds, size_as_ratio
+from streamgauge.detectors.evidence.bets import numeric_table, rate_bets, rate_bounds
 from streamgauge.detectors.evidence.categorical import UNSEEN, CategoricalEvidence
 from streamgauge.detectors.evidence.disparity import DisparityEvidence
 from streamgauge.detectors.evidence.edetector import EDetector
@@ -421,14 +421,6 @@ def test_evidence_of_another_baseline_is_refused():
     state = NumericEvidence([profile], 1, 0.05).to_state()
     with pytest.raises(ValueError, match="another baseline"):
         NumericEvidence([profile, profile], 1, 0.05).restore(state)
-
-
-def test_a_size_reads_back_the_ratio_of_deviations():
-    rng = np.random.default_rng(12)
-    reference = np.sort(rng.normal(size=100_000))
-    for ratio in (0.5, 1.0, 2.0):
-        u = np.searchsorted(reference, ratio * rng.normal(size=100_000)) / 100_000
-        assert size_as_ratio(((2 * u - 1) ** 2).mean()) == pytest.approx(ratio, rel=0.05)
 
 
 @pytest.mark.slow
