@@ -67,7 +67,8 @@ def profile(
         yield from table(header, [_category_row(name, p) for name, p in categories.items()])
     if found.pairs:
         yield ""
-        yield f"{len(found.pairs):,} pairs of features; the most and least alike:"
+        pairs = "1 pair" if len(found.pairs) == 1 else f"{len(found.pairs):,} pairs"
+        yield f"{pairs} of features; the most and least alike:"
         ranked = sorted(found.pairs, key=lambda pair: pair.agree.k / pair.agree.n)
         named = ranked if len(ranked) <= 2 * _NAMED else ranked[:_NAMED] + ranked[-_NAMED:]
         for pair in reversed(named):

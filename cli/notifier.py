@@ -6,6 +6,7 @@ import sys
 import time
 
 from streamgauge.cli.arguments import new_verb
+from streamgauge.cli.watching import counted
 from streamgauge.notify.config_file import Checked, load
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.streams.settings import load_settings
@@ -68,7 +69,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.check:
         senders_of(found.config, found.targets)
         routes = len(found.config.routes) + len(found.config.retrain)
-        print(f"{args.config}: {len(found.targets)} targets and {routes} routes, all valid")
+        what = f"{counted(len(found.targets), 'target')} and {counted(routes, 'route')}"
+        print(f"{args.config}: {what}, all valid")
         return 0
     given = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamgauge.cli import arguments, differences
 from streamgauge.cli.progress import ProgressBar
-from streamgauge.cli.watching import add_connection, connection_of
+from streamgauge.cli.watching import add_connection, connection_of, counted
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.schema_resolver import resolver_of
 from streamgauge.schemas.control import AdoptBaseline, ControlEvent, Define, encode_control
@@ -183,19 +183,10 @@ def _compared(results: list[Replayed]) -> Any:
 def _sentence(result: Replayed, out: Path) -> str:
     counts = result.counts
     odd = [f"{counts[name]:,} {said}" for name, said in _ODD.items() if counts[name]]
-    applied, metrics = _counted(counts["applied"], "event"), _counted(counts["metrics"], "metric")
-    alerts = f"{_counted(counts['alerts'], 'alert record')} ({_still_open(result):,} still open at the end)"
-    requests = _counted(counts["retrain-requests"], "retrain request")
+    applied, metrics = counted(counts["applied"], "event"), counted(counts["metrics"], "metric")
+    alerts = f"{counted(counts['alerts'], 'alert record')} ({_still_open(result):,} still open at the end)"
+    requests = counted(counts["retrain-requests"], "retrain request")
     return f"{applied} applied, {', '.join(odd) or 'none refused'}: {metrics}, {alerts}, {requests} in {out}"
-
-
-def _counted(number: int, what: str) -> str:
-    """In words.
-
-    >>> _counted(1, "event"), _counted(1_200, "event")
-    ('1 event', '1,200 events')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _still_open(result: Replayed) -> int:

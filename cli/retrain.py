@@ -3,8 +3,9 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from streamgauge.cli.saying import add_said, control_of
 from streamgauge.cli.watching import add_following, add_verb, clock, connection_of, follow, number, start_of
@@ -138,12 +139,26 @@ def _request_in(path: str) -> RetrainRequest:
 
 def line(request: RetrainRequest) -> str:
     """A request as people read it."""
-    reasons = "; ".join(
-        f"{r['monitor']}: {r['metric']} {number(r.get('value'))}, was {number(r.get('baseline'))}"
-        for r in request.reasons
-    )
+    reasons = "; ".join(map(_reason, request.reasons))
+    note = request.record.get("note")
+    asked = f" ({request.record.get('actor')}: {note})" if note else ""
     dry = " (dry run)" if request.dry_run else ""
     return (
         f"{clock(request.time)}  {request.request_id} attempt {request.attempt}  {request.priority}{dry}  "
-        f"{request.labels} labels  {reasons}"
+        f"{request.labels:,} labels  {reasons}{asked}"
     )
+
+
+def _reason(reason: Mapping[str, Any]) -> str:
+    """In words.
+
+    >>> _reason({"monitor": "accuracy", "metric": "accuracy", "value": 0.79, "baseline": 0.9})
+    'accuracy: accuracy 0.79, was 0.9'
+    >>> _reason({"monitor": "manual", "metric": "manual", "value": None})
+    'manual'
+    """
+    value, baseline = reason.get("value"), reason.get("baseline")
+    if value is None:
+        return str(reason["monitor"])
+    was = "" if baseline is None else f", was {number(baseline)}"
+    return f"{reason['monitor']}: {reason['metric']} {number(value)}{was}"

@@ -96,6 +96,15 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def counted(number: int, what: str) -> str:
+    """In words.
+
+    >>> counted(1, "event"), counted(1_200, "event")
+    ('1 event', '1,200 events')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def segment_text(segment: Any) -> str:
     """`` country=NO``, with a space before; empty for all traffic."""
     return "".join(f" {name}={value}" for name, value in sorted(segment.items()))

@@ -69,7 +69,7 @@ def test_no_secret_is_in_what_is_told():
 def test_a_file_that_is_right_is_told_so(tmp_path, capsys):
     text = "targets: {a: {kind: slack, url: 'https://x.no'}}\nroutes: [{to: a}]"
     assert main(["notifier", "--check", "--config", write(tmp_path, text)]) == 0
-    assert capsys.readouterr().out.endswith("n.yaml: 1 targets and 1 routes, all valid\n")
+    assert capsys.readouterr().out.endswith("n.yaml: 1 target and 1 route, all valid\n")
 
 
 def test_what_is_wrong_ends_every_verb(tmp_path, capsys):

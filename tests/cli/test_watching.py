@@ -167,7 +167,7 @@ def test_retrain_list_shows_what_became_of_each_request(
     assert main(["retrain", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "started    2026-01-21 10:00:00  credit:7:1 attempt 1  high  3072 labels  "
+        "started    2026-01-21 10:00:00  credit:7:1 attempt 1  high  3,072 labels  "
         "accuracy: accuracy 0.79, was 0.9"
     )
     assert lines[1].startswith("waiting")
