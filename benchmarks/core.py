@@ -26,6 +26,7 @@ from streamgauge.streams.core.predictions import Labels
 
 _START_US = 1_795_255_200_000_000
 _STEP_US = 2_000
+_WINDOW_STEP_US = 600_000  # so 500 events fill a window of five minutes
 _LEARN = 5_000
 _BATCHES = 64
 
@@ -36,6 +37,7 @@ def figures(rounds: int = 8) -> list[Figure]:
     columnar, gathered, labelled, segments = _by_turns(
         rounds, _columnar(), _columnar(run=16), _columnar(labels=True), _columnar(segments=True)
     )
+    window, labelled_window = _by_turns(rounds, _windows(labels=False), _windows(labels=True))
     alone, gathered_evidence = _evidence(rounds, run=1), _evidence(rounds, run=16)
     return [
         Figure("decode + apply, columnar 500, 12 features, one by one", columnar, "µs/event", "≤ 1.5"),
@@ -51,6 +53,8 @@ def figures(rounds: int = 8) -> list[Figure]:
         Figure("both, decode + apply without them being 1", gathered_evidence.share, "×"),
         Figure("the same with 2 segment keys and a protected attribute", segments, "µs/event"),
         Figure("decode + apply of its labels, columnar 500", labelled, "µs/label"),
+        Figure("a window of 5 minutes and 500 events: decode, apply, close and tell", window / 1_000, "ms"),
+        Figure("the same with their labels, a window later", labelled_window / 1_000, "ms"),
         *_join(1_000_000),
         Figure("decode + apply, single JSON", min(_single("json") for _ in range(rounds)), "µs/event"),
         Figure("decode + apply, single Avro", min(_single("avro") for _ in range(rounds)), "µs/event"),
@@ -58,7 +62,7 @@ def figures(rounds: int = 8) -> list[Figure]:
 
 
 def predictions(
-    rng: np.random.Generator, start_us: int, n: int = 500, segments: bool = False
+    rng: np.random.Generator, start_us: int, n: int = 500, segments: bool = False, step_us: int = _STEP_US
 ) -> PredictionBatch:
     """A batch of a binary classifier: 9 numeric and 3 categorical features."""
 
@@ -75,7 +79,7 @@ def predictions(
         model="bench",
         version="1",
         ids=np.frombuffer(rng.bytes(16 * n), dtype="S16"),
-        time_us=start_us + _STEP_US * np.arange(n, dtype=np.int64),
+        time_us=start_us + step_us * np.arange(n, dtype=np.int64),
         prediction=words(("no", "yes")),
         latency_ms=rng.lognormal(3.0, 0.3, n),
         score=rng.random(n),
@@ -102,7 +106,7 @@ def _evidence(rounds: int, run: int) -> _Evidence:
 
 
 def _by_turns(rounds: int, *kinds: Callable[[], Floats]) -> list[float]:
-    """µs an event of each kind, which gives them by batch."""
+    """The mean of what each kind gives by batch, in µs."""
     best = [np.full(_BATCHES, np.inf) for _ in kinds]
     for _ in range(rounds):
         best = [np.minimum(least, kind()) for least, kind in zip(best, kinds, strict=True)]
@@ -127,6 +131,25 @@ def _columnar(
         partition.apply(rest[:20])
         runs = [rest[start : start + run] for start in range(20, len(rest), run)]
         return np.repeat([_timed(partial(partition.apply, some)) for some in runs], run) / (500 * run)
+
+    return timed
+
+
+def _windows(*, labels: bool) -> Callable[[], Floats]:
+    """Of messages that fill a window each, after the first twenty: µs a window. With `labels`, those of the
+    window before come after each of them."""
+    rng = np.random.default_rng(0)
+    messages: list[list[Message]] = [[] for _ in range(_BATCHES + 21)]
+    for i, some in enumerate(messages[:-1]):
+        batch = predictions(rng, _START_US + i * 500 * _WINDOW_STEP_US, step_us=_WINDOW_STEP_US)
+        some.insert(0, Message(PREDICTIONS, i, 0, b"bench", encode_prediction_batch(batch)))
+        if labels:
+            messages[i + 1].append(Message(GROUND_TRUTH, i, 0, b"bench", _labels(rng, batch)))
+
+    def timed() -> Floats:
+        partition = _partition(())
+        used = [_timed(partial(partition.apply, some)) for some in messages[:-1]]
+        return np.array(used[20:])
 
     return timed
 

@@ -112,15 +112,18 @@ def classification_metrics(
     order = sorted(range(len(matrix)), key=lambda code: classes[code])
     ordered = matrix[np.ix_(order, order)]
     used = np.flatnonzero(ordered.any(axis=0) | ordered.any(axis=1))
-    ordered = ordered[np.ix_(used, used)]
+    if len(used) < len(ordered):
+        ordered = ordered[np.ix_(used, used)]
     names = [classes[order[i]] for i in used.tolist()]
     n = int(ordered.sum())
     true, predicted = ordered.sum(axis=1), ordered.sum(axis=0)
     hits = int(np.trace(ordered))
     # Codes, not names: River goes through a set of the classes, whose order for strings changes by process.
     confusion = metrics.ConfusionMatrix()
-    for i, j in np.argwhere(ordered).tolist():
-        confusion.update(i, j, w=int(ordered[i, j]))
+    for i, row in enumerate(ordered.tolist()):
+        for j, count in enumerate(row):
+            if count:
+                confusion.update(i, j, w=count)
     varied = int((true > 0).sum()) > 1 and int((predicted > 0).sum()) > 1
     estimates = {
         "accuracy": proportion(hits, n),
@@ -137,7 +140,7 @@ def classification_metrics(
     if varied:
         kappa = float(metrics.CohenKappa(cm=confusion).get())
         estimates["cohen_kappa"] = Estimate(kappa, *kappa_interval(ordered, kappa), n)
-        value = _matthews(ordered)
+        value = _matthews(ordered, confusion)
         estimates["matthews_corrcoef"] = Estimate(value, *matthews_interval(ordered, value), n)
     if pos_label is None:
         estimates |= _macro(ordered, confusion)
@@ -220,12 +223,9 @@ def class_metrics(matrix: Ints, classes: Sequence[str]) -> dict[str, dict[str, E
     return found
 
 
-def _matthews(matrix: Ints) -> float:
+def _matthews(matrix: Ints, confusion: metrics.ConfusionMatrix) -> float:
     """Of any number of classes (Gorodkin 2004, as scikit-learn); River's is for two."""
     if len(matrix) == 2:
-        confusion = metrics.ConfusionMatrix()
-        for i, j in np.argwhere(matrix).tolist():
-            confusion.update(i, j, w=int(matrix[i, j]))
         return float(metrics.MCC(cm=confusion, pos_val=1).get())
     n = int(matrix.sum())
     true, predicted = matrix.sum(axis=1).tolist(), matrix.sum(axis=0).tolist()
