@@ -165,20 +165,19 @@ class BurnRate:
         if not self.windows:
             return None
         budget = 1.0 - target
-        starts_us = np.array([start_us for start_us, _ in self.windows], dtype=np.int64)
-        counts = np.array([count for _, count in self.windows], dtype=np.int64)
         for burn in BURNS:
             limit = min(burn.factor * budget, max(_HIGHEST_LIMIT, (1.0 + budget) / 2))
-            first = self._first_within(starts_us, burn.long_us)
-            n, bad = (int(total) for total in counts[first:].sum(axis=0))
-            recent_n, recent_bad = counts[self._first_within(starts_us, burn.short_us) :].sum(axis=0)
+            windows = self._within(burn.long_us)
+            n, bad = _sums(windows)
             share = proportion(bad, n)
             if n < min_n or share.value is None or share.low is None or share.low <= limit:
                 continue
+            recent_n, recent_bad = _sums(self._within(burn.short_us))
             if recent_bad <= limit * recent_n:
                 continue
             # The onset maximises the excess of bad requests since then: Page's CUSUM (1954).
-            excess = (counts[first:, 1] - limit * counts[first:, 0])[::-1].cumsum()[::-1]
+            counts = np.array([count for _, count in windows], np.int64)
+            excess = (counts[:, 1] - limit * counts[:, 0])[::-1].cumsum()[::-1]
             return Finding(
                 self.monitor,
                 self.metric,
@@ -191,7 +190,7 @@ class BurnRate:
                 evidence=share.value / budget,
                 evidence_threshold=burn.factor,
                 n=n,
-                onset_us=int(starts_us[first + int(excess.argmax())]),
+                onset_us=windows[int(excess.argmax())][0],
                 segment=self.segment,
             )
         return None
@@ -209,10 +208,14 @@ class BurnRate:
         burn.windows = [(start_us, (n, bad)) for start_us, n, bad in state]
         return burn
 
-    def _first_within(self, starts_us: "np.typing.NDArray[np.int64]", span_us: int) -> int:
-        """The first window of the last `span_us`; the latest window at least, however long it is."""
-        first = int(starts_us.searchsorted(starts_us[-1] + self.window_us - span_us))
-        return min(first, len(starts_us) - 1)
+    def _within(self, span_us: int) -> list[tuple[int, tuple[int, int]]]:
+        """The windows of the last `span_us`; the latest window at least, however long it is."""
+        first = bisect_left(self.windows, self.windows[-1][0] + self.window_us - span_us, key=_start)
+        return self.windows[min(first, len(self.windows) - 1) :]
+
+
+def _sums(windows: list[tuple[int, tuple[int, int]]]) -> tuple[int, int]:
+    return sum(n for _, (n, _) in windows), sum(bad for _, (_, bad) in windows)
 
 
 def _start(window: tuple[int, Any]) -> int:
