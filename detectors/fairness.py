@@ -158,10 +158,10 @@ class GroupRates:
         hits, totals = _by_group(group[hit], n[hit], size).tolist(), _by_group(group, n, size).tolist()
         return _Rate(hits, totals, self._effects.get(name))
 
-    @property
-    def counted(self) -> dict[str, tuple[list[int], list[int]]]:
-        """Rate → hits and totals of each group."""
-        return {name: (rate.hits, rate.totals) for name, rate in (self._served | self._labelled).items()}
+    def counted(self, *, labelled: bool) -> dict[str, tuple[list[int], list[int]]]:
+        """Rate → hits and totals of each group, likewise."""
+        rates = self._labelled if labelled else self._served
+        return {name: (rate.hits, rate.totals) for name, rate in rates.items()}
 
 
 def fairness_metrics(

@@ -9,21 +9,28 @@ from streamgauge.detectors.fairness import GroupCounts, GroupRates
 
 
 def group_effects(
-    windows: Sequence[GroupCounts | None], groups: Sequence[str], classes: Sequence[str], pos_label: str
+    windows: Sequence[GroupCounts | None],
+    groups: Sequence[str],
+    classes: Sequence[str],
+    pos_label: str,
+    *,
+    labelled: bool,
 ) -> dict[str, list[float]]:
     """Rate → how many events of each group are worth one independent one, as windows in a row tell; None for
-    one that is left out.
+    one that is left out. Of the rates that rest on labels, or of those that don't.
 
     >>> rng, windows = np.random.default_rng(1), []
     >>> for _ in range(40):
     ...     windows.append(GroupCounts())
     ...     windows[-1].update_predictions(np.zeros(300, int), np.repeat(rng.random(100) < 0.5, 3))
-    >>> group_effects(windows, ["f"], ["no", "yes"], "yes")["selection_rate"][0] > 2
+    >>> effects = group_effects(windows, ["f"], ["no", "yes"], "yes", labelled=False)
+    >>> effects["selection_rate"][0] > 2
     True
     """
     empty, found = GroupCounts(), dict[str, list[tuple[list[int], list[int]]]]()
     for counts in windows:
-        for name, counted in GroupRates(counts or empty, groups, classes, pos_label, 1).counted.items():
+        rates = GroupRates(counts or empty, groups, classes, pos_label, 1)
+        for name, counted in rates.counted(labelled=labelled).items():
             found.setdefault(name, []).append(counted)
     effects = {}
     for name, of_windows in found.items():

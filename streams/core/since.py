@@ -12,7 +12,7 @@ from streamgauge.detectors.log_histogram import LogHistogram
 from streamgauge.detectors.ranking import ranking_metrics
 from streamgauge.detectors.regression import RegressionErrors
 from streamgauge.schemas.durations import SECOND_US
-from streamgauge.schemas.monitor_names import ESTIMATE_GAP, FAIRNESS
+from streamgauge.schemas.monitor_names import ESTIMATE_GAP, FAIRNESS, rests_on_labels
 from streamgauge.streams.core.dependent import as_dependent
 from streamgauge.streams.core.error_bank import NDCG_LOSS
 from streamgauge.streams.core.expected import explain_gap
@@ -110,9 +110,10 @@ def _disparity(finding: Finding, version: Version, naming: Naming) -> Estimate |
         if attribute in window.groups:
             counts.merge(window.groups[attribute])
     names = naming.groups[attribute], naming.classes, naming.pos_label
-    effects = group_effects(_steady(finding, version, attribute), *names)
+    labelled = rests_on_labels(finding.metric)
+    effects = group_effects(_steady(finding, version, attribute), *names, labelled=labelled)
     rates = GroupRates(counts, *names, naming.min_n, effects)
-    return (rates.differences(labelled=False) | rates.differences(labelled=True)).get(finding.metric)
+    return rates.differences(labelled=labelled).get(finding.metric)
 
 
 def _steady(finding: Finding, version: Version, attribute: str) -> list[GroupCounts | None]:

@@ -205,10 +205,13 @@ def test_rates_that_never_vary_depend_on_nothing() -> None:
 def test_a_group_that_windows_lack_is_not_known() -> None:
     counts = GroupCounts()
     counts.update_predictions(np.zeros(50, np.int32), np.arange(50) % 2)
-    found = group_effects([counts, None] * 20, ["f", "m"], ["no", "yes"], "yes")
-    assert set(found) == {"selection_rate", "true_positive_rate", "false_positive_rate", "precision"}
-    assert list(found.values()) == [[1.0, 1.0]] * 4
-    assert group_effects([], ["f"], ["no"], "yes") == {}
+    windows, names = [counts, None] * 20, (["f", "m"], ["no", "yes"], "yes")
+    assert group_effects(windows, *names, labelled=False) == {"selection_rate": [1.0, 1.0]}
+    by_labels = group_effects(windows, *names, labelled=True)
+    assert by_labels == {
+        rate: [1.0, 1.0] for rate in ("true_positive_rate", "false_positive_rate", "precision")
+    }
+    assert group_effects([], *names, labelled=False) == {}
 
 
 def test_what_a_reference_never_had_depends_on_nothing_that_is_known() -> None:
