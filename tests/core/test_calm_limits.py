@@ -110,7 +110,7 @@ def test_the_alert_that_is_open_says_so_also_when_its_interval_holds_the_limit()
     for window, estimate in enumerate([SURELY, SURELY, HARDLY]):
         watched.tell(window, estimate)
     [episode] = watched.book.open_episodes()
-    assert (episode.finding.value, episode.finding.limit, episode.quiet) == (0.79, 0.8, 0)
+    assert (episode.finding.value, episode.finding.limit, episode.lull.windows) == (0.79, 0.8, 0)
 
 
 def windows_of(share: float, windows: int, rng: np.random.Generator) -> list[Estimate]:
