@@ -11,6 +11,9 @@ from streamgauge.streams.core.lull import Lull
 
 #: A value that moved by less than this share of its distance from normal is not news.
 _MATERIAL = 0.25
+#: Values are compared again and again, and each is from a stretch that stood out: intervals are taken so many
+#: times as wide, or a change that just stays would be told as moving.
+_WIDER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Told:
 
     def moves(self, finding: Finding) -> bool:
         """Whether the value moved by a quarter of its distance from normal, and by more than chance: its
-        interval and the one last told have nothing in common.
+        interval and the one last told, taken twice as wide, have nothing in common.
 
         Values of two metrics can't be compared, nor those of two categories of one feature. Where a mean and
         a spread move together, now one and now the other is the more telling: that is no news.
@@ -55,9 +58,11 @@ def _most_telling(finding: Finding) -> tuple[str | None, str | None]:
 
 
 def _ends(of: Finding | Told) -> tuple[float, float]:
-    """Its interval; the value alone, where there is none."""
-    assert of.value is not None
-    return (of.value if of.low is None else of.low), (of.value if of.high is None else of.high)
+    """Its interval, twice as wide; the value alone, where there is none."""
+    value = of.value
+    assert value is not None
+    low, high = (value if end is None else value + _WIDER * (end - value) for end in (of.low, of.high))
+    return low, high
 
 
 NOTHING = Told()

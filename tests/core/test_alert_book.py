@@ -170,12 +170,13 @@ def test_the_same_trouble_is_told_once():
 def test_a_value_that_moved_by_more_than_chance_and_a_quarter_of_its_distance_from_normal_is_an_update():
     windows = Windows()
     windows.see(DRIFT)
-    assert windows.see(dataclasses.replace(DRIFT, value=0.26, low=0.23, high=0.29)) == [], "intervals overlap"
+    alike = dataclasses.replace(DRIFT, value=0.31, low=0.28, high=0.34)
+    assert windows.see(alike) == [], "intervals twice as wide overlap"
     assert windows.see(dataclasses.replace(DRIFT, value=0.235, low=0.2349, high=0.2351)) == [], (
         "by too little"
     )
-    assert windows.see(dataclasses.replace(DRIFT, value=0.28, low=0.25, high=0.31)) == ["updated"]
-    assert windows.see(dataclasses.replace(DRIFT, value=0.30, low=0.27, high=0.33)) == []
+    assert windows.see(dataclasses.replace(DRIFT, value=0.35, low=0.32, high=0.38)) == ["updated"]
+    assert windows.see(dataclasses.replace(DRIFT, value=0.37, low=0.34, high=0.40)) == []
     assert windows.see(dataclasses.replace(DRIFT, value=0.15, low=0.12, high=0.18)) == ["updated"]
 
 
@@ -234,7 +235,7 @@ def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
         ({"value": 0.2}, {"value": None}, False),
         ({"value": None}, {"value": None}, False),
         ({"low": None, "high": None}, {"value": 0.3}, True),
-        ({"baseline": None, "limit": 0.2}, {"value": 0.25, "low": 0.241, "high": 0.26}, True),
+        ({"baseline": None, "limit": 0.2}, {"value": 0.28, "low": 0.271, "high": 0.29}, True),
         (
             {"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1},
             {"value": 1.2, "low": 1.15, "high": 1.25},
@@ -242,7 +243,7 @@ def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
         ),
         (
             {"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1},
-            {"value": 1.3, "low": 1.2, "high": 1.4},
+            {"value": 1.5, "low": 1.4, "high": 1.6},
             True,
         ),
     ],
