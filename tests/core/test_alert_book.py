@@ -235,7 +235,7 @@ def test_what_tells_most_may_change_from_metric_to_metric_without_being_news():
         ({"value": 0.2}, {"value": None}, False),
         ({"value": None}, {"value": None}, False),
         ({"low": None, "high": None}, {"value": 0.3}, True),
-        ({"baseline": None, "limit": 0.2}, {"value": 0.28, "low": 0.271, "high": 0.29}, True),
+        ({"baseline": None, "limit": 0.2}, {"value": 0.3, "low": 0.291, "high": 0.31}, True),
         (
             {"baseline": None, "value": 1.0, "low": 0.9, "high": 1.1},
             {"value": 1.2, "low": 1.15, "high": 1.25},
