@@ -65,8 +65,7 @@ def _lines(
     yield f"  {model.pending:,} predictions wait for labels; retrain request: {model.retrain}{held}"
     promised = f"{model.promised:.2g} false alarms in {model.horizon_days:g} days"
     yield f"  alarm budget: {promised} promised, {model.paid:.2g} paid so far"
-    if model.doubt is not None:
-        yield f"  doubtful: {model.doubt}"
+    yield from (f"  doubtful: {doubt}" for doubt in model.doubts)
     for version in model.versions:
         if not version.superseded or everything:
             yield from _version_lines(version)

@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(results) == 1:
         print(_sentence(results[0], args.out))
-        for line in _refused(results[0], args.out):
+        for line in (*_refused(results[0], args.out), *_doubtful(results[0])):
             print(line, file=sys.stderr)
         return 0
     a = "the defaults" if args.monitors is None else args.monitors.name
@@ -203,8 +203,16 @@ def _refused(result: Replayed, out: Path) -> Iterator[str]:
         yield f"{out / 'dead-letters.jsonl'} has all of them"
 
 
-#: Characters of an example.
-_EXAMPLE = 200
+def _doubtful(result: Replayed) -> Iterator[str]:
+    """What seems to be wrong with definitions, of the first models."""
+    for name, doubts in sorted(result.doubts.items())[:_MODELS]:
+        yield from (f"doubtful: {name}: {doubt}" for doubt in doubts)
+    if len(result.doubts) > _MODELS:
+        yield f"doubtful: {len(result.doubts) - _MODELS:,} models more"
+
+
+#: Characters of an example, and models that are named.
+_EXAMPLE, _MODELS = 200, 5
 #: Entries of the ledger that are told where there are any.
 _ODD = {
     "dead_lettered": "refused",

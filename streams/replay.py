@@ -10,6 +10,7 @@ from streamgauge.schemas.encode import encode_value
 from streamgauge.schemas.errors import ConfigurationError
 from streamgauge.schemas.message import ALERTS, CONTROL, DEAD_LETTERS, OUTPUTS, Message, Output
 from streamgauge.streams.core.decoded import DecodedEvents
+from streamgauge.streams.core.doubts import doubts_of
 from streamgauge.streams.core.partition import CoreSettings, Partition
 from streamgauge.streams.episodes import EpisodeLog
 from streamgauge.streams.sources.piece import Piece
@@ -59,12 +60,14 @@ class Variant:
 class Replayed:
     """Records by output topic and the ledger of the events, summed; the alerts as episodes.
 
-    `refused`: of each reason how many dead letters there are, and what the first one says.
+    `refused`: of each reason how many dead letters there are, and what the first one says. `doubts`: what
+    seems to be wrong with the definition, by model.
     """
 
     counts: Mapping[str, int]
     episodes: EpisodeLog
     refused: Mapping[str, tuple[int, str]]
+    doubts: Mapping[str, tuple[str, ...]]
 
 
 def replay(
@@ -87,7 +90,12 @@ def replay(
             for run in runs:
                 run.end()
     return [
-        Replayed(run.counts | {"capped": run.counts["capped"] + history.capped}, run.episodes, run.refused)
+        Replayed(
+            run.counts | {"capped": run.counts["capped"] + history.capped},
+            run.episodes,
+            run.refused,
+            run.doubts,
+        )
         for run in runs
     ]
 
@@ -99,6 +107,7 @@ class _Run(AbstractContextManager["_Run"]):
         self.counts = dict.fromkeys((*OUTPUTS, "applied", "duplicate", "dead_lettered", "late", "capped"), 0)
         self.episodes = EpisodeLog()
         self.refused: dict[str, tuple[int, str]] = {}
+        self.doubts: dict[str, tuple[str, ...]] = {}
         self._variant = variant
         self._history = history
         self._partition = Partition(0, variant.settings)
@@ -135,6 +144,9 @@ class _Run(AbstractContextManager["_Run"]):
         self._flush()
 
     def end(self) -> None:
+        for name, model in self._partition.models.items():
+            if doubts := doubts_of(model):
+                self.doubts[name] = doubts
         self._partition.finish()
         self._flush()
         for name, count in self._partition.counts().items():

@@ -6,6 +6,7 @@ from typing import Literal
 
 from streamgauge.detectors.profile_review import Remark, review
 from streamgauge.schemas.times import format_time
+from streamgauge.streams.core.doubts import doubts_of
 from streamgauge.streams.core.intake import LONG_AGO
 from streamgauge.streams.core.model import ModelState
 from streamgauge.streams.core.monitors import monitors_of
@@ -75,7 +76,7 @@ class ModelStatus:
     paid: float
     versions: tuple[VersionStatus, ...] = field(default=())
     #: What seems to be wrong with its definition.
-    doubt: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def status_of(model: ModelState) -> ModelStatus:
@@ -95,18 +96,8 @@ def status_of(model: ModelState) -> ModelStatus:
         horizon_days=model.account.horizon_us / _DAY_US,
         paid=model.account.paid_in_all,
         versions=tuple(_version(model, version) for version in intake.versions.values()),
-        doubt=_doubt(model),
+        doubts=doubts_of(model),
     )
-
-
-def _doubt(model: ModelState) -> str | None:
-    """A positive class that is none makes precision, recall and the rates of groups undefined, or 0."""
-    names = model.intake.names
-    others = [value for value in names.classes.values if value != names.pos_label]
-    if names.task != "binary" or names.pos_label is None or len(others) < 2:
-        return None
-    there = ", ".join(sorted(others)[:10])
-    return f"it is binary, and its classes are {there}, beside the pos_label {names.pos_label}: is that one?"
 
 
 def _version(model: ModelState, version: Version) -> VersionStatus:

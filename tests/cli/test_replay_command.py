@@ -82,6 +82,19 @@ def test_what_if_says_when_nothing_differs_and_writes_both_if_asked(
         assert (out / f"{name}.jsonl").read_bytes() == (out / "what-if" / f"{name}.jsonl").read_bytes()
 
 
+def test_a_window_that_is_too_short_for_the_traffic_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "thin.jsonl"
+    event = {"model": "credit", "prediction": "yes"}
+    events = [{**event, "prediction_id": f"p{i}", "time": START_US + i * 60 * SECOND_US} for i in range(120)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in events))
+    assert main(["replay", f"--predictions={path}", f"--out={tmp_path / 'out'}"]) == 0
+    told = capsys.readouterr().err
+    assert "doubtful: credit: a window of 5m holds 5.0 predictions on average" in told
+    assert "window: 6h would hold" in told
+
+
 def test_what_if_gives_what_two_replays_give(history: list[str], tmp_path: Path) -> None:
     assert compare(history, tmp_path, "usual", "strict", f"--out={tmp_path / 'both'}") == 0
     for name, out in (("usual", tmp_path / "both"), ("strict", tmp_path / "both" / "what-if")):

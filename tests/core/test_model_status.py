@@ -59,8 +59,27 @@ def test_a_positive_class_that_never_comes_is_doubted(pos_label: str, doubt: str
     for i, said in enumerate(["yes", "no"]):
         event = {"prediction_id": f"p{i}", "model": "m", "time": START_US, "prediction": said}
         run.apply(feed.singles([(PREDICTIONS, event), (GROUND_TRUTH, {**event, "label": said})]))
-    found = status_of(run.partition.models["m"]).doubt
-    assert found is None if doubt is None else doubt in str(found)
+    found = status_of(run.partition.models["m"]).doubts
+    assert found == () if doubt is None else doubt in found[0]
+
+
+@pytest.mark.parametrize(
+    ("every_s", "window", "doubt"),
+    [
+        (60, "5m", "a window of 5m holds 5.0 predictions on average"),
+        (60, "5m", "window: 6h would hold 361"),
+        (5, "5m", None),
+        (60, "1d", None),
+    ],
+)
+def test_windows_that_hold_next_to_nothing_are_doubted(every_s: int, window: str, doubt: str | None) -> None:
+    run, feed = Run(), Feed()
+    run.apply(feed.definitions([define("m", window=window)]))
+    for i in range(400):
+        event = {"prediction_id": f"p{i}", "model": "m", "prediction": "yes"}
+        run.apply(feed.singles([(PREDICTIONS, {**event, "time": START_US + i * every_s * SECOND_US})]))
+    found = status_of(run.partition.models["m"]).doubts
+    assert found == () if doubt is None else doubt in found[0]
 
 
 def test_what_has_learnt_within_a_minute_says_that_it_begins_with_the_next() -> None:
