@@ -106,7 +106,12 @@ class WorkerProcess:
     def health(self, path: str) -> tuple[int, str]:
         """Status and body of the worker's own HTTP server; 0 while there is none."""
         port = next(
-            (word.partition("=")[2] for word in self.logs.split() if word.startswith("health_port=")), None
+            (
+                word.partition("=")[2]
+                for word in reversed(self.logs.split())
+                if word.startswith("health_port=")
+            ),
+            None,
         )
         if port is None:
             return 0, ""
@@ -208,7 +213,7 @@ def read_topic(broker: str, topic: str, *, committed: bool = True) -> "list[conf
         }
     )
     try:
-        partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+        partitions = sorted(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         found: list[confluent_kafka.Message] = []
         ended: set[int] = set()

@@ -63,7 +63,7 @@ class Cluster(Broker):
         super().wait_until_ready(seconds)
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         deadline = time.monotonic() + seconds
-        while len(admin.list_topics(timeout=10).brokers) < len(self.brokers):
+        while len(admin.list_topics(timeout=60).brokers) < len(self.brokers):
             if time.monotonic() > deadline:
                 raise NoBrokerError("not all brokers have come")
             time.sleep(0.2)
@@ -71,7 +71,7 @@ class Cluster(Broker):
     def in_sync(self) -> int:
         """The fewest copies that any partition has, of those that are not behind; 0 if none can be seen."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        topics = admin.list_topics(timeout=10).topics.values()
+        topics = admin.list_topics(timeout=60).topics.values()
         copies = [len(part.isrs) for topic in topics for part in topic.partitions.values()]
         return min(copies, default=0)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.control import Control
+from streamgauge.streams.worker import DISPLACED
 from tests.acceptance.senders import Sender
 from tests.acceptance.traffic import PARTITIONS, Traffic
 from tests.acceptance.waiting import progress, wait_applied
@@ -78,9 +79,13 @@ class Run:
         return sum(applied for applied, _ in wait_until(lambda: progress(self.connection)))
 
     def wait_applied(self) -> None:
-        """Until every message of every input is committed as applied."""
+        """Until every message of every input is committed as applied. A worker that was displaced is started
+        again, as a supervisor would: on a busy machine a broker may end a transaction that takes too long."""
 
         def running() -> None:
+            for worker in self.workers:
+                if worker.exit_code == DISPLACED:
+                    worker.start()
             assert any(worker.exit_code is None for worker in self.workers), self.workers[-1].logs[-3000:]
 
         wait_applied(self.connection, check=running)

@@ -32,7 +32,7 @@ from streamgauge.schemas.message import (
 def cluster() -> Any:
     """The address of librdkafka's mock cluster."""
     host = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 2})
-    yield ",".join(f"{b.host}:{b.port}" for b in host.list_topics(timeout=10).brokers.values())
+    yield ",".join(f"{b.host}:{b.port}" for b in host.list_topics(timeout=60).brokers.values())
     host.flush(0)
 
 
@@ -43,7 +43,7 @@ def connection(cluster: str, monkeypatch: pytest.MonkeyPatch) -> Connection:
     monkeypatch.setenv("STREAMGAUGE_TOPIC_PREFIX", made.prefix)
     producer = Producer(made.librdkafka())
     for name in OUTPUTS:
-        producer.list_topics(made.topic(name), timeout=10)  # a producer that asks makes the topic
+        producer.list_topics(made.topic(name), timeout=60)  # a producer that asks makes the topic
     return made
 
 
@@ -212,7 +212,7 @@ def test_send_stores_good_lines_and_names_the_others(
 def test_apply_sends_definitions_to_their_partition_and_the_fleet_to_all(
     connection: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Producer(connection.librdkafka()).list_topics(connection.topic(CONTROL), timeout=10)
+    Producer(connection.librdkafka()).list_topics(connection.topic(CONTROL), timeout=60)
     file = tmp_path / "monitors.yaml"
     file.write_text("models: 3\n---\nmodel: credit\nmonitors: {acuracy: {min: 0.8}}\n")
     assert main(["monitors", "apply", str(file), "--actor", "anna"]) == 1

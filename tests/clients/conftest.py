@@ -10,6 +10,6 @@ from confluent_kafka import Producer
 def mock_cluster() -> Iterator[str]:
     """The address of librdkafka's mock cluster, which lives as long as the client that started it."""
     host = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 2})
-    brokers = host.list_topics(timeout=10).brokers
+    brokers = host.list_topics(timeout=60).brokers
     yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
     host.flush(0)

@@ -34,7 +34,7 @@ def consume(connection: Connection, topic: str) -> list[Any]:
         | {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest", "log_level": 2}
     )
     name = connection.topic(topic)
-    partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+    partitions = consumer.list_topics(name, timeout=60).topics[name].partitions
     assigned = [TopicPartition(name, p, 0) for p in partitions]
     ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10)[1] for p in assigned}
     consumer.assign(assigned)

@@ -32,7 +32,7 @@ def connection() -> Iterator[Connection]:
 def _everything(connection: Connection, topic: str) -> list[Message]:
     consumer = Consumer(connection.librdkafka() | {"group.id": "test", "enable.partition.eof": True})
     name = connection.topic(topic)
-    numbers = consumer.list_topics(name, timeout=10.0).topics[name].partitions
+    numbers = consumer.list_topics(name, timeout=60).topics[name].partitions
     consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in numbers])
     open_partitions, messages = set(numbers), []
     while open_partitions:

@@ -7,4 +7,4 @@ pytestmark = pytest.mark.kafka
 
 
 def test_the_broker_answers(broker: str) -> None:
-    assert AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).brokers
+    assert AdminClient({"bootstrap.servers": broker}).list_topics(timeout=60).brokers

@@ -90,7 +90,7 @@ def test_a_sound_cluster_with_a_worker_is_ok(
     }  # fmt: skip
     assert found["workers"][0]["what"] == "1 worker, in a stable group"
     leftovers = [
-        n for n in AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).topics if "doctor" in n
+        n for n in AdminClient({"bootstrap.servers": broker}).list_topics(timeout=60).topics if "doctor" in n
     ]
     assert not [name for name in leftovers if name.startswith(prefix)]
 
