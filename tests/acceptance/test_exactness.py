@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge.streams.worker import DISPLACED
 from tests.acceptance.exact import Offline, assert_complete, assert_exact
 from tests.acceptance.run import Run, open_partitions
 from tests.acceptance.senders import Sender
@@ -21,7 +22,6 @@ from tests.harness import WorkerProcess, wait_until
 
 pytestmark = pytest.mark.kafka
 
-DISPLACED = 3
 #: Forty minutes of traffic in ten seconds.
 FAST = 240.0
 WINDOW_US = round(300 * SECOND_US / FAST)
