@@ -54,7 +54,7 @@ def take_over(bootstrap_servers: str, seed: int) -> tuple[float, float]:
         wait_until(lambda: open_partitions(survivor) == open_partitions(victim) == PARTITIONS // 2)
         define(connection)
         sender = Sender(connection, make_traffic(seed).parcels, _PER_SECOND).start()
-        wait_until(lambda: sender.sent > sender.events // 2)
+        wait_until(lambda: sender.sent > sender.events // 8)
         fleet.lose(victim)
         began = time.monotonic()
         wait_until(lambda: open_partitions(survivor) == PARTITIONS)
