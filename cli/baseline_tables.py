@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamgauge.cli.watching import number
+from streamgauge.cli.watching import counted, number
 from streamgauge.detectors.profile_comparison import Difference, PairDifference
 from streamgauge.detectors.profile_review import Remark
 from streamgauge.schemas.profile import BaselineProfile, CategoricalProfile, FeatureProfile, NumericProfile
@@ -67,8 +67,7 @@ def profile(
         yield from table(header, [_category_row(name, p) for name, p in categories.items()])
     if found.pairs:
         yield ""
-        pairs = "1 pair" if len(found.pairs) == 1 else f"{len(found.pairs):,} pairs"
-        yield f"{pairs} of features; the most and least alike:"
+        yield f"{counted(len(found.pairs), 'pair')} of features; the most and least alike:"
         ranked = sorted(found.pairs, key=lambda pair: pair.agree.k / pair.agree.n)
         named = ranked if len(ranked) <= 2 * _NAMED else ranked[:_NAMED] + ranked[-_NAMED:]
         for pair in reversed(named):

@@ -14,7 +14,7 @@ from typing import Any
 from streamgauge.cli import arguments
 from streamgauge.cli.letter_filter import Filter, add_filters, filter_of
 from streamgauge.cli.progress import ProgressBar
-from streamgauge.cli.watching import add_verb, clock, connection_of
+from streamgauge.cli.watching import add_verb, clock, connection_of, counted
 from streamgauge.clients.connection import Connection
 from streamgauge.clients.dead_letters import DeadLetter, Retry, Survey, select, survey
 from streamgauge.clients.output_encoding import OutputEncoding
@@ -84,10 +84,9 @@ def list_letters(args: argparse.Namespace) -> int:
     if not args.json:
         matching = reasons.total()
         shown = f" of {matching:,}; --limit shows more" if len(latest) < matching else ""
-        plural = "" if len(latest) == 1 else "s"
         if len(latest) > 1:
             print(", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()))
-        print(f"{len(latest):,} dead letter{plural}{shown}" if latest else "no dead letters")
+        print(f"{counted(len(latest), 'dead letter')}{shown}" if latest else "no dead letters")
     return 0
 
 

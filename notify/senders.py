@@ -37,9 +37,10 @@ class Sender:
 
 def sender(target: Target, allowed: Allowed) -> Sender:
     """What sends to a target. Raises `ConfigurationError` if it could never work."""
+    secrets = secrets_of(target)
 
     def sent(request: Request) -> Outcome:
-        return post(request, allowed, secrets_of(target))
+        return post(request, allowed, secrets)
 
     match target:
         case AlertmanagerTarget():
@@ -79,10 +80,11 @@ def webhook_request(target: WebhookTarget, what: Notification, now_us: int) -> R
 def _alertmanager(target: AlertmanagerTarget, allowed: Allowed) -> Sender:
     url = target.url.get_secret_value().rstrip("/") + alertmanager.PATH
     headers = {name: value.get_secret_value() for name, value in target.headers.items()}
+    secrets = secrets_of(target)
 
     def send(alerts: list[tuple[Alert, tuple[Alert, ...]]], now_us: int) -> Outcome:
         request = json_request(url, alertmanager.documents(alerts, now_us, target.resend), headers)
-        return post(request, allowed, secrets_of(target))
+        return post(request, allowed, secrets)
 
     return Sender(
         lambda what, now_us: send([(each.alert, each.before) for each in what.transitions], now_us),

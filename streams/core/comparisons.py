@@ -97,7 +97,7 @@ class Duel:
     def from_state(cls, state: Mapping[str, Any]) -> "Duel":
         duel = cls(Comparison.model_validate_json(state["terms"]))
         duel.start_us, (duel.told, duel.told_us) = state["start_us"], state["told"]
-        duel._seen, duel._latest_us = set(state["seen"]), state.get("latest_us", 0)
+        duel._seen, duel._latest_us = set(state["seen"]), state["latest_us"]
         duel.arms = {name: Arm.from_state(arm) for name, arm in state["arms"].items()}
         return duel
 

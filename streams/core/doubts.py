@@ -26,10 +26,10 @@ def _positive_class(model: ModelState) -> str | None:
 
 def _thin_windows(model: ModelState) -> str | None:
     """Every window has its records, however little came: they cost the more, and say the less."""
-    version = max(model.intake.versions.values(), key=lambda each: each.last_served_us, default=None)
-    window_us = model.definition.window
-    if version is None:
+    window_us, latest = model.definition.window, model.intake.latest
+    if latest is None:
         return None
+    version = model.intake.versions[latest]
     span_us = version.last_served_us - version.first_served_us
     in_each = version.served_rows * window_us / max(span_us, 1)
     if span_us < _WINDOWS * window_us or in_each >= _FEW:

@@ -115,9 +115,7 @@ class Episode:
         """Tells of another monitor's finding too."""
         known = self.related.get(finding.monitor)
         told = NOTHING if known is None else known.told
-        lull = Lull.after(finding, now_us, context)
-        if known is not None:
-            lull = known.lull.found(now_us, context)
+        lull = Lull.after(finding, now_us, context) if known is None else known.lull.found(now_us, context)
         self.related[finding.monitor] = Related(finding, lull, told)
         if self.worsens(finding):
             self.rise(finding.severity, now_us)

@@ -141,21 +141,23 @@ class Judge:
     ) -> list[Output]:
         if version.name in self.labels.missing and rests_on_labels(monitor, segment):
             return []
+        since = Range()
         if finding is not None:
             if intake.superseded(version):  # labels still come, but its alerts have ended
                 return []
-            finding = replace(finding, offsets=self.offsets(version, finding.onset_us))
+            since = version.since(finding.onset_us)
+            finding = replace(finding, offsets=self.offsets(since))
         rule, why = intake.definition.rule(monitor), partial(attribute, version=version, intake=intake)
         context = AlertContext.of(intake.definition, version.watch.baseline_id, self.software, why)
         if monitor in EVIDENCE:
-            context = _counted(context, version, finding, monitor)
+            context = _counted(context, version, since, monitor)
         return book.observe(version.name, monitor, segment, finding, intake.now_us, rule, context)
 
-    def offsets(self, version: Version, since_us: int | None) -> tuple[OffsetRange, ...]:
-        """The input records that the windows from `since_us` on rest on."""
+    def offsets(self, since: Range) -> tuple[OffsetRange, ...]:
+        """The input records that these windows rest on."""
         return tuple(
             OffsetRange(self.prefix + topic, self.partition, first, last + 1)
-            for topic, (first, last) in sorted(version.since(since_us).offsets.items())
+            for topic, (first, last) in sorted(since.offsets.items())
         )
 
     def _supersede(self, intake: Intake, book: AlertBook) -> list[Output]:
@@ -198,9 +200,8 @@ class Judge:
         self.limits.load(state)
 
 
-def _counted(context: AlertContext, version: Version, finding: Finding | None, monitor: str) -> AlertContext:
+def _counted(context: AlertContext, version: Version, since: Range, monitor: str) -> AlertContext:
     """With how many events the monitor has judged, and how many since what it found began."""
-    since = Range() if finding is None else version.since(finding.onset_us)
     if rests_on_labels(monitor) or (monitor == FAIRNESS and version.watch.groups.rests_on_labels):
         return replace(context, judged=version.labelled_rows, since_onset=since.labelled)
     return replace(context, judged=version.served_rows, since_onset=since.answered)

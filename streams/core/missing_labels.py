@@ -33,7 +33,7 @@ def tell(intake: Intake, judge: Judge, book: AlertBook) -> list[Output]:
             watch.forget(version.name)
         if finding is not None:
             held = tuple(held_back(definition, bool(intake.comparisons.of(version.name))))
-            offsets = judge.offsets(version, finding.onset_us)
+            offsets = judge.offsets(version.since(finding.onset_us))
             finding = replace(finding, holds_back=held, offsets=offsets)
         terms = intake.now_us, definition, judge.software
         outputs += follow(book, version.name, MISSING_LABELS, finding, *terms)

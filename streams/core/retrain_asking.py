@@ -25,7 +25,7 @@ def consider(
         episodes = [episode for episode in book.open_episodes() if episode.version == version.name]
         onset_us = min((e.onset_us for e in episodes if e.onset_us), default=None)
         since = version.since(onset_us)
-        offsets = judge.offsets(version, onset_us)
+        offsets = judge.offsets(since)
         data = TrainingData(since.start_us, since.end_us, since.labelled, since.coverage, offsets)
         asked += policy.consider(
             version.name, alerts, data, now_us, definition,
